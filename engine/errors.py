@@ -1,0 +1,33 @@
+"""Errors that a user can act on; the command line prints them without a traceback."""
+from dataclasses import dataclass
+
+
+class RedoxError(Exception):
+    """Something the user can mend; the message says what, where and how."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in the input file: where it stands, what was found, what is allowed."""
+
+    key: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, " if self.line else ""
+        return f"{where}{self.key}: {self.message}"
+
+
+class InputError(RedoxError):
+    """All problems of an input file at once."""
+
+    def __init__(self, problems: list[Problem], source: str = "the input") -> None:
+        self.problems = problems
+        self.source = source
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{count} in {source}\n" + "\n".join(f"  {p}" for p in problems))
+
+
+class Interrupted(Exception):
+    """A signal or the walltime ended the run after a commit; exit code 75 asks the queue to start it again."""

@@ -1,0 +1,70 @@
+"""What every energy term is made of: clusters of sites with an energy for each choice of species."""
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+from ..lattice import Lattice
+
+Site = tuple[int, tuple[int, int, int]]      # (site of the cell, cell)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster per unit cell. energies_eV has one axis per site, as long as its sublattice has species."""
+
+    sites: tuple[Site, ...]
+    energies_eV: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Hamiltonian:
+    """A sum of clusters, each counted once per unit cell, and a constant (eV per unit cell)."""
+
+    lattice: Lattice
+    clusters: tuple[Cluster, ...] = ()
+    constant_eV: float = 0.0
+    description: str = field(default="", compare=False)
+
+    def __add__(self, other: "Hamiltonian") -> "Hamiltonian":
+        parts = "; ".join(d for d in (self.description, other.description) if d)
+        return Hamiltonian(self.lattice, self.clusters + other.clusters, self.constant_eV + other.constant_eV, parts)
+
+
+def point_clusters(lattice: Lattice, species: str, energy_eV: float) -> list[Cluster]:
+    """An energy for every site that holds the species."""
+    clusters = []
+    for g, k in lattice.rows(species):
+        energies = np.zeros(len(lattice.sublattices[g].species))
+        energies[k] = energy_eV
+        clusters += [Cluster(((int(s), (0, 0, 0)),), energies) for s in np.flatnonzero(lattice.site_sublattice == g)]
+    return clusters
+
+
+def pairs_within(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float]) -> list[tuple[Site, Site]]:
+    """Unordered pairs of sites, one cell's worth, that may hold the two species and lie lo <= r < hi apart (A)."""
+    allowed = [{g for g, _ in lattice.rows(name)} for name in species]
+    active = lattice.atoms[lattice.site_atom]
+    i, j, shift, distance = neighbor_list("ijSd", active, shell_A[1])
+    pairs = []
+    for a, b, s, r in zip(i.tolist(), j.tolist(), shift.tolist(), distance.tolist()):
+        groups = (lattice.site_sublattice[a], lattice.site_sublattice[b])
+        fits = any(groups[0] in x and groups[1] in y for x, y in (allowed, allowed[::-1]))
+        if fits and shell_A[0] <= r < shell_A[1] and (a < b or (a == b and s > [0, 0, 0])):
+            pairs.append(((a, (0, 0, 0)), (b, tuple(s))))
+    return pairs
+
+
+def pair_clusters(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float], energy_eV: float) -> list[Cluster]:
+    """An energy for every unordered pair of sites in the shell that holds the two species."""
+    clusters = []
+    for first, second in pairs_within(lattice, species, shell_A):
+        kinds = [lattice.sublattices[lattice.site_sublattice[s]].species for s, _ in (first, second)]
+        energies = np.zeros((len(kinds[0]), len(kinds[1])))
+        for (p, a), (q, b) in product(enumerate(kinds[0]), enumerate(kinds[1])):
+            if (a.name, b.name) in (species, species[::-1]):
+                energies[p, q] = energy_eV
+        clusters.append(Cluster((first, second), energies))
+    return clusters

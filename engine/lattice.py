@@ -1,0 +1,200 @@
+"""The lattice: which species may sit where, in the cell of the structure file and in the supercell."""
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+VACANCY = "Va"
+_CHARGE_SUFFIX = re.compile(r"\d*[+-]$")
+
+
+@dataclass(frozen=True)
+class Species:
+    """A name with an integer charge; `proxy` is the element that stands for it inside a potential or a data set."""
+
+    name: str
+    charge: int
+    proxy: str | None = None
+
+    @property
+    def element(self) -> str:
+        """The name without its charge: Fe for Fe3+."""
+        return _CHARGE_SUFFIX.sub("", self.name)
+
+    @property
+    def symbol(self) -> str:
+        """Chemical symbol in data sets: the proxy if there is one; X, as in icet, for a vacancy."""
+        return "X" if self.name == VACANCY else self.proxy or self.element
+
+
+@dataclass(frozen=True)
+class Sublattice:
+    """All positions that share the same allowed species."""
+
+    element: str
+    species: tuple[Species, ...]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The fully occupied cell. Sites are the active positions, sublattice by sublattice, in the order of the file.
+
+    atoms: the structure as read. site_atom (sites,): index in `atoms`. site_sublattice (sites,).
+    """
+
+    atoms: Atoms
+    sublattices: tuple[Sublattice, ...]
+    spectators: dict[str, int]
+    site_atom: NDArray[np.int64]
+    site_sublattice: NDArray[np.int64]
+
+    @property
+    def n_sites(self) -> int:
+        return len(self.site_atom)
+
+    @cached_property
+    def n_formula_units(self) -> int:
+        """Formula units per cell: the fully occupied structure over its reduced formula."""
+        symbols, counts = np.unique(self.atoms.get_chemical_symbols(), return_counts=True)
+        return gcd(*(int(c) for c in counts))
+
+    @cached_property
+    def spectator_charge(self) -> int:
+        """Charge of the spectators per cell."""
+        return sum(self.spectators[s] for s in self.atoms.get_chemical_symbols() if s in self.spectators)
+
+    @property
+    def sites_per_sublattice(self) -> NDArray[np.int64]:
+        return np.bincount(self.site_sublattice, minlength=len(self.sublattices))
+
+    @property
+    def n_species(self) -> int:
+        """Largest number of species on a sublattice."""
+        return max(len(s.species) for s in self.sublattices)
+
+    def rows(self, name: str) -> list[tuple[int, int]]:
+        """(sublattice, species index) wherever the named species is allowed."""
+        return [(g, k) for g, s in enumerate(self.sublattices) for k, sp in enumerate(s.species) if sp.name == name]
+
+    def allowed_symbols(self) -> list[list[str]]:
+        """Per atom of the structure: the chemical symbols that it may bear, for icet."""
+        symbols = [[s] for s in self.atoms.get_chemical_symbols()]
+        for atom, g in zip(self.site_atom, self.site_sublattice):
+            symbols[atom] = [sp.symbol for sp in self.sublattices[g].species]
+        return symbols
+
+
+def build_lattice(atoms: Atoms, sublattices: tuple[Sublattice, ...], spectators: dict[str, int]) -> Lattice:
+    """Number the active sites of a structure: by sublattice, then in the order of the file."""
+    symbols = np.array(atoms.get_chemical_symbols())
+    groups = [np.flatnonzero(symbols == s.element) for s in sublattices]
+    return Lattice(
+        atoms=atoms,
+        sublattices=sublattices,
+        spectators=spectators,
+        site_atom=np.concatenate(groups),
+        site_sublattice=np.repeat(np.arange(len(groups)), [len(g) for g in groups]),
+    )
+
+
+def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Upper triangular basis, positive diagonal, of the integer lattice spanned by the rows of `matrix` (3, 3).
+
+    Raises ValueError if the rows do not span a volume.
+    """
+    h = [[int(v) for v in row] for row in matrix]
+    for c in range(3):
+        while True:
+            nonzero = [r for r in range(c, 3) if h[r][c]]
+            if not nonzero:
+                raise ValueError("the supercell matrix spans no volume")
+            pivot = min(nonzero, key=lambda r: abs(h[r][c]))
+            h[c], h[pivot] = h[pivot], h[c]
+            if len(nonzero) == 1:
+                break
+            for r in range(c + 1, 3):
+                factor = h[r][c] // h[c][c]
+                h[r] = [a - factor * b for a, b in zip(h[r], h[c])]
+        if h[c][c] < 0:
+            h[c] = [-a for a in h[c]]
+        for r in range(c):
+            factor = h[r][c] // h[c][c]
+            h[r] = [a - factor * b for a, b in zip(h[r], h[c])]
+    return np.array(h, np.int64)
+
+
+@dataclass(frozen=True)
+class Supercell:
+    """The cells that are sampled: `matrix` rows are its vectors in cells. Cells fill the box of its Hermite form."""
+
+    lattice: Lattice
+    matrix: NDArray[np.int64]
+
+    @cached_property
+    def hermite(self) -> NDArray[np.int64]:
+        return hermite_form(self.matrix)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        a, b, c = (int(v) for v in np.diag(self.hermite))
+        return a, b, c
+
+    @property
+    def n_cells(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def n_sites(self) -> int:
+        return self.n_cells * self.lattice.n_sites
+
+    @property
+    def n_formula_units(self) -> int:
+        return self.n_cells * self.lattice.n_formula_units
+
+    @property
+    def sites_per_sublattice(self) -> NDArray[np.int64]:
+        return self.n_cells * self.lattice.sites_per_sublattice
+
+    @cached_property
+    def site_sublattice(self) -> NDArray[np.int64]:
+        """(n_sites,) sublattice of each site; site = cell * sites per cell + site of the cell, cells in C order."""
+        return np.tile(self.lattice.site_sublattice, self.n_cells)
+
+    def wrap(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Cells (..., 3) brought into the box."""
+        wrapped = np.array(cells, np.int64)
+        for axis in range(3):
+            times = wrapped[..., axis] // self.hermite[axis, axis]
+            wrapped -= times[..., None] * self.hermite[axis]
+        return wrapped
+
+    def cell_index(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of each (wrapped) cell, C order in the box."""
+        w = self.wrap(cells)
+        _, b, c = self.shape
+        return (w[..., 0] * b + w[..., 1]) * c + w[..., 2]
+
+    def shortest(self, cell: NDArray[np.int64]) -> tuple[int, int, int]:
+        """The periodic equivalent of a cell offset that needs the narrowest rim of images."""
+        base = self.wrap(cell)
+        corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
+        candidates = np.vstack([[cell], base - corners @ self.hermite])
+        best = min(candidates.tolist(), key=lambda c: (max(map(abs, c)), sum(map(abs, c)), c))
+        return tuple(best)
+
+    def to_atoms(self, species: NDArray[np.int8]) -> Atoms:
+        """The occupation (n_sites,) as a structure with data-set symbols, on ideal positions; vacancies are X."""
+        lat = self.lattice
+        cells = np.array(np.unravel_index(np.arange(self.n_cells), self.shape)).T
+        symbols = np.tile(np.array(lat.atoms.get_chemical_symbols(), dtype=object), (self.n_cells, 1))
+        names = [[sp.symbol for sp in s.species] for s in lat.sublattices]
+        occupation = species.reshape(self.n_cells, lat.n_sites)
+        for site, (atom, g) in enumerate(zip(lat.site_atom, lat.site_sublattice)):
+            symbols[:, atom] = [names[g][k] for k in occupation[:, site]]
+        cell = np.asarray(lat.atoms.cell)
+        positions = (lat.atoms.positions[None] + (cells @ cell)[:, None]).reshape(-1, 3)
+        return Atoms(symbols.ravel().tolist(), positions=positions, cell=self.matrix @ cell, pbc=True)

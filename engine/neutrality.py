@@ -1,0 +1,175 @@
+"""Charge neutrality: the exchanges that keep it, and the number of states that obey it."""
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+from .lattice import VACANCY, Lattice, Supercell
+
+Vector = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One site of a sublattice changes species."""
+
+    sublattice: int
+    old: int
+    new: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A smallest set of species changes that keeps the cell neutral."""
+
+    flips: tuple[Flip, ...]
+
+    def reversed(self) -> "Exchange":
+        return Exchange(tuple(Flip(f.sublattice, f.new, f.old) for f in self.flips))
+
+    def describe(self, lattice: Lattice) -> str:
+        """For people, e.g. 'Va→Na+ with Fe3+→Fe2+'."""
+        name = [[sp.name for sp in s.species] for s in lattice.sublattices]
+        return " with ".join(f"{name[f.sublattice][f.old]}→{name[f.sublattice][f.new]}" for f in self.flips)
+
+
+def _kernel_of_row(coefficients: Vector) -> list[Vector]:
+    """Basis of the integer vectors z with sum(c z) = 0, by column reduction."""
+    n = len(coefficients)
+    columns = [tuple(int(i == j) for i in range(n)) for j in range(n)]
+    values = list(coefficients)
+    while len(live := [j for j in range(n) if values[j]]) > 1:
+        pivot = min(live, key=lambda j: abs(values[j]))
+        for j in live:
+            if j != pivot:
+                times = values[j] // values[pivot]
+                values[j] -= times * values[pivot]
+                columns[j] = tuple(a - times * b for a, b in zip(columns[j], columns[pivot]))
+    return [columns[j] for j in range(n) if not values[j]]
+
+
+def _conforms(u: Vector, v: Vector) -> bool:
+    """u lies between 0 and v in every component."""
+    return all(a * b >= 0 and abs(a) <= abs(b) for a, b in zip(u, v))
+
+
+def graver_basis(kernel: list[Vector]) -> list[Vector]:
+    """Minimal (Graver) set of the lattice spanned by `kernel`, closed under sign; Pottier's algorithm.
+
+    Every lattice vector is a sum of basis vectors none of which overshoots it, so steps along the basis connect all
+    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4).
+    """
+
+    def normal_form(v: Vector, basis: list[Vector]) -> Vector:
+        reducing = True
+        while reducing and any(v):
+            reducing = False
+            for b in basis:
+                if _conforms(b, v):
+                    v = tuple(x - y for x, y in zip(v, b))
+                    reducing = True
+                    break
+        return v
+
+    basis = sorted({tuple(s * a for a in v) for v in kernel for s in (1, -1)})
+    pending = [(u, v) for u, v in product(basis, basis) if u < v]
+    while pending:
+        u, v = pending.pop()
+        rest = normal_form(tuple(a + b for a, b in zip(u, v)), basis)
+        for new in {rest, tuple(-a for a in rest)} if any(rest) else ():
+            pending += [(new, b) for b in basis]
+            basis.append(new)
+    return [v for v in basis if not any(b != v and _conforms(b, v) for b in basis)]
+
+
+def neutral_exchanges(lattice: Lattice) -> list[Exchange]:
+    """All minimal neutral exchanges, one direction of each, in a fixed order."""
+    rows = [(g, k) for g, s in enumerate(lattice.sublattices) for k in range(len(s.species))]
+    free = [(g, k) for g, k in rows if k > 0]
+    charge = {(g, k): lattice.sublattices[g].species[k].charge for g, k in rows}
+    kernel = []
+    for z in _kernel_of_row(tuple(charge[g, k] - charge[g, 0] for g, k in free)):
+        change = dict(zip(free, z))
+        for g in range(len(lattice.sublattices)):
+            change[g, 0] = -sum(v for (h, _), v in change.items() if h == g)
+        kernel.append(tuple(change[r] for r in rows))
+    one_way = [v for v in graver_basis(kernel) if next(a for a in v if a) < 0]
+    return [_as_exchange(dict(zip(rows, v)), lattice) for v in sorted(one_way, key=lambda v: (sum(map(abs, v)), v))]
+
+
+def _as_exchange(change: dict[tuple[int, int], int], lattice: Lattice) -> Exchange:
+    flips = []
+    for g, sublattice in enumerate(lattice.sublattices):
+        order = sorted(range(len(sublattice.species)), key=lambda k: (sublattice.species[k].charge, k))
+        old = [k for k in order for _ in range(-change[g, k])]
+        new = [k for k in order for _ in range(change[g, k])]
+        flips += [Flip(g, a, b) for a, b in zip(old, new)]
+    return Exchange(tuple(flips))
+
+
+def count_change(exchange: Exchange, lattice: Lattice, name: str) -> int:
+    """Change of the number of sites that hold the named species."""
+    rows = set(lattice.rows(name))
+    return sum(((f.sublattice, f.new) in rows) - ((f.sublattice, f.old) in rows) for f in exchange.flips)
+
+
+def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
+    """Names of the species whose counts fix the ionic composition: one per independent change of the elements."""
+    elements = sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY})
+
+    def element_change(e: Exchange) -> list[int]:
+        name = [[sp.element for sp in s.species] for s in lattice.sublattices]
+        return [
+            sum((name[f.sublattice][f.new] == x) - (name[f.sublattice][f.old] == x) for f in e.flips) for x in elements
+        ]
+
+    changes = np.array([element_change(e) for e in exchanges]).reshape(len(exchanges), len(elements))
+    ions: list[str] = []
+    for name in dict.fromkeys(sp.name for s in lattice.sublattices for sp in s.species if sp.name != VACANCY):
+        element = next(sp.element for s in lattice.sublattices for sp in s.species if sp.name == name)
+        chosen = [elements.index(next(sp.element for s in lattice.sublattices for sp in s.species if sp.name == i)) for i in ions]
+        if element in [elements[c] for c in chosen]:
+            continue
+        columns = changes[:, [*chosen, elements.index(element)]]
+        if np.linalg.matrix_rank(columns) == len(chosen) + 1:
+            ions.append(name)
+    return ions
+
+
+def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Counts n of the ion that neutral states can have, and ln of the number of states at each, exactly.
+
+    Returns n (k,) ascending and log_states (k,). Without an ion, one entry for all neutral states.
+    """
+    totals: dict[tuple[int, int], float] = {(supercell.n_cells * supercell.lattice.spectator_charge, 0): 0.0}
+    last = len(supercell.lattice.sublattices) - 1
+    for g, (sublattice, size) in enumerate(zip(supercell.lattice.sublattices, supercell.sites_per_sublattice)):
+        own = _states_of_sublattice([sp.charge for sp in sublattice.species], [sp.name == ion for sp in sublattice.species], int(size))
+        sums: dict[tuple[int, int], list[float]] = {}
+        by_charge: dict[int, list[tuple[tuple[int, int], float]]] = {}
+        for key, b in own.items():
+            by_charge.setdefault(key[0], []).append((key, b))
+        everything = list(own.items())
+        for (q0, n0), a in totals.items():
+            for (q1, n1), b in by_charge.get(-q0, []) if g == last else everything:
+                sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
+        totals = {key: float(logsumexp(values)) if len(values) > 1 else values[0] for key, values in sums.items()}
+    neutral = sorted((n, value) for (q, n), value in totals.items() if q == 0)
+    return np.array([n for n, _ in neutral], np.int64), np.array([v for _, v in neutral], float)
+
+
+def _states_of_sublattice(charges: list[int], counted: list[bool], size: int) -> dict[tuple[int, int], float]:
+    """ln of the number of arrangements of one sublattice by (charge, ion count)."""
+    grids = np.meshgrid(*[np.arange(size + 1)] * (len(charges) - 1), indexing="ij") if len(charges) > 1 else []
+    free = np.array([g.ravel() for g in grids]).reshape(len(charges) - 1, -1)
+    free = free[:, free.sum(axis=0) <= size]
+    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free]) if len(charges) > 1 else np.array([[size]])
+    log_states = gammaln(size + 1) - gammaln(counts + 1).sum(axis=0)
+    charge = np.array(charges) @ counts
+    ions = np.array(counted, np.int64) @ counts
+    keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
+    sums = np.full(len(keys), -np.inf)
+    np.logaddexp.at(sums, inverse.ravel(), log_states)
+    return {(int(q), int(n)): float(v) for (q, n), v in zip(keys, sums)}

@@ -1,0 +1,85 @@
+"""Arrays that the compiled loop reads.
+
+A site is numbered cell by cell; its species is kept in a halo array: the supercell's box of cells with a rim of periodic
+images, so that every neighbour sits at a fixed linear offset and no neighbour list is stored. Species are small integers,
+counted from 0 within each sublattice; a (sublattice, species) pair is a *row*, `row = sublattice * n_species + species`.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int = NDArray[np.int64]
+
+
+class Geometry(NamedTuple):
+    """Where the sites are. n = number of sites, h = length of the halo array."""
+
+    halo_length: int
+    home: Int            # (n,) position of a site in the halo array
+    template: Int        # (n,) template (basis site of the cell) of a site
+    sublattice: Int      # (n,)
+    image_start: Int     # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
+    images: Int          # (h,)
+
+
+class Couplings(NamedTuple):
+    """What the sites cost, in integer neV. Tables are indexed by the centre's species first, then the partners'."""
+
+    n_species: int       # largest number of species on a sublattice; the stride of every table
+    constant: int        # energy of the cell that does not depend on the occupation
+    point: Int           # (templates, n_species)
+    pair_start: Int      # (templates+1,)
+    pair_offset: Int     # (pairs,) halo offset of the partner
+    pair_table: Int      # (pairs,) start in `values`
+    triplet_start: Int   # (templates+1,)
+    triplet_offset: Int  # (triplets, 2)
+    triplet_table: Int   # (triplets,)
+    many_start: Int      # (templates+1,) clusters of four and more
+    many_size: Int       # (many,) number of partners
+    many_offset: Int     # (many, most partners)
+    many_table: Int      # (many,)
+    values: Int
+
+
+class Moves(NamedTuple):
+    """What may be tried. A move of kind k changes one site per flip; its reverse is kind `reverse[k]`, equally likely."""
+
+    cumulative: NDArray[np.float64]   # (kinds,) cumulative probability of a kind
+    flip_start: Int                   # (kinds+1,)
+    flip_from: Int                    # (flips,) row that the site leaves
+    flip_to: Int                      # (flips,) row that it joins
+    conserves: NDArray[np.bool_]      # (kinds,) all counts stay: a swap, no Hastings factor
+    ion_change: Int                   # (kinds, ions) change of the ion counts
+    reverse: Int                      # (kinds,)
+
+
+class Ensemble(NamedTuple):
+    """log weight of a state: -beta E + sum_k beta_mu[k] n_k + log_weight[n_0].
+
+    `reference` (log Z_n - log Z_(n+step), any estimate) only enters the accumulated acceptance, never the chain.
+    """
+
+    beta: float                             # 1/neV
+    beta_mu: NDArray[np.float64]            # (ions,)
+    log_weight: NDArray[np.float64]         # (n_max+1,)
+    reference: NDArray[np.float64]          # (n_max+1,)
+    step: int                               # smallest change of n_0 by a move, 0 if none changes it
+
+
+class Tally(NamedTuple):
+    """What a chain adds up at every attempted exchange, by the count n_0 at which it was tried; window from `first`."""
+
+    first: int
+    sums: NDArray[np.float64]     # (window, 6): tries up, acceptance up, tries down, acceptance down, energy, energy**2 (neV)
+    origin: float                 # energy = E - origin - slope * n_0
+    slope: float
+
+
+class Record(NamedTuple):
+    """Per sweep and per kind of move."""
+
+    energy: Int      # (sweeps,)
+    ions: Int        # (sweeps, ions)
+    tried: Int       # (kinds,)
+    accepted: Int    # (kinds,)

@@ -1,0 +1,34 @@
+"""Random stream of one chain: xoroshiro128++ (Blackman and Vigna, ACM TOMS 47, 36, 2021).
+
+The state is a uint64 array of shape (2,), changed in place; each chain owns one.
+"""
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+
+def new_stream(seed: int, *key: int) -> NDArray[np.uint64]:
+    """State for stream `key` of a run with `seed`; distinct keys give independent streams."""
+    return np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64)
+
+
+@nb.njit(inline="always")
+def _rotate_left(x, k):
+    return (x << np.uint64(k)) | (x >> np.uint64(64 - k))
+
+
+@nb.njit(inline="always")
+def uniform(stream):
+    """Next number in [0, 1), 53 bits."""
+    s0, s1 = stream[0], stream[1]
+    bits = _rotate_left(s0 + s1, 17) + s0
+    s1 ^= s0
+    stream[0] = _rotate_left(s0, 49) ^ s1 ^ (s1 << np.uint64(21))
+    stream[1] = _rotate_left(s1, 28)
+    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@nb.njit(inline="always")
+def below(stream, n):
+    """Next integer in [0, n); n < 2**31."""
+    return np.int64(uniform(stream) * n)
