@@ -9,23 +9,23 @@ MOST_FLIPS = 16
 
 
 @nb.njit
-def _group(species, geometry, n_rows, q):
-    """Sites by row: members (rows, most sites), their number, and each site's place in its row."""
-    count = np.zeros(n_rows, np.int64)
+def group_sites(species, sublattice, q):
+    """Sites by row: members (rows, most sites), their number (rows,), and each site's place in its row (n,)."""
+    count = np.zeros((sublattice.max() + 1) * q, np.int64)
     for site in range(species.size):
-        count[geometry.sublattice[site]] += 1
-    members = np.empty((n_rows, count.max()), np.int32)
+        count[sublattice[site]] += 1
+    members = np.empty((count.size, count.max()), np.int32)
     where = np.empty(species.size, np.int32)
     count[:] = 0
     for site in range(species.size):
-        row = geometry.sublattice[site] * q + species[site]
+        row = sublattice[site] * q + species[site]
         members[row, count[row]] = site
         where[site] = count[row]
         count[row] += 1
     return members, count, where
 
 
-@nb.njit(inline="always")
+@nb.njit
 def _regroup(site, old_row, new_row, members, count, where):
     last = members[old_row, count[old_row] - 1]
     members[old_row, where[site]] = last
@@ -37,17 +37,16 @@ def _regroup(site, old_row, new_row, members, count, where):
 
 
 @nb.njit
-def pick_sites(stream, moves, kind, members, count, chosen):
+def pick_sites(stream, start, stop, flip_from, members, count, chosen):
     """Choose the sites of a move, each uniformly among those of its row not yet chosen. False if a row runs out.
 
-    The probability of the choice is 1/product(ways), with ways as in `hastings`.
+    The flips of the move are start..stop. The probability of the choice is 1/product(ways), with ways as in `hastings`.
     """
-    start = moves.flip_start[kind]
-    for f in range(moves.flip_start[kind + 1] - start):
-        row = moves.flip_from[start + f]
+    for f in range(start, stop):
+        row = flip_from[f]
         taken = 0
-        for g in range(f):
-            if moves.flip_from[start + g] == row:
+        for g in range(start, f):
+            if flip_from[g] == row:
                 taken += 1
         if count[row] <= taken:
             return False
@@ -56,71 +55,43 @@ def pick_sites(stream, moves, kind, members, count, chosen):
         while not fresh:
             site = members[row, below(stream, count[row])]
             fresh = True
-            for g in range(f):
+            for g in range(f - start):
                 if chosen[g] == site:
                     fresh = False
-        chosen[f] = site
+        chosen[f - start] = site
     return True
 
 
 @nb.njit
-def hastings(moves, kind, count):
+def hastings(start, stop, flip_from, flip_to, count):
     """q(s'->s)/q(s->s') of a move: ways to choose its sites before, over ways to choose them back after."""
     ratio = 1.0
-    start, stop = moves.flip_start[kind], moves.flip_start[kind + 1]
     for f in range(start, stop):
-        before = count[moves.flip_from[f]]
-        after = count[moves.flip_to[f]]
+        before = count[flip_from[f]]
+        after = count[flip_to[f]]
         for g in range(start, stop):
-            if moves.flip_to[g] == moves.flip_to[f] and g >= f:
+            if flip_to[g] == flip_to[f] and g >= f:
                 after += 1
-            if moves.flip_from[g] == moves.flip_to[f]:
+            if flip_from[g] == flip_to[f]:
                 after -= 1
-            if moves.flip_from[g] == moves.flip_from[f] and g < f:
+            if flip_from[g] == flip_from[f] and g < f:
                 before -= 1
         ratio *= before / after
     return ratio
 
 
 @nb.njit
-def energy_change(halo, species, geometry, couplings, moves, kind, chosen):
-    """E(s') - E(s), neV. Leaves all flips but the last one written in `halo`."""
-    q = couplings.n_species
-    start, stop = moves.flip_start[kind], moves.flip_start[kind + 1]
-    change = 0
-    for f in range(start, stop):
-        site = chosen[f - start]
-        new = moves.flip_to[f] % q
-        change += site_change(halo, geometry.home[site], geometry.template[site], np.int64(species[site]), new, couplings)
-        if f < stop - 1:
-            place(halo, geometry, site, new)
-    return change
-
-
-@nb.njit
-def weight_change(ensemble, moves, kind, ions):
-    """Change of the log weight apart from -beta E."""
-    total = 0.0
-    for k in range(ions.size):
-        total += ensemble.beta_mu[k] * moves.ion_change[kind, k]
-    n = ions[0]
-    return total + ensemble.log_weight[n + moves.ion_change[kind, 0]] - ensemble.log_weight[n]
-
-
-@nb.njit
-def _tally(tally, ensemble, n, dn, energy, log_ratio):
-    at = n - tally.first
-    if at < 0 or at >= tally.sums.shape[0]:
+def _tally(sums, first, origin, slope, step_down, step_up, n, up, energy, log_ratio):
+    at = n - first
+    if at < 0 or at >= sums.shape[0]:
         return
-    up = dn > 0
     column = 0 if up else 2
-    tally.sums[at, column] += 1.0
-    if log_ratio > -1e300:
-        log_ratio += ensemble.reference[n] if up else -ensemble.reference[n + dn]
-        tally.sums[at, column + 1] += 1.0 if log_ratio >= 0.0 else np.exp(log_ratio)
-    excess = energy - tally.origin - tally.slope * n
-    tally.sums[at, 4] += excess
-    tally.sums[at, 5] += excess * excess
+    sums[at, column] += 1.0
+    log_ratio += step_up if up else step_down
+    sums[at, column + 1] += 1.0 if log_ratio >= 0.0 else np.exp(log_ratio)
+    excess = energy - origin - slope * n
+    sums[at, 4] += excess
+    sums[at, 5] += excess * excess
 
 
 @nb.njit(cache=True)
@@ -130,45 +101,64 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
     `species` (n,), `ions` (ions,), `stream`, `tally.sums` and `record` are changed in place. Random scan: the kind is drawn
     afresh for each attempt, so any stretch of attempts is reversible.
     """
-    q = couplings.n_species
-    n_rows = (geometry.sublattice.max() + 1) * q
     halo = fill_halo(species, geometry)
-    members, count, where = _group(species, geometry, n_rows, q)
+    home, template, image_start, images = geometry.home, geometry.template, geometry.image_start, geometry.images
+    q, _, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
+    cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
+    flip_species, conserves, ion_change = moves.flip_species, moves.conserves, moves.ion_change
+    beta, beta_mu, log_weight, reference, step = ensemble
+    first, sums, origin, slope = tally
+    tried, accepted = record.tried, record.accepted
+    members, count, where = group_sites(species, geometry.sublattice, q)
     chosen = np.zeros(MOST_FLIPS, np.int64)
     for sweep in range(record.energy.size):
         for _ in range(species.size):
             u = uniform(stream)
             kind = 0
-            while u >= moves.cumulative[kind]:
+            while u >= cumulative[kind]:
                 kind += 1
-            record.tried[kind] += 1
-            dn = moves.ion_change[kind, 0]
-            counted = dn != 0 and abs(dn) == ensemble.step
-            if not pick_sites(stream, moves, kind, members, count, chosen):
+            tried[kind] += 1
+            start, stop = flip_start[kind], flip_start[kind + 1]
+            dn = ion_change[kind, 0]
+            n = ions[0]
+            counted = dn != 0 and abs(dn) == step
+            if not pick_sites(stream, start, stop, flip_from, members, count, chosen):
                 if counted:
-                    _tally(tally, ensemble, ions[0], dn, energy, -np.inf)
+                    _tally(sums, first, origin, slope, 0.0, 0.0, n, dn > 0, energy, -np.inf)
                 continue
-            change = energy_change(halo, species, geometry, couplings, moves, kind, chosen)
-            log_ratio = -ensemble.beta * change
-            if not moves.conserves[kind]:
-                log_ratio += np.log(hastings(moves, kind, count))
+            change = 0
+            for f in range(start, stop):
+                site = chosen[f - start]
+                new = flip_species[f]
+                change += site_change(
+                    halo, home[site], template[site], np.int64(species[site]), new,
+                    q, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values,
+                )  # fmt: skip
+                if f < stop - 1:
+                    place(halo, image_start, images, site, new)
+            log_ratio = -beta * change
+            if not conserves[kind]:
+                log_ratio += np.log(hastings(start, stop, flip_from, flip_to, count))
                 if counted:
-                    _tally(tally, ensemble, ions[0], dn, energy, log_ratio)
-                log_ratio += weight_change(ensemble, moves, kind, ions)
-            start, stop = moves.flip_start[kind], moves.flip_start[kind + 1]
+                    _tally(sums, first, origin, slope, -reference[n + min(dn, 0)], reference[n], n, dn > 0, energy, log_ratio)
+                log_ratio += log_weight[n + dn] - log_weight[n]
+                for k in range(ions.size):
+                    log_ratio += beta_mu[k] * ion_change[kind, k]
             if log_ratio >= 0.0 or uniform(stream) < np.exp(log_ratio):
-                record.accepted[kind] += 1
+                accepted[kind] += 1
                 energy += change
                 for f in range(start, stop):
                     site = chosen[f - start]
-                    species[site] = moves.flip_to[f] % q
-                    _regroup(site, moves.flip_from[f], moves.flip_to[f], members, count, where)
-                place(halo, geometry, chosen[stop - start - 1], species[chosen[stop - start - 1]])
+                    species[site] = flip_species[f]
+                    _regroup(site, flip_from[f], flip_to[f], members, count, where)
+                last = chosen[stop - start - 1]
+                place(halo, image_start, images, last, species[last])
                 for k in range(ions.size):
-                    ions[k] += moves.ion_change[kind, k]
+                    ions[k] += ion_change[kind, k]
             else:
                 for f in range(start, stop - 1):
-                    place(halo, geometry, chosen[f - start], species[chosen[f - start]])
+                    site = chosen[f - start]
+                    place(halo, image_start, images, site, species[site])
         record.energy[sweep] = energy
         record.ions[sweep] = ions
     return energy

@@ -1,39 +1,47 @@
-"""Energies of an occupation in integer neV: of the whole cell, and of the change of one site."""
+"""Energies of an occupation in integer neV: of the whole cell, and of the change of one site.
+
+The compiled helpers take the arrays one by one: reading a field of a named tuple inside the loop costs two atomic
+reference counts, more than a cluster does.
+"""
 import numba as nb
 import numpy as np
 
 
 @nb.njit(inline="always")
-def place(halo, geometry, site, species):
-    """Write a site's species to its home and its images."""
-    for k in range(geometry.image_start[site], geometry.image_start[site + 1]):
-        halo[geometry.images[k]] = species
+def _index(i):
+    """Unsigned, so that numba leaves out its test for negative indices."""
+    return np.uint64(i)
 
 
 @nb.njit
-def site_change(halo, position, template, old, new, couplings):
-    """E(new) - E(old) of one site, all others as in `halo`."""
-    q = couplings.n_species
-    values = couplings.values
-    change = couplings.point[template, new] - couplings.point[template, old]
-    step = (new - old) * q
-    for k in range(couplings.pair_start[template], couplings.pair_start[template + 1]):
-        at = couplings.pair_table[k] + old * q + halo[position + couplings.pair_offset[k]]
-        change += values[at + step] - values[at]
-    step *= q
-    for k in range(couplings.triplet_start[template], couplings.triplet_start[template + 1]):
-        at = couplings.triplet_table[k] + (
-            (old * q + halo[position + couplings.triplet_offset[k, 0]]) * q + halo[position + couplings.triplet_offset[k, 1]]
-        )
-        change += values[at + step] - values[at]
-    for k in range(couplings.many_start[template], couplings.many_start[template + 1]):
-        at = 0
-        stride = 1
-        for m in range(couplings.many_size[k]):
-            at = at * q + halo[position + couplings.many_offset[k, m]]
-            stride *= q
-        at += couplings.many_table[k]
-        change += values[at + new * stride] - values[at + old * stride]
+def place(halo, image_start, images, site, species):
+    """Write a site's species to its home and its images."""
+    for k in range(_index(image_start[site]), _index(image_start[site + 1])):
+        halo[_index(images[k])] = species
+
+
+@nb.njit
+def site_change(
+    halo, position, template, old, new,
+    q, point, pair_start, pair_offset, pair_table, triplet_start, triplet_offset, triplet_table,
+    many_start, many_size, many_offset, many_table, values,
+):  # fmt: skip
+    """E(new) - E(old) of one site, all others as in `halo`; the last arguments are the fields of Couplings."""
+    change = point[template, new] - point[template, old]
+    jump = (old * q + new) * q
+    for k in range(_index(pair_start[template]), _index(pair_start[template + 1])):
+        partner = halo[_index(position + pair_offset[k])]
+        change += values[_index(pair_table[k] + jump + partner)]
+    jump *= q
+    for k in range(_index(triplet_start[template]), _index(triplet_start[template + 1])):
+        first = halo[_index(position + triplet_offset[k, 0])]
+        second = halo[_index(position + triplet_offset[k, 1])]
+        change += values[_index(triplet_table[k] + jump + first * q + second)]
+    for k in range(many_start[template], many_start[template + 1]):
+        at = old * q + new
+        for m in range(many_size[k]):
+            at = at * q + halo[position + many_offset[k, m]]
+        change += values[many_table[k] + at]
     return change
 
 
@@ -41,8 +49,9 @@ def site_change(halo, position, template, old, new, couplings):
 def fill_halo(species, geometry):
     """Halo array, int8 of shape (halo_length,), of an occupation of shape (n,)."""
     halo = np.zeros(geometry.halo_length, np.int8)
+    image_start, images = geometry.image_start, geometry.images
     for site in range(species.size):
-        place(halo, geometry, site, species[site])
+        place(halo, image_start, images, site, species[site])
     return halo
 
 
@@ -53,10 +62,14 @@ def total_energy(species, geometry, couplings):
     Sites are filled one after the other from species 0, so it is a sum of the same integer changes that the chain makes.
     """
     halo = fill_halo(np.zeros_like(species), geometry)
-    energy = couplings.constant
+    home, template, image_start, images = geometry.home, geometry.template, geometry.image_start, geometry.images
+    q, constant, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
+    energy = constant
     for site in range(species.size):
-        new = species[site]
+        new = np.int64(species[site])
         if new != 0:
-            energy += site_change(halo, geometry.home[site], geometry.template[site], 0, new, couplings)
-            place(halo, geometry, site, new)
+            energy += site_change(
+                halo, home[site], template[site], 0, new, q, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values
+            )
+            place(halo, image_start, images, site, new)
     return energy

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
+Int32 = NDArray[np.int32]
 
 
 class Geometry(NamedTuple):
@@ -24,17 +25,21 @@ class Geometry(NamedTuple):
 
 
 class Couplings(NamedTuple):
-    """What the sites cost, in integer neV. Tables are indexed by the centre's species first, then the partners'."""
+    """What the sites cost, in integer neV.
 
-    n_species: int       # largest number of species on a sublattice; the stride of every table
+    `values` holds, table after table, the change of a cluster's energy when its centre goes from one species to another,
+    indexed [old, new, partners' species...], every axis n_species long.
+    """
+
+    n_species: int       # largest number of species on a sublattice
     constant: int        # energy of the cell that does not depend on the occupation
     point: Int           # (templates, n_species)
     pair_start: Int      # (templates+1,)
-    pair_offset: Int     # (pairs,) halo offset of the partner
-    pair_table: Int      # (pairs,) start in `values`
+    pair_offset: Int32   # (pairs,) halo offset of the partner
+    pair_table: Int32    # (pairs,) start in `values`
     triplet_start: Int   # (templates+1,)
-    triplet_offset: Int  # (triplets, 2)
-    triplet_table: Int   # (triplets,)
+    triplet_offset: Int32# (triplets, 2)
+    triplet_table: Int32 # (triplets,)
     many_start: Int      # (templates+1,) clusters of four and more
     many_size: Int       # (many,) number of partners
     many_offset: Int     # (many, most partners)
@@ -49,6 +54,7 @@ class Moves(NamedTuple):
     flip_start: Int                   # (kinds+1,)
     flip_from: Int                    # (flips,) row that the site leaves
     flip_to: Int                      # (flips,) row that it joins
+    flip_species: Int                 # (flips,) its new species
     conserves: NDArray[np.bool_]      # (kinds,) all counts stay: a swap, no Hastings factor
     ion_change: Int                   # (kinds, ions) change of the ion counts
     reverse: Int                      # (kinds,)

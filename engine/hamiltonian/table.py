@@ -101,7 +101,8 @@ def build_table(hamiltonian: Hamiltonian, supercell: Supercell) -> tuple[Geometr
     def store(table: NDArray[np.int64]) -> int:
         padded = np.zeros((q,) * table.ndim, np.int64)
         padded[tuple(slice(n) for n in table.shape)] = table
-        key = padded.tobytes() + bytes([table.ndim])
+        padded = padded[None, :] - padded[:, None]
+        key = padded.tobytes()
         if key not in starts:
             starts[key] = sum(v.size for v in values)
             values.append(padded.ravel())
@@ -146,11 +147,11 @@ def build_table(hamiltonian: Hamiltonian, supercell: Supercell) -> tuple[Geometr
         constant=_ground_constant(hamiltonian, supercell),
         point=point,
         pair_start=starts_of(pairs),
-        pair_offset=column(pairs, 0),
-        pair_table=column(pairs, 1),
+        pair_offset=column(pairs, 0).astype(np.int32),
+        pair_table=column(pairs, 1).astype(np.int32),
         triplet_start=starts_of(triplets),
-        triplet_offset=np.array([t[:2] for g in triplets for t in g], np.int64).reshape(-1, 2),
-        triplet_table=column(triplets, 2),
+        triplet_offset=np.array([t[:2] for g in triplets for t in g], np.int32).reshape(-1, 2),
+        triplet_table=column(triplets, 2).astype(np.int32),
         many_start=starts_of(padded_many),
         many_size=column(padded_many, 2),
         many_offset=column(padded_many, 0, widest),
