@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 import torch
 from ase import Atoms
+from ase.build import make_supercell
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.filters import FrechetCellFilter
 from ase.io import write
@@ -24,13 +25,15 @@ from chgnet.model import CHGNet
 from pymatgen.io.ase import AseAtomsAdaptor
 from sevenn.calculator import SevenNetCalculator
 
-# (repeats of the 28-atom cell, numbers of Na to draw from, weight)
+# (supercell of the 28-atom cell, numbers of Na to draw from, weight); the skewed cell tells apart pairs of sites that the
+# others cannot, because they lie 2c or b+c from one another
 PLAN = [
-    ((1, 1, 1), (1, 2, 2, 3), 0.06),
-    ((1, 2, 1), (1, 1, 2, 2, 3, 4, 4, 5, 6, 6), 0.36),
-    ((1, 1, 2), (1, 1, 2, 2, 3, 4, 4, 5, 6, 6), 0.28),
-    ((2, 1, 1), (1, 2, 3, 4, 5, 6, 6), 0.12),
-    ((1, 3, 1), (1, 2, 3, 4, 6, 8, 8, 9, 10, 10), 0.18),
+    (np.diag((1, 1, 1)), (1, 2, 2, 3), 0.04),
+    (np.diag((1, 2, 1)), (1, 1, 2, 2, 3, 4, 4, 5, 6, 6), 0.27),
+    (np.diag((1, 1, 2)), (1, 1, 2, 2, 3, 4, 4, 5, 6, 6), 0.22),
+    (np.diag((2, 1, 1)), (1, 2, 3, 4, 5, 6, 6), 0.11),
+    (np.diag((1, 3, 1)), (1, 2, 3, 4, 6, 8, 8, 9, 10, 10), 0.10),
+    (np.array(((1, 0, 0), (0, 1, 1), (0, 0, 3))), (1, 2, 3, 4, 6, 8, 8, 9, 10, 10), 0.26),
 ]
 # lattice parameters (A) and fractional coordinates of FePO4 and NaFePO4, Pnma
 CELL_FEPO4, CELL_NAFEPO4 = np.array([9.96, 5.95, 4.86]), np.array([10.51, 6.31, 5.02])
@@ -39,20 +42,20 @@ BASIS = {"Na": [(0, 0, 0)], "Fe": [(0.2801, 0.25, 0.9826)], "P": [(0.1045, 0.25,
 DISTORTION_A = 0.08
 
 
-def host(x: float, repeat: tuple[int, int, int]) -> Atoms:
+def host(x: float, supercell: np.ndarray) -> Atoms:
     """Fully sodiated cell with Vegard's lattice parameters for composition x."""
     lengths = x * CELL_NAFEPO4 + (1 - x) * CELL_FEPO4
     symbols = [s for s, sites in BASIS.items() for _ in sites]
     sites = [p for positions in BASIS.values() for p in positions]
-    return crystal(symbols, sites, spacegroup="Pnma", cellpar=[*lengths, 90, 90, 90]) * repeat
+    return make_supercell(crystal(symbols, sites, spacegroup="Pnma", cellpar=[*lengths, 90, 90, 90]), supercell)
 
 
 def draw(rng: np.random.Generator) -> Atoms:
     """A random arrangement with `charge_prepared`; two thirds put the electrons where sodium is near."""
-    repeat, counts, _ = PLAN[rng.choice(len(PLAN), p=[w for *_, w in PLAN])]
+    supercell, counts, _ = PLAN[rng.choice(len(PLAN), p=[w for *_, w in PLAN])]
     n_na = int(rng.choice(counts))
-    n_fu = 4 * int(np.prod(repeat))
-    atoms = host(n_na / n_fu, repeat)
+    n_fu = 4 * round(abs(np.linalg.det(supercell)))
+    atoms = host(n_na / n_fu, supercell)
     na, fe, oxygen = (np.flatnonzero(atoms.symbols == s) for s in ("Na", "Fe", "O"))
     kept = rng.choice(na, n_na, replace=False)
     closeness = (1 / atoms.get_all_distances(mic=True)[np.ix_(fe, kept)] ** 2).sum(axis=1)

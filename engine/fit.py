@@ -1,0 +1,130 @@
+"""Fit of a cluster expansion to a charge-labelled data set, and what it is worth."""
+from dataclasses import dataclass
+
+import numpy as np
+from icet import ClusterExpansion, ClusterSpace
+from numpy.typing import NDArray
+from trainstation import CrossValidationEstimator
+
+from .dataset import DataSet
+from .lattice import Lattice
+
+RANK_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Parameters and errors, all energies in eV per formula unit.
+
+    parameters (p,): icet's, constant first. reference_eV, fitted_eV (cells,). fold_rmse_eV (folds,): errors on held-out folds.
+    left_out_eV (cells,): prediction of each cell by the fold that did not see it.
+    """
+
+    parameters: NDArray[np.float64]
+    reference_eV: NDArray[np.float64]
+    fitted_eV: NDArray[np.float64]
+    left_out_eV: NDArray[np.float64]
+    fold_rmse_eV: NDArray[np.float64]
+
+    @property
+    def rmse_eV(self) -> float:
+        return float(np.sqrt(np.mean((self.fitted_eV - self.reference_eV) ** 2)))
+
+    @property
+    def validation_rmse_eV(self) -> float:
+        return float(np.sqrt(np.mean((self.left_out_eV - self.reference_eV) ** 2)))
+
+    @property
+    def validation_spread_eV(self) -> float:
+        """Standard deviation of the error over the folds."""
+        return float(np.std(self.fold_rmse_eV, ddof=1))
+
+
+def cluster_vectors(space: ClusterSpace, data: DataSet) -> NDArray[np.float64]:
+    """(cells, parameters)."""
+    return np.array([space.get_cluster_vector(cell) for cell in data.cells])
+
+
+def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+    """The parameters, up to a factor, that predict the charge of a configuration: zero for all that is neutral.
+
+    Adding any multiple of it to the parameters changes no prediction. It has a constant and points only, so it follows
+    from the mean charge of every sublattice's sites as a combination of icet's point functions.
+    """
+    points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
+    samples, charges = [], []
+    rng = np.random.default_rng(0)
+    for _ in range(4 * len(points)):
+        atoms = lattice.atoms.copy()
+        charge = lattice.spectator_charge
+        symbols = np.array(atoms.get_chemical_symbols(), dtype=object)
+        for atom, g in zip(lattice.site_atom, lattice.site_sublattice):
+            choice = lattice.sublattices[g].species[rng.integers(len(lattice.sublattices[g].species))]
+            symbols[atom] = choice.symbol
+            charge += choice.charge
+        atoms.set_chemical_symbols(symbols.tolist())
+        samples.append(space.get_cluster_vector(atoms)[points])
+        charges.append(charge / lattice.n_formula_units)
+    null = np.zeros(len(space))
+    null[points] = np.linalg.lstsq(np.array(samples), np.array(charges), rcond=None)[0]
+    null[np.abs(null) < 1e-10] = 0.0
+    return null
+
+
+def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
+    """Groups of parameters that the cells cannot tell apart, apart from what neutrality makes equivalent."""
+    norm = np.linalg.norm(null)
+    projector = np.eye(len(null)) - (np.outer(null, null) / norm**2 if norm else 0)
+    _, singular, right = np.linalg.svd(vectors @ projector, full_matrices=True)
+    rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+    kernel = right[rank:] @ projector
+    kernel = kernel[np.linalg.norm(kernel, axis=1) > 0.5]
+    involved = np.flatnonzero(np.linalg.norm(kernel, axis=0) > 1e-3) if len(kernel) else np.array([], int)
+    groups: list[list[int]] = []
+    overlap = kernel.T @ kernel if len(kernel) else np.zeros((len(null), len(null)))
+    for i in involved:
+        home = next((g for g in groups if any(abs(overlap[i, j]) > 1e-3 for j in g)), None)
+        if home is None:
+            groups.append([int(i)])
+        else:
+            home.append(int(i))
+    return groups
+
+
+def fit_expansion(space: ClusterSpace, vectors: NDArray[np.float64], data: DataSet, null: NDArray[np.float64], method: str, n_folds: int, seed: int) -> Fit:
+    """Fit energies per formula unit.
+
+    Constant and points are first taken out by least squares (their size would otherwise set the scale of the priors); the
+    parameter that neutrality makes redundant is held at zero in the fit, and the gauge is fixed afterwards by taking the
+    parameters orthogonal to the null vector, which changes no prediction.
+    """
+    points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
+    redundant = int(np.argmax(np.abs(null) * (np.arange(len(null)) > 0))) if null.any() else -1
+    kept = [i for i in range(len(space)) if i != redundant]
+    base = [i for i in points if i != redundant]
+    offset = np.zeros(len(space))
+    offset[base] = np.linalg.lstsq(vectors[:, base], data.energies_eV, rcond=None)[0]
+    residual = data.energies_eV - vectors @ offset
+
+    estimator = CrossValidationEstimator((vectors[:, kept], residual), fit_method=method, validation_method="k-fold", n_splits=n_folds, seed=seed % 2**32)
+    estimator.validate()
+    estimator.train()
+    parameters = offset.copy()
+    parameters[kept] += estimator.parameters
+    if null.any():
+        parameters -= null * (null @ parameters) / (null @ null)
+
+    left_out = np.full(len(data.cells), np.nan)
+    for rows, found in zip(_held_out_rows(len(residual), n_folds, seed), estimator.parameters_splits):
+        left_out[rows] = vectors[rows] @ offset + vectors[np.ix_(rows, kept)] @ found
+    return Fit(parameters, data.energies_eV, vectors @ parameters, left_out, np.asarray(estimator.rmse_validation_splits))
+
+
+def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:
+    from sklearn.model_selection import KFold
+
+    return [rows for _, rows in KFold(n_folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(n))]
+
+
+def expansion(space: ClusterSpace, fit: Fit) -> ClusterExpansion:
+    return ClusterExpansion(space, fit.parameters)

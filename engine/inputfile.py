@@ -1,0 +1,132 @@
+"""Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from .config import Config
+from .errors import InputError, Problem, RedoxError
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A parsed input file. Relative paths in it are relative to the file."""
+
+    path: Path
+    text: str
+    document: CommentedMap
+    config: Config
+
+    def resolve(self, path: Path) -> Path:
+        return (self.path.parent / path).resolve()
+
+    def problem(self, location: Location, message: str) -> Problem:
+        known, line = _locate(self.document, location)
+        return Problem(_spell(known or location), message, line)
+
+
+def read_input(path: Path) -> InputFile:
+    """Read and validate; raises InputError with all problems at once, RedoxError if there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RedoxError(f"cannot read the input file {path}: {error}") from None
+    document = _parse(text, str(path))
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as error:
+        raise InputError(_problems(error, document), str(path)) from None
+    return InputFile(path.resolve(), text, document, config)
+
+
+def _parse(text: str, source: str) -> CommentedMap:
+    try:
+        document = YAML(typ="rt").load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError([Problem("key", f"given twice: {_first_line(error.problem)}", line)], source) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError([Problem("YAML", _first_line(error.problem or str(error)), line)], source) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError([Problem("YAML", _first_line(str(error)))], source) from None
+    if not isinstance(document, CommentedMap):
+        raise InputError([Problem("file", f"found {type(document).__name__}, allowed: a mapping of keys", 1)], source)
+    return document
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "unreadable").strip().splitlines()[0]
+
+
+def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
+    """The part of a location that exists in the document, and its line. Tags that pydantic adds for unions are skipped."""
+    node, line, known = document, None, []
+    for part in location:
+        try:
+            if isinstance(node, CommentedMap) and part in node:
+                line = node.lc.key(part)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+                line = node.lc.item(part)[0] + 1
+            else:
+                continue
+        except (KeyError, TypeError, AttributeError):
+            continue
+        known.append(part)
+        node = node[part]
+    return tuple(known), line
+
+
+def _spell(location: Location) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "file"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Annotated, Union, UnionType, tuple, dict, list):
+        return [m for a in get_args(annotation) for m in _models_in(a)]
+    return []
+
+
+def _allowed_keys(location: Location) -> list[str]:
+    models: list[type[BaseModel]] = [Config]
+    for part in location[:-1]:
+        deeper = [m for model in models if part in model.model_fields for m in _models_in(model.model_fields[str(part)].annotation)]
+        models = deeper or models
+    return list(models[0].model_fields)
+
+
+def _problems(error: ValidationError, document: CommentedMap) -> list[Problem]:
+    grouped: dict[tuple[str, int | None], list[str]] = {}
+    for e in error.errors(include_url=False):
+        location: Location = tuple(e["loc"])
+        known, line = _locate(document, location)
+        if e["type"] == "missing":
+            key, message = _spell((*known, location[-1])), "missing; this key is needed"
+        elif e["type"] == "extra_forbidden":
+            key, message = _spell(known), f"unknown key; allowed: {', '.join(_allowed_keys(location))}"
+        elif e["type"] == "value_error":
+            key, message = _spell(known), f"{e['ctx']['error']}"
+        else:
+            found = repr(e["input"]) if len(repr(e["input"])) < 80 else type(e["input"]).__name__
+            key, message = _spell(known), f"found {found}; allowed: {e['msg'].removeprefix('Input should be ').removeprefix('a valid ')}"
+        grouped.setdefault((key, line), []).append(message)
+    return [Problem(key, _join(messages), line) for (key, line), messages in grouped.items()]
+
+
+def _join(messages: list[str]) -> str:
+    """Alternatives of a union read as one sentence."""
+    first, *others = dict.fromkeys(messages)
+    return " or ".join([first, *(m.split("allowed: ")[-1] for m in others)])
