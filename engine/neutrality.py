@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from .lattice import VACANCY, Lattice, Supercell
+from .lattice import VACANCY, Lattice, Sublattice, Supercell
 
 Vector = tuple[int, ...]
 
@@ -143,33 +143,60 @@ def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[
 
     Returns n (k,) ascending and log_states (k,). Without an ion, one entry for all neutral states.
     """
-    totals: dict[tuple[int, int], float] = {(supercell.n_cells * supercell.lattice.spectator_charge, 0): 0.0}
-    last = len(supercell.lattice.sublattices) - 1
-    for g, (sublattice, size) in enumerate(zip(supercell.lattice.sublattices, supercell.sites_per_sublattice)):
-        own = _states_of_sublattice([sp.charge for sp in sublattice.species], [sp.name == ion for sp in sublattice.species], int(size))
-        sums: dict[tuple[int, int], list[float]] = {}
-        by_charge: dict[int, list[tuple[tuple[int, int], float]]] = {}
-        for key, b in own.items():
-            by_charge.setdefault(key[0], []).append((key, b))
-        everything = list(own.items())
-        for (q0, n0), a in totals.items():
-            for (q1, n1), b in by_charge.get(-q0, []) if g == last else everything:
-                sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
-        totals = {key: float(logsumexp(values)) if len(values) > 1 else values[0] for key, values in sums.items()}
+    totals = _cumulate(supercell, ion)[-1]
     neutral = sorted((n, value) for (q, n), value in totals.items() if q == 0)
     return np.array([n for n, _ in neutral], np.int64), np.array([v for _, v in neutral], float)
 
 
-def _states_of_sublattice(charges: list[int], counted: list[bool], size: int) -> dict[tuple[int, int], float]:
-    """ln of the number of arrangements of one sublattice by (charge, ion count)."""
-    grids = np.meshgrid(*[np.arange(size + 1)] * (len(charges) - 1), indexing="ij") if len(charges) > 1 else []
-    free = np.array([g.ravel() for g in grids]).reshape(len(charges) - 1, -1)
+def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """A state (n_sites,) drawn uniformly from the neutral states with n of the ion: exact sampling at infinite temperature."""
+    totals = _cumulate(supercell, ion)
+    key = (0, n)
+    species = np.zeros(supercell.n_sites, np.int8)
+    for g in reversed(range(len(supercell.lattice.sublattices))):
+        sublattice = supercell.lattice.sublattices[g]
+        counts, charge, ions, log_states = _compositions(sublattice, ion, int(supercell.sites_per_sublattice[g]))
+        before = np.array([totals[g].get((key[0] - q, key[1] - m), -np.inf) for q, m in zip(charge.tolist(), ions.tolist())])
+        weight = np.exp(before + log_states - logsumexp(before + log_states))
+        pick = int(rng.choice(len(weight), p=weight / weight.sum()))
+        key = (key[0] - int(charge[pick]), key[1] - int(ions[pick]))
+        arrangement = np.repeat(np.arange(len(sublattice.species)), counts[:, pick])
+        species[supercell.site_sublattice == g] = rng.permutation(arrangement)
+    return species
+
+
+def _cumulate(supercell: Supercell, ion: str | None) -> list[dict[tuple[int, int], float]]:
+    """ln of the number of arrangements by (charge, ion count): of the spectators, with the first sublattice, ..., with all.
+
+    The last entry holds neutral states only.
+    """
+    steps = [{(supercell.n_cells * supercell.lattice.spectator_charge, 0): 0.0}]
+    last = len(supercell.lattice.sublattices) - 1
+    for g, (sublattice, size) in enumerate(zip(supercell.lattice.sublattices, supercell.sites_per_sublattice)):
+        _, charge, ions, log_states = _compositions(sublattice, ion, int(size))
+        keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
+        own = np.full(len(keys), -np.inf)
+        np.logaddexp.at(own, inverse.ravel(), log_states)
+        by_charge: dict[int, list[tuple[int, int, float]]] = {}
+        for (q, m), value in zip(keys.tolist(), own.tolist()):
+            by_charge.setdefault(q, []).append((q, m, value))
+        everything = [entry for entries in by_charge.values() for entry in entries]
+        sums: dict[tuple[int, int], list[float]] = {}
+        for (q0, n0), a in steps[-1].items():
+            for q1, n1, b in by_charge.get(-q0, []) if g == last else everything:
+                sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
+        steps.append({key: float(logsumexp(v)) if len(v) > 1 else v[0] for key, v in sums.items()})
+    return steps
+
+
+def _compositions(sublattice: Sublattice, ion: str | None, size: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """All compositions of a sublattice: counts (species, k), charge (k,), ions (k,), ln of the arrangements (k,)."""
+    n_species = len(sublattice.species)
+    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij") if n_species > 1 else []
+    free = np.array([g.ravel() for g in grids], np.int64).reshape(n_species - 1, -1)
     free = free[:, free.sum(axis=0) <= size]
-    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free]) if len(charges) > 1 else np.array([[size]])
+    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free]) if n_species > 1 else np.array([[size]])
     log_states = gammaln(size + 1) - gammaln(counts + 1).sum(axis=0)
-    charge = np.array(charges) @ counts
-    ions = np.array(counted, np.int64) @ counts
-    keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
-    sums = np.full(len(keys), -np.inf)
-    np.logaddexp.at(sums, inverse.ravel(), log_states)
-    return {(int(q), int(n)): float(v) for (q, n), v in zip(keys, sums)}
+    charge = np.array([sp.charge for sp in sublattice.species]) @ counts
+    ions = np.array([sp.name == ion for sp in sublattice.species], np.int64) @ counts
+    return counts, charge, ions, log_states

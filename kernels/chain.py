@@ -3,6 +3,7 @@ import numba as nb
 import numpy as np
 
 from .energy import fill_halo, place, site_change
+from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT
 from .random import below, uniform
 
 MOST_FLIPS = 16
@@ -81,17 +82,16 @@ def hastings(start, stop, flip_from, flip_to, count):
 
 
 @nb.njit
-def _tally(sums, first, origin, slope, step_down, step_up, n, up, energy, log_ratio):
-    at = n - first
-    if at < 0 or at >= sums.shape[0]:
-        return
+def _tally(sums, origin, slope, unit, step_down, step_up, n, up, energy, log_ratio):
     column = 0 if up else 2
-    sums[at, column] += 1.0
+    sums[n, column] += 1
     log_ratio += step_up if up else step_down
-    sums[at, column + 1] += 1.0 if log_ratio >= 0.0 else np.exp(log_ratio)
-    excess = energy - origin - slope * n
-    sums[at, 4] += excess
-    sums[at, 5] += excess * excess
+    acceptance = 1.0 if log_ratio >= 0.0 else np.exp(log_ratio)
+    sums[n, column + 1] += np.int64(np.rint(acceptance / ACCEPTANCE_UNIT))
+    excess = (energy - origin - slope * n) / unit
+    sums[n, 4] += np.int64(np.rint(excess))
+    excess /= SQUARE_UNIT
+    sums[n, 5] += np.int64(np.rint(excess * excess))
 
 
 @nb.njit(cache=True)
@@ -107,7 +107,7 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
     cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
     flip_species, conserves, ion_change = moves.flip_species, moves.conserves, moves.ion_change
     beta, beta_mu, log_weight, reference, step = ensemble
-    first, sums, origin, slope = tally
+    sums, origin, slope, unit = tally
     tried, accepted = record.tried, record.accepted
     members, count, where = group_sites(species, geometry.sublattice, q)
     chosen = np.zeros(MOST_FLIPS, np.int64)
@@ -124,7 +124,7 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
             counted = dn != 0 and abs(dn) == step
             if not pick_sites(stream, start, stop, flip_from, members, count, chosen):
                 if counted:
-                    _tally(sums, first, origin, slope, 0.0, 0.0, n, dn > 0, energy, -np.inf)
+                    _tally(sums, origin, slope, unit, 0.0, 0.0, n, dn > 0, energy, -np.inf)
                 continue
             change = 0
             for f in range(start, stop):
@@ -140,7 +140,7 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
             if not conserves[kind]:
                 log_ratio += np.log(hastings(start, stop, flip_from, flip_to, count))
                 if counted:
-                    _tally(sums, first, origin, slope, -reference[n + min(dn, 0)], reference[n], n, dn > 0, energy, log_ratio)
+                    _tally(sums, origin, slope, unit, -reference[n + min(dn, 0)], reference[n], n, dn > 0, energy, log_ratio)
                 log_ratio += log_weight[n + dn] - log_weight[n]
                 for k in range(ions.size):
                     log_ratio += beta_mu[k] * ion_change[kind, k]

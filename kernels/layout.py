@@ -74,12 +74,19 @@ class Ensemble(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What a chain adds up at every attempted exchange, by the count n_0 at which it was tried; window from `first`."""
+    """What chains add up at every attempted exchange, by the count n_0 at which it was tried.
 
-    first: int
-    sums: NDArray[np.float64]     # (window, 6): tries up, acceptance up, tries down, acceptance down, energy, energy**2 (neV)
-    origin: float                 # energy = E - origin - slope * n_0
+    All integers, so that the sums of several chains do not depend on the order in which they are added.
+    """
+
+    sums: Int         # (n_max+1, 6): tries up, acceptance up, tries down, acceptance down, excess energy, its square
+    origin: float     # excess energy = E - origin - slope * n_0, neV
     slope: float
+    unit: float       # of the excess energy, neV; of its square: (SQUARE_UNIT * unit)**2
+
+
+ACCEPTANCE_UNIT = 2.0**-31
+SQUARE_UNIT = 1000.0
 
 
 class Record(NamedTuple):

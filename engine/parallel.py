@@ -1,0 +1,68 @@
+"""MPI: who does what, and ending all ranks together."""
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpi4py import MPI
+
+from .errors import Interrupted, RedoxError
+
+EXIT_REQUEUE = 75
+
+
+def share(n_items: int, rank: int, size: int) -> range:
+    """Contiguous share of a rank; the shares of all ranks cover range(n_items)."""
+    return range(n_items * rank // size, n_items * (rank + 1) // size)
+
+
+@dataclass
+class StopWatch:
+    """Turns SIGTERM, SIGUSR1 and the walltime into one question, answered alike on all ranks."""
+
+    comm: Any
+    walltime_s: float | None
+    start: float = field(default_factory=time.monotonic)
+    signalled: bool = False
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, *_: Any) -> None:
+        self.signalled = True
+
+    def asks_to_stop(self) -> bool:
+        """Collective."""
+        late = self.walltime_s is not None and time.monotonic() - self.start > self.walltime_s
+        return bool(self.comm.allreduce(int(self.signalled or late), op=MPI.MAX))
+
+
+def run_on_all_ranks(work: Callable[[], None]) -> int:
+    """Run `work`; any exception on any rank ends all ranks at once with one readable message. Returns the exit code."""
+    comm = MPI.COMM_WORLD
+    try:
+        work()
+        return 0
+    except Interrupted as stop:
+        if comm.rank == 0:
+            print(f"stopped: {stop}", file=sys.stderr, flush=True)
+        return EXIT_REQUEUE
+    except BaseException as error:  # noqa: BLE001  nothing may leave other ranks waiting
+        if isinstance(error, SystemExit) and not error.code:
+            return 0
+        if isinstance(error, (RedoxError, KeyboardInterrupt)):
+            message, code = f"error: {error}" if str(error) else "interrupted", 2
+        else:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            message, code = f"error on rank {comm.rank}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})", 1
+            if os.environ.get("REDOXMC_TRACEBACK"):
+                traceback.print_exc()
+        print(message, file=sys.stderr, flush=True)
+        if comm.size > 1:
+            comm.Abort(code)
+        return code

@@ -1,0 +1,272 @@
+"""From the input file to lattice and Hamiltonian: everything that can be wrong is found here, before anything runs."""
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read as ase_read
+from icet import ClusterExpansion, ClusterSpace
+from numpy.typing import NDArray
+
+from .config import Config
+from .dataset import DataSet, map_to_lattice, read_frames
+from .errors import InputError, Problem, RedoxError
+from .fit import cluster_vectors, neutrality_null_vector, undetermined
+from .hamiltonian.clusters import cluster_space
+from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
+from .inputfile import InputFile, Location
+from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
+from .sampling.moves import swaps
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters)."""
+
+    space: ClusterSpace
+    data: DataSet
+    vectors: NDArray[np.float64]
+    null: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked input. `typed` holds the typed-in terms; the expansion comes from `training` or from the file `model`."""
+
+    source: InputFile
+    lattice: Lattice
+    exchanges: list[Exchange]
+    ions: tuple[str, ...]
+    typed: Hamiltonian
+    training: Training | None
+    model: ClusterExpansion | None
+
+    @property
+    def config(self) -> Config:
+        return self.source.config
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        return np.array(self.config.lattice.matrix, np.int64)
+
+
+def file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class _Checker:
+    def __init__(self, source: InputFile) -> None:
+        self.source = source
+        self.problems: list[Problem] = []
+
+    def wrong(self, location: Location, message: str) -> None:
+        self.problems.append(self.source.problem(location, message))
+
+    def stop_if_wrong(self) -> None:
+        if self.problems:
+            raise InputError(self.problems, self.source.path.name)
+
+
+def prepare(source: InputFile) -> Prepared:
+    """Build and check; raises InputError with every problem that can be found together."""
+    check = _Checker(source)
+    lattice = _lattice(source, check)
+    exchanges = neutral_exchanges(lattice)
+    ions = _sampling(source, lattice, exchanges, check)
+    typed = _typed_terms(source, lattice, check)
+    check.stop_if_wrong()
+    training, model = _expansion(source, lattice, check)
+    check.stop_if_wrong()
+    return Prepared(source, lattice, exchanges, ions, typed, training, model)
+
+
+def read_structure(path: Path) -> Atoms:
+    """Through ASE, else pymatgen. Raises RedoxError if neither can."""
+    if not path.is_file():
+        raise RedoxError(f"no such file: {path}")
+    try:
+        atoms = ase_read(path)
+    except Exception as first:  # parsers raise anything
+        try:
+            from pymatgen.core import Structure
+            from pymatgen.io.ase import AseAtomsAdaptor
+
+            atoms = AseAtomsAdaptor.get_atoms(Structure.from_file(path))
+        except Exception:
+            raise RedoxError(f"unreadable structure {path.name}: {type(first).__name__}: {str(first).splitlines()[0] if str(first) else ''}") from None
+    if len(atoms) == 0 or atoms.cell.rank < 3:
+        raise RedoxError(f"{path.name} holds no periodic structure")
+    plain = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
+    if len(plain) > 1:
+        distances = plain.get_all_distances(mic=True) + 10 * np.eye(len(plain))
+        if distances.min() < 0.3:
+            raise RedoxError(f"{path.name}: two atoms only {distances.min():.2f} A apart")
+    return plain
+
+
+def _lattice(source: InputFile, check: _Checker) -> Lattice:
+    given = source.config.lattice
+    atoms = None
+    try:
+        atoms = read_structure(source.resolve(given.structure))
+    except RedoxError as error:
+        check.wrong(("lattice", "structure"), str(error))
+    sublattices = []
+    for k, s in enumerate(given.sublattices):
+        at: Location = ("lattice", "sublattices", k)
+        if s.element in [t.element for t in given.sublattices[:k]]:
+            check.wrong((*at, "element"), f"{s.element} already has a sublattice")
+        if s.element in given.spectators:
+            check.wrong((*at, "element"), f"{s.element} is also a spectator; allowed: one or the other")
+        if atoms is not None and s.element not in atoms.get_chemical_symbols():
+            check.wrong((*at, "element"), f"found {s.element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}")
+        species = tuple(Species(name, sp.charge, sp.proxy) for name, sp in s.species.items())
+        for sp in species:
+            if sp.name == "Va" and sp.charge:
+                check.wrong((*at, "species", sp.name), f"found charge {sp.charge}; a vacancy has charge 0")
+            for other in (o for t in sublattices for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)):
+                check.wrong((*at, "species", sp.name), f"found charge {sp.charge}, but {other.charge} on another sublattice")
+        sublattices.append(Sublattice(s.element, species))
+    if atoms is not None:
+        known = {s.element for s in given.sublattices} | set(given.spectators)
+        if missing := sorted(set(atoms.get_chemical_symbols()) - known):
+            check.wrong(("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator")
+        for element in sorted(set(given.spectators) - set(atoms.get_chemical_symbols())):
+            check.wrong(("lattice", "spectators", element), "not in the structure")
+    try:
+        hermite_form(np.array(given.matrix))
+    except ValueError as error:
+        check.wrong(("lattice", "supercell"), f"found {given.supercell}; {error}")
+    if any(isinstance(v, int) and v < 1 for v in given.supercell):
+        check.wrong(("lattice", "supercell"), f"found {given.supercell}; allowed: repeats of at least 1")
+    check.stop_if_wrong()
+    assert atoms is not None
+    lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
+    if not len(count_neutral_states(Supercell(lattice, np.array(given.matrix)))[0]):
+        low, high = (
+            lattice.spectator_charge + sum(int(n) * pick(sp.charge for sp in s.species) for n, s in zip(lattice.sites_per_sublattice, sublattices))
+            for pick in (min, max)
+        )
+        check.wrong(("lattice", "sublattices"), f"the charges cannot balance: a cell's total can only be {low:+d} to {high:+d}, in steps that never give 0")
+        check.stop_if_wrong()
+    return lattice
+
+
+def _sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], check: _Checker) -> tuple[str, ...]:
+    given = source.config.sampling
+    if not exchanges and not swaps(lattice):
+        check.wrong(("lattice", "sublattices"), "nothing can move: every sublattice holds one species only")
+    keys = list(given.chemical_potential_eV)
+    automatic = exchangeable_ions(lattice, exchanges)
+    names = [sp.name for s in lattice.sublattices for sp in s.species]
+    for key in keys:
+        if key not in names:
+            check.wrong(("sampling", "chemical_potential_eV", key), f"no such species; allowed: {', '.join(automatic) or 'none'}")
+    ions = tuple(keys) if keys and set(keys) <= set(names) else tuple(automatic)
+    if len(ions) != len(automatic):
+        check.wrong(
+            ("sampling", "chemical_potential_eV"),
+            f"found {', '.join(ions)}; allowed: one key for each exchangeable ion ({', '.join(automatic) or 'there is none'})",
+        )
+    if not automatic and given.ensemble in ("semigrand", "vcsgc"):
+        check.wrong(("sampling", "ensemble"), f"found {given.ensemble}; no exchange changes the ions here: allowed are canonical and auto")
+    if len(automatic) > 1:
+        if given.ensemble not in ("auto", "semigrand"):
+            check.wrong(("sampling", "ensemble"), f"found {given.ensemble}; with several ions ({', '.join(automatic)}) allowed: semigrand")
+        for key in automatic:
+            if key not in given.chemical_potential_eV or given.chemical_potential_eV[key].automatic:
+                check.wrong(("sampling", "chemical_potential_eV"), f"with several ions each needs its grid {{min, max, points}}: {key}")
+    elements = {sp.element for ion in automatic for s in lattice.sublattices for sp in s.species if sp.name == ion}
+    for element in source.config.analysis.reference_energy_eV:
+        if element not in elements:
+            check.wrong(("analysis", "reference_energy_eV", element), f"not an exchangeable ion's element; allowed: {', '.join(sorted(elements)) or 'none'}")
+    return ions
+
+
+def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamiltonian:
+    energy = source.config.energy
+    names = {sp.name for s in lattice.sublattices for sp in s.species}
+    clusters = []
+    for k, point in enumerate(energy.points):
+        if point.species not in names:
+            check.wrong(("energy", "points", k, "species"), f"found {point.species}; allowed: {', '.join(sorted(names))}")
+        clusters += point_clusters(lattice, point.species, point.energy_eV)
+    for k, pair in enumerate(energy.pairs):
+        at: Location = ("energy", "pairs", k)
+        if unknown := [s for s in pair.species if s not in names]:
+            check.wrong((*at, "species"), f"found {', '.join(unknown)}; allowed: {', '.join(sorted(names))}")
+        elif pair.r_A[1] > 50:
+            check.wrong((*at, "r_A"), f"found {pair.r_A[1]} A; allowed: up to 50")
+        elif not pairs_within(lattice, pair.species, pair.r_A):
+            check.wrong((*at, "r_A"), f"no two sites for {pair.species[0]} and {pair.species[1]} are {pair.r_A[0]} to {pair.r_A[1]} A apart")
+        else:
+            clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
+    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points) + [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
+    return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
+
+
+def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:
+    """Data sets tell species by their chemical symbol: each needs one of its own."""
+    from ase.data import atomic_numbers
+
+    seen: dict[str, str] = {}
+    for k, s in enumerate(lattice.sublattices):
+        for sp in s.species:
+            at: Location = ("lattice", "sublattices", k, "species", sp.name)
+            if sp.symbol not in atomic_numbers:
+                check.wrong(at, f"{sp.symbol} is no chemical element; give a proxy")
+            elif sp.symbol in lattice.spectators:
+                check.wrong(at, f"{sp.symbol} is a spectator; give another proxy")
+            elif seen.get(sp.symbol, sp.name) != sp.name:
+                check.wrong(at, f"{sp.name} and {seen[sp.symbol]} would both be {sp.symbol} in the data set; give one a proxy, e.g. {{charge: {sp.charge}, proxy: Ga}}")
+            seen.setdefault(sp.symbol, sp.name)
+
+
+def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Training | None, ClusterExpansion | None]:
+    given = source.config.energy.cluster_expansion
+    if given is None:
+        return None, None
+    at: Location = ("energy", "cluster_expansion")
+    _symbols_differ(source, lattice, check)
+    check.stop_if_wrong()
+    if given.model is not None:
+        path = source.resolve(given.model)
+        try:
+            return None, ClusterExpansion.read(str(path))
+        except Exception as error:  # a tar file of ours or of icet
+            check.wrong((*at, "model"), f"unreadable cluster expansion {path.name}: {type(error).__name__}: {error}")
+            return None, None
+    assert given.dataset is not None and given.cutoffs_A is not None
+    try:
+        space = cluster_space(lattice, given.cutoffs_A)
+    except Exception as error:  # icet raises bare exceptions
+        check.wrong((*at, "cutoffs_A"), f"icet cannot build the clusters: {error}")
+        return None, None
+    path = source.resolve(given.dataset)
+    if not path.is_file():
+        check.wrong((*at, "dataset"), f"no such file: {path}")
+        return None, None
+    try:
+        data = map_to_lattice(read_frames(path, lattice), lattice)
+    except RedoxError as error:
+        check.wrong((*at, "dataset"), str(error))
+        return None, None
+    if len(data.cells) < given.fit.n_folds:
+        check.wrong((*at, "dataset"), f"{len(data.cells)} cells; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation")
+        return None, None
+    vectors = cluster_vectors(space, data)
+    null = neutrality_null_vector(space, lattice)
+    for group in undetermined(vectors, null):
+        check.wrong((*at, "cutoffs_A"), f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes")
+    return Training(space, data, vectors, null), None
+
+
+def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
+    order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
+    rows = [space.as_list[i] for i in group]
+    words = [
+        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0] for r in rows[:6]
+    ]
+    return ", ".join(words) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")

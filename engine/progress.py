@@ -1,0 +1,42 @@
+"""Progress: a bar on rank 0 if it has a terminal, log lines with the time left otherwise."""
+import logging
+import sys
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+log = logging.getLogger("redoxmc")
+LOG_EVERY_S = 30.0
+
+
+class Progress:
+    """`with Progress("sampling", rank) as p: p.update(done, total)`."""
+
+    def __init__(self, what: str, rank: int) -> None:
+        self.what, self.quiet = what, rank != 0
+        self.start = self.last = time.monotonic()
+        terminal = not self.quiet and sys.stderr.isatty()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self.bar = Bar(*columns) if terminal else None
+        self.task = self.bar.add_task(what) if self.bar else None
+
+    def __enter__(self) -> "Progress":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.stop()
+        elif not self.quiet and kind is None:
+            log.info("%s: done in %.0f s", self.what, time.monotonic() - self.start)
+
+    def update(self, done: int, total: int) -> None:
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, completed=done, total=total)
+        elif not self.quiet and time.monotonic() - self.last > LOG_EVERY_S:
+            self.last = time.monotonic()
+            left = (self.last - self.start) * (total - done) / max(done, 1)
+            log.info("%s: %d of %d, %.0f s left", self.what, done, total, left)

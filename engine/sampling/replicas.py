@@ -1,0 +1,236 @@
+"""Replicas over MPI ranks: blocks of sweeps, exchange between neighbours, committed segments.
+
+Every chain owns its random stream; exchange draws from one stream that all ranks hold alike. So results do not depend on
+the number of ranks.
+"""
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from ...kernels.layout import Tally
+from ..parallel import share
+from ..storage import SampleStore, read_h5, write_h5
+from ..system import System
+from .chain import Chain, advance
+from .plan import Plan
+
+BLOCK_WITHOUT_EXCHANGE = 10
+BIN_SWEEPS = 40
+
+
+def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
+    """Rounds of disjoint pairs of slots, (pairs, 2): along T and along composition, even and odd, taken in turn."""
+    where = {(s.rung, s.kind, s.index): k for k, s in enumerate(plan.slots)}
+    along_t: list[list[tuple[int, int]]] = [[], []]
+    for k, s in enumerate(plan.slots):
+        if (hotter := where.get((s.rung + 1, s.kind, s.index))) is not None:
+            along_t[s.rung % 2].append((k, hotter))
+    along_x: list[list[tuple[int, int]]] = [[], []]
+    for rung in range(len(plan.temperatures_K)):
+        row = sorted((s.n_expected, s.kind, s.index, k) for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical")
+        for place, (a, b) in enumerate(zip(row, row[1:])):
+            along_x[place % 2].append((a[-1], b[-1]))
+    rounds = [("temperature", along_t[0]), ("composition", along_x[0]), ("temperature", along_t[1]), ("composition", along_x[1])]
+    return [(axis, np.array(pairs, np.int64).reshape(-1, 2)) for axis, pairs in rounds if pairs]
+
+
+@dataclass
+class Replicas:
+    """The chains of this rank, chains[slot][walker], and the exchange stream and counters that all ranks hold alike."""
+
+    plan: Plan
+    system: System
+    comm: Any
+    chains: dict[int, list[Chain]]
+    exchange_stream: np.random.Generator
+    block: int = 0
+    exchanged: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+
+    def __post_init__(self) -> None:
+        self.rounds = exchange_pairs(self.plan)
+        weights = [self.plan.log_weight(s, self.system) for s in self.plan.slots]
+        self.log_weight = [w for w, _ in weights]
+        self.beta_mu = np.array([b for _, b in weights])
+        self.beta = np.array([self.plan.betas[s.rung] for s in self.plan.slots])
+        self.ensembles = {k: self.plan.ensemble(self.plan.slots[k], self.system) for k in self.chains}
+        owners = np.concatenate([np.full(len(share(len(self.plan.slots), r, self.comm.size)), r) for r in range(self.comm.size)])
+        self.owner = owners.astype(int)
+
+    def log_probability(self, slots: NDArray[np.int64], energy: NDArray[np.int64], ions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log weight of states (k,), (k, ions) in the ensembles of the slots (k,)."""
+        bias = np.array([self.log_weight[s][n] for s, n in zip(slots, ions[:, 0])])
+        return -self.beta[slots] * energy + (self.beta_mu[slots] * ions).sum(axis=1) + bias
+
+    def exchange(self) -> None:
+        """One round: every pair of it, in every walker, may trade configurations. Collective."""
+        if not self.rounds:
+            return
+        _, pairs = self.rounds[self.block % len(self.rounds)]
+        walkers = self.plan.walkers
+        mine = [[(c.energy, *c.ions) for c in self.chains[k]] for k in sorted(self.chains)]
+        width = 1 + len(self.system.ions or " ")
+        table = np.concatenate([np.array(part, np.int64).reshape(-1, walkers, width) for part in self.comm.allgather(mine)])
+        swaps = []
+        for walker in range(walkers):
+            a, b = pairs[:, 0], pairs[:, 1]
+            ea, eb = table[a, walker, 0], table[b, walker, 0]
+            na, nb = table[a, walker, 1:], table[b, walker, 1:]
+            log_ratio = self.log_probability(a, eb, nb) + self.log_probability(b, ea, na)
+            log_ratio -= self.log_probability(a, ea, na) + self.log_probability(b, eb, nb)
+            accepted = np.log(self.exchange_stream.random(len(pairs))) < log_ratio
+            for (p, q), yes in zip(pairs.tolist(), accepted.tolist()):
+                counter = self.exchanged[p, q]
+                counter[0] += 1
+                counter[1] += yes
+                if yes:
+                    swaps.append((walker, p, q))
+        self._trade(swaps)
+
+    def _trade(self, swaps: list[tuple[int, int, int]]) -> None:
+        rank, pending, arriving = self.comm.rank, [], []
+        for tag, (walker, a, b) in enumerate(swaps):
+            if self.owner[a] != rank and self.owner[b] != rank:
+                continue
+            if self.owner[a] == self.owner[b]:
+                x, y = self.chains[a][walker], self.chains[b][walker]
+                x.species, y.species = y.species, x.species
+                x.energy, y.energy = y.energy, x.energy
+                x.ions, y.ions = y.ions, x.ions
+                continue
+            here, there = (a, b) if self.owner[a] == rank else (b, a)
+            chain = self.chains[here][walker]
+            counts = np.array([chain.energy, *chain.ions], np.int64)
+            message = np.concatenate([chain.species.view(np.uint8), counts.view(np.uint8)])
+            incoming = np.empty_like(message)
+            pending.append(self.comm.Isend([message, MPI.BYTE], int(self.owner[there]), tag % 32000))
+            pending.append(self.comm.Irecv([incoming, MPI.BYTE], int(self.owner[there]), tag % 32000))
+            arriving.append((chain, incoming))
+        MPI.Request.Waitall(pending)
+        for chain, incoming in arriving:
+            n = len(chain.species)
+            counts = np.frombuffer(incoming[n:].tobytes(), np.int64)
+            chain.species = incoming[:n].view(np.int8).copy()
+            chain.energy, chain.ions = int(counts[0]), counts[1:].copy()
+
+
+@dataclass
+class Segment:
+    """What this rank has sampled since the last commit."""
+
+    series: dict[int, list[list[Any]]]                 # slot -> per walker, list of records
+    tallies: dict[int, NDArray[np.int64]]              # bin -> (rungs, walkers, n_max+1, 6)
+    first_block: int
+
+
+def sample(
+    replicas: Replicas, store: SampleStore, tally: Tally, n_sweeps: int, exchange_every: int,
+    should_commit: Callable[[], bool], should_stop: Callable[[], bool], report: Callable[[int, int], None],
+) -> bool:  # fmt: skip
+    """Sample until every chain has n_sweeps sweeps (rounded up to whole blocks). False if stopped before. Collective."""
+    block_sweeps = exchange_every or BLOCK_WITHOUT_EXCHANGE
+    n_blocks = -(-n_sweeps // block_sweeps)
+    blocks_per_bin = -(-BIN_SWEEPS // block_sweeps)
+    plan, system = replicas.plan, replicas.system
+    segment = _new_segment(replicas)
+    while replicas.block < n_blocks:
+        sums = segment.tallies.setdefault(replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64))
+        for k, chains in replicas.chains.items():
+            slot = plan.slots[k]
+            moves = system.canonical_moves if slot.kind == "canonical" else system.moves
+            for walker, chain in enumerate(chains):
+                record = advance(chain, system, moves, replicas.ensembles[k], tally._replace(sums=sums[slot.rung, walker]), block_sweeps)
+                segment.series[k][walker].append(record)
+        if exchange_every:
+            replicas.exchange()
+        replicas.block += 1
+        report(replicas.block, n_blocks)
+        stop = should_stop()
+        if replicas.block == n_blocks or stop or should_commit():
+            commit(replicas, store, segment, block_sweeps, blocks_per_bin)
+            segment = _new_segment(replicas)
+        if stop and replicas.block < n_blocks:
+            return False
+    return True
+
+
+def _new_segment(replicas: Replicas) -> Segment:
+    return Segment({k: [[] for _ in c] for k, c in replicas.chains.items()}, {}, replicas.block)
+
+
+def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweeps: int, blocks_per_bin: int) -> None:
+    """Write this rank's segment files; then rank 0 writes the exchange segment, which makes them count. Collective."""
+    comm, number = replicas.comm, replicas.comm.bcast(store.committed() if replicas.comm.rank == 0 else None)
+    for k, walkers in segment.series.items():
+        chains = replicas.chains[k]
+        slot = replicas.plan.slots[k]
+        data = {
+            "energy_neV": np.array([np.concatenate([r.energy for r in w]) for w in walkers]),
+            "ions": np.array([np.concatenate([r.ions for r in w]) for w in walkers]),
+            "tried": np.array([np.sum([r.tried for r in w], axis=0) for w in walkers]),
+            "accepted": np.array([np.sum([r.accepted for r in w], axis=0) for w in walkers]),
+            "state/species": np.array([c.species for c in chains]),
+            "state/energy_neV": np.array([c.energy for c in chains], np.int64),
+            "state/ions": np.array([c.ions for c in chains]),
+            "state/stream": np.array([c.stream for c in chains]),
+        }
+        temperature = float(replicas.plan.temperatures_K[slot.rung])
+        attributes = {"replica": k, "temperature_K": temperature, "kind": slot.kind, "index": slot.index, "first_sweep": segment.first_block * block_sweeps}
+        write_h5(store.segment(k, number), data, attributes)
+    bins = sorted(segment.tallies)
+    summed = []
+    for b in bins:
+        total = np.zeros_like(segment.tallies[b]) if comm.rank == 0 else None
+        comm.Reduce(segment.tallies[b], total, op=MPI.SUM, root=0)
+        summed.append(total)
+    comm.Barrier()
+    if comm.rank == 0:
+        pairs = sorted(replicas.exchanged)
+        data = {
+            "bins": np.array(bins),
+            "tallies": np.array(summed),
+            "pairs": np.array(pairs, np.int64).reshape(-1, 2),
+            "exchanged": np.array([replicas.exchanged[p] for p in pairs], np.int64).reshape(-1, 2),
+            "stream": _stream_words(replicas.exchange_stream),
+        }
+        attributes = {"block": replicas.block, "block_sweeps": block_sweeps, "blocks_per_bin": blocks_per_bin}
+        write_h5(store.segment(None, number), data, attributes)
+    comm.Barrier()
+
+
+def restore(replicas: Replicas, store: SampleStore) -> None:
+    """Put the state of the newest committed segment into the replicas, if there is one."""
+    number = store.committed() - 1
+    if number < 0:
+        return
+    for k, chains in replicas.chains.items():
+        data, _ = read_h5(store.segment(k, number))
+        for walker, chain in enumerate(chains):
+            chain.species = data["state/species"][walker].copy()
+            chain.energy = int(data["state/energy_neV"][walker])
+            chain.ions = data["state/ions"][walker].copy()
+            chain.stream = data["state/stream"][walker].copy()
+    data, attributes = read_h5(store.segment(None, number))
+    replicas.block = int(attributes["block"])
+    replicas.exchanged.update({(int(a), int(b)): [int(t), int(y)] for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])})
+    _set_stream_words(replicas.exchange_stream, data["stream"])
+
+
+def _stream_words(generator: np.random.Generator) -> NDArray[np.uint64]:
+    """A PCG64 state as four words: state and increment, high and low half of each."""
+    state: Any = generator.bit_generator.state
+    mask = (1 << 64) - 1
+    numbers = (state["state"]["state"], state["state"]["inc"])
+    return np.array([part for v in numbers for part in (v >> 64, v & mask)], np.uint64)
+
+
+def _set_stream_words(generator: np.random.Generator, words: NDArray[np.uint64]) -> None:
+    high, low, inc_high, inc_low = (int(w) for w in words)
+    state: Any = generator.bit_generator.state
+    state["state"] = {"state": (high << 64) | low, "inc": (inc_high << 64) | inc_low}
+    generator.bit_generator.state = state
+

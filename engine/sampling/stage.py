@@ -1,0 +1,236 @@
+"""The sample stage: plan the ladder, scan, then sample in committed segments until the sweeps asked for are done."""
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.random import new_stream
+from ..config import Config
+from ..errors import Interrupted
+from ..hamiltonian.table import NEV_PER_EV
+from ..neutrality import random_neutral_state
+from ..parallel import StopWatch
+from ..progress import Progress
+from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
+from ..system import System
+from .chain import start_chain
+from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
+from .plan import Plan, Slot, empty_tally
+from .replicas import Replicas, restore, sample, share
+from .scan import scan
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+IONS_PER_WINDOW = 128
+MU_POINTS = 12
+MU_EDGE = 0.02             # automatic chemical potentials span the x between this and 1 - this
+SCAN_MOVES = 100_000       # attempted moves per window, at least
+SCAN_SWEEPS = 16           # sweeps per window, at least
+COMMIT_EVERY_S = 60.0
+
+
+def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:
+    """Collective. Raises Interrupted after a commit if asked to stop."""
+    if comm.rank == 0:
+        store.remove_uncommitted()
+    comm.Barrier()
+    if not comm.bcast(store.ladder.exists() if comm.rank == 0 else None):
+        _make_ladder(system, config, store, comm)
+    plan, starts = read_ladder(store)
+    replicas = _replicas(plan, starts, system, config.seed, comm)
+    restore(replicas, store)
+    done_before = replicas.block
+    with Progress("sampling", comm.rank) as progress:
+
+        def report(block: int, n_blocks: int) -> None:
+            progress.update(block - done_before, n_blocks - done_before)
+
+        finished = sample(
+            replicas, store, empty_tally(system), config.sampling.sweeps.measure, config.sampling.exchange_every,
+            should_commit=_every(COMMIT_EVERY_S, comm), should_stop=watch.asks_to_stop, report=report,
+        )  # fmt: skip
+    if not finished:
+        raise Interrupted("committed; start the same command again to continue")
+
+
+def _every(seconds: float, comm: Any) -> Callable[[], bool]:
+    """True, on all ranks, once the time is over; then it starts anew. Only where segments end depends on it, no result."""
+    last = [time.monotonic()]
+
+    def due() -> bool:
+        yes = comm.bcast(time.monotonic() - last[0] > seconds if comm.rank == 0 else None)
+        if yes:
+            last[0] = time.monotonic()
+        return bool(yes)
+
+    return due
+
+
+def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, comm: Any) -> Replicas:
+    chains = {
+        k: [start_chain(system, starts[k, w], new_stream(seed, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
+        for k in share(len(plan.slots), comm.rank, comm.size)
+    }
+    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, EXCHANGE_STREAM]))
+
+
+def window_targets(system: System, points: int | str) -> tuple[Float, float]:
+    """Centres of the windows over all counts of the ion, and their width (both in ions)."""
+    low, high = system.n_range
+    number = points if isinstance(points, int) else int(np.ceil((high - low) / IONS_PER_WINDOW)) + 1
+    targets = np.linspace(low, high, max(number, 2))
+    return targets, float(max(targets[1] - targets[0], 1.0))
+
+
+def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str, ...]]:
+    given = config.sampling
+    if given.exchange_every == 0:
+        return np.array(given.temperature_K), ("replica exchange is off: no temperatures were inserted",)
+    most = given.rungs if isinstance(given.rungs, int) else None
+    if comm.rank == 0:
+        betas = pilot_betas(given.temperature_K)
+        result = place_rungs(given.temperature_K, betas, pilot_energy_spread(system, betas, config.seed), most)
+    return comm.bcast(result if comm.rank == 0 else None)
+
+
+def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) -> None:
+    """Collective; rank 0 writes the ladder with the chains' starting states."""
+    given = config.sampling
+    temperatures, notes = _rungs(system, config, comm)
+    asked = np.isin(temperatures, given.temperature_K)
+    targets, sigma = window_targets(system, given.vcsgc.points)
+    if isinstance(given.vcsgc.kappa, float):
+        sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
+    size = len(empty_tally(system).sums)
+    plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes)
+    ensembles = _ensembles(system, config)
+    scans: dict[tuple[int, int], Any] = {}
+    if len(system.ions) == 1 and ensembles != ["canonical"]:
+        scans = _scan_all(system, config, plan, comm)
+        plan = replace(plan, reference=np.array([np.mean([scans[r, w].reference for w in range(given.walkers)], axis=0) for r in range(len(temperatures))]))
+    if "semigrand" in ensembles:
+        plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
+    plan = replace(plan, slots=_slots(system, plan, ensembles))
+    if comm.rank == 0:
+        _write_ladder(store, plan, _starts(system, plan, scans, config.seed), scans)
+        log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
+    comm.Barrier()
+
+
+def _ensembles(system: System, config: Config) -> list[str]:
+    if not system.ions:
+        return ["canonical"]
+    if config.sampling.ensemble == "auto":
+        return ["vcsgc", "semigrand"] if len(system.ions) == 1 else ["semigrand"]
+    return [config.sampling.ensemble]
+
+
+def _scan_all(system: System, config: Config, plan: Plan, comm: Any) -> dict[tuple[int, int], Any]:
+    """Every (rung, walker): even walkers upward in x, odd ones downward. Collective."""
+    given = config.sampling.sweeps.equilibrate
+    sweeps = given if isinstance(given, int) else max(SCAN_SWEEPS, SCAN_MOVES // system.supercell.n_sites)
+    rows = [(r, w) for r in range(len(plan.temperatures_K)) for w in range(plan.walkers)]
+    mine = rows[comm.rank :: comm.size]
+    found = {}
+    with Progress("scanning", comm.rank) as progress:
+        for k, (r, w) in enumerate(mine):
+            found[r, w] = scan(system, float(plan.temperatures_K[r]), w % 2 == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, w))
+            progress.update(k + 1, len(mine))
+    return {key: value for part in comm.allgather(found) for key, value in part.items()}
+
+
+def _mu_axis(system: System, config: Config, plan: Plan, ion: str) -> Float:
+    """The grid asked for; else one that spans the compositions at every temperature asked for."""
+    given = config.sampling.chemical_potential_eV.get(ion)
+    if given is not None and not given.automatic:
+        assert given.min is not None and given.max is not None
+        return np.linspace(given.min, given.max, given.points or 41)
+    low, high = system.n_range
+    edges = [int(low + part * (high - low)) for part in (MU_EDGE, 1 - MU_EDGE)]
+    step = system.step
+    steepness = []
+    for r in np.flatnonzero(plan.asked):
+        bias = plan.bias(int(r), step)
+        for n in edges:
+            a, b = max(n - step, low), min(n + step, high)
+            steepness.append((bias[b] - bias[a]) / (b - a) / plan.betas[r] / NEV_PER_EV)
+    points = given.points if given is not None and given.points else MU_POINTS
+    return np.linspace(min(steepness), max(steepness), points)
+
+
+def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
+    counts, _ = system.neutral_counts
+    log_p = plan.betas[rung] * NEV_PER_EV * mu_eV * counts - plan.bias(rung, system.step)[counts]
+    weight = np.exp(log_p - log_p.max())
+    return float((weight * counts).sum() / weight.sum())
+
+
+def _slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+    slots: list[Slot] = []
+    for r in range(len(plan.temperatures_K)):
+        if "vcsgc" in ensembles:
+            slots += [Slot(r, "vcsgc", k, float(n)) for k, n in enumerate(plan.target_n)]
+        if "canonical" in ensembles:
+            counts, _ = system.neutral_counts
+            near = [int(counts[np.argmin(np.abs(counts - n))]) for n in plan.target_n] if system.ions else [int(counts[0])]
+            slots += [Slot(r, "canonical", k, float(n)) for k, n in enumerate(near)]
+        if "semigrand" in ensembles:
+            for k in range(int(np.prod([len(m) for m in plan.mu_eV]))):
+                slot = Slot(r, "semigrand", k, 0.0)
+                n = _expected_n(system, plan, r, plan.mu_of(slot)[0]) if len(system.ions) == 1 else 0.0
+                slots.append(replace(slot, n_expected=n))
+    return tuple(slots)
+
+
+def _starts(system: System, plan: Plan, scans: dict[tuple[int, int], Any], seed: int) -> NDArray[np.int8]:
+    """(slots, walkers, n_sites): from the scans, else random at the composition (or at the ends, half the walkers each)."""
+    starts = np.zeros((len(plan.slots), plan.walkers, system.supercell.n_sites), np.int8)
+    for k, slot in enumerate(plan.slots):
+        for w in range(plan.walkers):
+            if scans:
+                starts[k, w] = scans[slot.rung, w].starts[np.argmin(np.abs(plan.target_n - slot.n_expected))]
+            else:
+                n = int(slot.n_expected) if slot.kind == "canonical" else system.n_range[w % 2]
+                starts[k, w] = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, CHAIN_STREAM, k, w]))
+    return starts
+
+
+def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: dict[tuple[int, int], Any]) -> None:
+    rungs, walkers = len(plan.temperatures_K), plan.walkers
+    data: dict[str, Any] = {
+        "temperature_K": plan.temperatures_K,
+        "asked": plan.asked,
+        "slot_rung": [s.rung for s in plan.slots],
+        "slot_kind": np.array([s.kind for s in plan.slots], dtype="S"),
+        "slot_index": [s.index for s in plan.slots],
+        "slot_n_expected": [s.n_expected for s in plan.slots],
+        "target_n": plan.target_n,
+        "reference": plan.reference,
+        "starts": starts,
+    }
+    data |= {f"mu_eV/{k}": m for k, m in enumerate(plan.mu_eV)}
+    if scans:
+        data["scan_reference"] = np.array([[scans[r, w].reference for w in range(walkers)] for r in range(rungs)])
+    write_h5(store.ladder, data, {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": walkers, "notes": json.dumps(plan.notes)})
+
+
+def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
+    data, attributes = read_h5(store.ladder)
+    slots = zip(data["slot_rung"].tolist(), data["slot_kind"].tolist(), data["slot_index"].tolist(), data["slot_n_expected"].tolist())
+    plan = Plan(
+        temperatures_K=data["temperature_K"],
+        asked=data["asked"],
+        slots=tuple(Slot(r, kind.decode(), k, n) for r, kind, k, n in slots),
+        target_n=data["target_n"],
+        sigma_n=float(attributes["sigma_n"]),
+        mu_eV=tuple(data[name] for name in sorted((d for d in data if d.startswith("mu_eV/")), key=lambda d: int(d[6:]))),
+        reference=data["reference"],
+        walkers=int(attributes["walkers"]),
+        notes=tuple(json.loads(attributes["notes"])),
+    )
+    return plan, data["starts"]

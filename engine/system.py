@@ -1,0 +1,84 @@
+"""Everything that a chain needs and that does not change during a run."""
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.energy import total_energy
+from ..kernels.layout import Couplings, Geometry
+from .hamiltonian.table import NEV_PER_EV, build_table
+from .hamiltonian.terms import Hamiltonian
+from .lattice import Lattice, Supercell
+from .neutrality import count_neutral_states
+from .sampling.moves import Mix, MoveSet, build_moves
+
+BOLTZMANN_EV_PER_K = 8.617333262145179e-05      # exact in the SI of 2019
+
+
+def inverse_temperature(temperature_K: float) -> float:
+    """beta in 1/neV; 0 at infinite temperature."""
+    return 0.0 if np.isinf(temperature_K) else 1.0 / (BOLTZMANN_EV_PER_K * temperature_K * NEV_PER_EV)
+
+
+@dataclass(frozen=True)
+class System:
+    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition."""
+
+    supercell: Supercell
+    geometry: Geometry
+    couplings: Couplings
+    moves: MoveSet
+    canonical_moves: MoveSet
+    ions: tuple[str, ...]
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.supercell.lattice
+
+    @property
+    def n_formula_units(self) -> int:
+        return self.supercell.n_formula_units
+
+    @property
+    def ion(self) -> str | None:
+        return self.ions[0] if self.ions else None
+
+    @cached_property
+    def neutral_counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Counts n of the first ion that neutral states can have, and ln of the number of states at each."""
+        return count_neutral_states(self.supercell, self.ion)
+
+    @property
+    def n_range(self) -> tuple[int, int]:
+        counts, _ = self.neutral_counts
+        return int(counts[0]), int(counts[-1])
+
+    @property
+    def step(self) -> int:
+        """Smallest change of the first ion's count by a move; 0 if none changes it."""
+        changes = np.abs(self.moves.arrays.ion_change[:, 0])
+        return int(np.gcd.reduce(changes))
+
+    def energy_neV(self, species: NDArray[np.int8]) -> int:
+        return int(total_energy(species, self.geometry, self.couplings))
+
+    def count_ions(self, species: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Counts of the ions, (ions,); a single 0 if there are none."""
+        sub = self.supercell.site_sublattice
+        counts = [sum(int(np.sum(species[sub == g] == k)) for g, k in self.lattice.rows(ion)) for ion in self.ions]
+        return np.array(counts or [0], np.int64)
+
+
+def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tuple[str, ...], mix: Mix | None = None) -> System:
+    supercell = Supercell(hamiltonian.lattice, np.asarray(matrix))
+    geometry, couplings = build_table(hamiltonian, supercell)
+    mix = mix or Mix()
+    return System(
+        supercell,
+        geometry,
+        couplings,
+        moves=build_moves(hamiltonian.lattice, ions, mix),
+        canonical_moves=build_moves(hamiltonian.lattice, ions, mix, canonical=True),
+        ions=ions,
+    )
