@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import ase.parallel
 from mpi4py import MPI
 
 from .errors import Interrupted, RedoxError
 
 EXIT_REQUEUE = 75
+
+# ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while others wait for something else
+ase.parallel.world.comm = ase.parallel.DummyMPI()
 
 
 def share(n_items: int, rank: int, size: int) -> range:

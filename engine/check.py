@@ -1,0 +1,81 @@
+"""What --check prints: the plan and its cost."""
+from rich.console import Console
+from rich.table import Table
+
+from .neutrality import count_neutral_states
+from .prepare import Prepared
+from .sampling.ladder import MOST_RUNGS
+from .sampling.stage import IONS_PER_WINDOW, MU_POINTS
+from .lattice import Supercell
+from .parallel import share
+
+BYTES_PER_SITE = 8 * 3 + 8 * 4      # geometry per site of the cell, and its images
+
+
+def print_plan(prepared: Prepared, n_ranks: int) -> None:
+    console = Console(width=110, highlight=False)
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for key, value in plan_rows(prepared, n_ranks):
+        table.add_row(f"[bold]{key}[/bold]", value)
+    console.print(table)
+    console.print("The input is sound. Nothing was run.")
+
+
+def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
+    """(what, value) of every line."""
+    config, lattice = prepared.config, prepared.lattice
+    supercell = Supercell(lattice, prepared.matrix)
+    species = "; ".join(
+        f"{n} {s.element} sites: " + ", ".join(f"{sp.name} ({sp.charge:+d}{', as ' + sp.symbol if sp.proxy else ''})" for sp in s.species)
+        for s, n in zip(lattice.sublattices, supercell.sites_per_sublattice)
+    )
+    slots, rungs = replicas_at_most(prepared, supercell)
+    per_rank = max(len(share(slots, r, n_ranks)) for r in range(n_ranks))
+    walkers, sweeps = config.sampling.walkers, config.sampling.sweeps.measure
+    memory = (per_rank * walkers * supercell.n_sites + supercell.n_sites * BYTES_PER_SITE) / 2**20
+    return [
+        ("title", config.title or "-"),
+        ("cell", f"{supercell.n_cells} cells, {supercell.n_formula_units} formula units, {supercell.n_sites} active sites"),
+        ("species", species),
+        ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
+        ("neutral exchanges", "; ".join(e.describe(lattice) for e in prepared.exchanges) or "none"),
+        ("exchangeable ions", ", ".join(prepared.ions) or "none"),
+        ("energy", _energy(prepared)),
+        ("temperatures", ", ".join(f"{t:g} K" for t in config.sampling.temperature_K) + f"; at most {rungs} rungs"),
+        ("replicas", f"at most {slots} x {walkers} walkers; on {n_ranks} ranks at most {per_rank} each"),
+        ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
+        ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),
+        ("output", str(prepared.source.resolve(config.output))),
+    ]
+
+
+def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int]:
+    """Number of replicas and of rungs that the ladder can have."""
+    given = prepared.config.sampling
+    rungs = len(given.temperature_K) if given.exchange_every == 0 else given.rungs if isinstance(given.rungs, int) else MOST_RUNGS
+    rungs = max(rungs, len(given.temperature_K))
+    counts, _ = count_neutral_states(supercell, prepared.ions[0] if prepared.ions else None)
+    points = given.vcsgc.points
+    windows = points if isinstance(points, int) else max(2, -(-int(counts[-1] - counts[0]) // IONS_PER_WINDOW) + 1)
+    potentials = 1
+    for ion in prepared.ions:
+        grid = given.chemical_potential_eV.get(ion)
+        potentials *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
+    one_ion = len(prepared.ions) == 1
+    per_rung = {"canonical": windows if prepared.ions else 1, "vcsgc": windows, "semigrand": potentials, "auto": windows + potentials if one_ion else potentials}
+    kind = given.ensemble if prepared.ions else "canonical"
+    return rungs * per_rung[kind], rungs
+
+
+def _energy(prepared: Prepared) -> str:
+    parts = [prepared.typed.description] if prepared.typed.clusters else []
+    if training := prepared.training:
+        orbits = training.space.orbit_list.orbits
+        names = {2: "pairs", 3: "triplets", 4: "quadruplets"}
+        per_order = {order: sum(len(o.clusters) for o in orbits if o.order == order) for order in sorted({o.order for o in orbits})}
+        sites = prepared.lattice.n_sites
+        counts = ", ".join(f"{n * order / sites:g} {names.get(order, f'{order}-clusters')} per site" for order, n in per_order.items() if order > 1)
+        parts.append(f"cluster expansion of {len(training.space)} parameters ({counts}) fitted to {len(training.data.cells)} cells")
+    if prepared.model is not None:
+        parts.append(f"cluster expansion of {len(prepared.model.parameters)} parameters from a file")
+    return "; ".join(parts)

@@ -1,0 +1,80 @@
+"""Is a chain long enough: equilibration, autocorrelation, effective sample size, R-hat."""
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+WINDOW = 5.0                 # Sokal's automatic window: sum to the first lag above WINDOW * tau
+DISCARDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+LEAST_ESS = 30.0
+MOST_R_HAT = 1.1
+
+
+@dataclass(frozen=True)
+class Health:
+    """Per replica (slots,). equilibrated_after: sweeps dropped; autocorrelation in sweeps (the slower of E and n);
+    ess over all walkers; r_hat the larger of E and n; trusted: long enough to believe."""
+
+    equilibrated_after: NDArray[np.int64]
+    autocorrelation: Float
+    ess: Float
+    r_hat: Float
+    trusted: NDArray[np.bool_]
+
+
+def autocorrelation_time(series: Float) -> Float:
+    """Integrated autocorrelation time in samples, (...), of series (..., samples); 1 for white noise, 1 for a constant.
+
+    tau = 1 + 2 sum_t rho(t) up to the first lag M >= WINDOW * tau(M) (Madras and Sokal, J. Stat. Phys. 50, 109, 1988).
+    """
+    n = series.shape[-1]
+    centred = series - series.mean(axis=-1, keepdims=True)
+    spectrum = np.fft.rfft(centred, n=2 * n, axis=-1)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=-1)[..., :n]
+    variance = covariance[..., :1]
+    rho = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-300)
+    tau = 2 * np.cumsum(rho, axis=-1) - 1
+    beyond = np.arange(n) >= WINDOW * np.maximum(tau, 1e-12)
+    last = np.where(beyond.any(axis=-1), beyond.argmax(axis=-1), n - 1)
+    result = np.take_along_axis(tau, last[..., None], axis=-1)[..., 0]
+    constant = variance[..., 0] <= 1e-12 * np.maximum(np.abs(series).max(axis=-1), 1e-150) ** 2 * n
+    return np.where(constant, 1.0, np.maximum(result, 1.0))
+
+
+def equilibration(series: Float) -> NDArray[np.int64]:
+    """Samples to drop from the start of series (..., samples): the cut that leaves the most independent ones.
+
+    (Chodera, J. Chem. Theory Comput. 12, 1799, 2016, on a coarse grid of cuts.)
+    """
+    n = series.shape[-1]
+    cuts = [int(d * n) for d in DISCARDS]
+    effective = np.array([(n - c) / autocorrelation_time(series[..., c:]) for c in cuts])
+    return np.array(cuts)[effective.argmax(axis=0)]
+
+
+def split_r_hat(series: Float) -> Float:
+    """Rank-normalised split R-hat (slots,) over series (slots, walkers, samples), by arviz; 1 where nothing varies."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import arviz
+
+        values = [1.0 if np.ptp(s) == 0 else float(arviz.rhat(s)) for s in series]
+    return np.array(values)
+
+
+def assess(energy: Float, ions: Float) -> Health:
+    """Health of replicas from energy and ion count, each (slots, walkers, sweeps)."""
+    n = energy.shape[-1]
+    cut = np.maximum(equilibration(energy).max(axis=1), equilibration(ions).max(axis=1))
+    tau, r_hat = np.ones(len(energy)), np.ones(len(energy))
+    for c in np.unique(cut):
+        rows = cut == c
+        for series in (energy[rows][..., c:], ions[rows][..., c:]):
+            tau[rows] = np.maximum(tau[rows], autocorrelation_time(series).max(axis=1))
+            if n - c >= 4:
+                r_hat[rows] = np.fmax(r_hat[rows], np.nan_to_num(split_r_hat(series), nan=np.inf))
+    ess = energy.shape[1] * (n - cut) / tau
+    trusted = (ess >= LEAST_ESS) & (r_hat <= MOST_R_HAT) & (cut < n / 2) & (n >= 8)
+    return Health(cut, tau, ess, r_hat, trusted)

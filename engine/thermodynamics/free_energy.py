@@ -1,0 +1,86 @@
+"""ln Z_n at one temperature from the tallies: steps between neighbouring counts, anchored at the exact ends."""
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.layout import SQUARE_UNIT, Tally
+from ..sampling.plan import integrate_steps
+from ..sampling.scan import estimated_steps
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Lowest and highest count of the ion; ln of the number of states and the energy (neV) of a state at each."""
+
+    low: int
+    high: int
+    log_states: tuple[float, float]
+    energy_neV: tuple[int, int]
+
+    @property
+    def exact(self) -> tuple[bool, bool]:
+        """An end with a single state has a known free energy."""
+        return abs(self.log_states[0]) < 1e-9, abs(self.log_states[1]) < 1e-9
+
+
+@dataclass(frozen=True)
+class Isotherm:
+    """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
+
+    beta_f (n,): -ln Z_n; closure (beta times energy): what was missing at the far end before it was spread evenly.
+    energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
+    """
+
+    n: NDArray[np.int64]
+    beta_f: Float
+    closure: float
+    energy_neV: Float
+    energy_variance_neV2: Float
+    weight: Float
+
+
+def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
+    """Sums (n_max+1, 6) as in Tally. A step that was never accepted both ways leaves nan from there on."""
+    steps = estimated_steps(sums, reference, step)
+    n = np.arange(ends.low, ends.high + 1, step)
+    inner = np.where(np.isin(np.arange(len(steps)), n[:-1]), steps, 0.0)
+    beta_f = integrate_steps(inner, step)[n]
+    exact_low, exact_high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
+    closure = float("nan")
+    if all(ends.exact):
+        closure = float(beta_f[-1] - beta_f[0] - (exact_high - exact_low))
+        beta_f = beta_f - beta_f[0] + exact_low - closure * (n - ends.low) / max(ends.high - ends.low, 1)
+    elif ends.exact[1]:
+        beta_f = beta_f - beta_f[-1] + exact_high
+    else:
+        beta_f = beta_f - beta_f[0] + exact_low
+    weight = (sums[n, 0] + sums[n, 2]).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = sums[n, 4] / weight * tally.unit
+        square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
+    line = tally.origin + tally.slope * n
+    return Isotherm(n, beta_f, closure, line + excess, np.maximum(square - excess**2, 0.0), weight)
+
+
+def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
+    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre."""
+    result = np.full(len(at), np.nan)
+    for k, centre in enumerate(at):
+        reach = min(half_width, centre, len(values) - 1 - centre)
+        window = slice(centre - reach, centre + reach + 1)
+        x, y, w = np.arange(-reach, reach + 1), values[window], weight[window]
+        good = (w > 0) & np.isfinite(y)
+        if good.sum() == 1 or (good.any() and reach == 0):
+            result[k] = np.average(y[good], weights=w[good])
+        elif good.any():
+            x, y, w = x[good], y[good], w[good]
+            mx, my = np.average(x, weights=w), np.average(y, weights=w)
+            spread = np.average((x - mx) ** 2, weights=w)
+            slope = np.average((x - mx) * (y - my), weights=w) / spread if spread > 0 else 0.0
+            result[k] = my - slope * mx
+    return result
+
+

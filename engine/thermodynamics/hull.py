@@ -1,0 +1,45 @@
+"""Lower convex hull of a free energy over composition."""
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A straight stretch of the hull between two vertices; depth: how far the curve lies above it, at `deepest` (index)."""
+
+    left: int
+    right: int
+    deepest: int
+    depth: float
+
+
+def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
+    """Indices of the vertices of the lower hull of points (x ascending, f), both ends among them."""
+    if len(x) < 3:
+        return np.arange(len(x))
+    scale = float(np.ptp(f)) or 1.0
+    try:
+        hull = ConvexHull(np.column_stack([x / np.ptp(x), f / scale]))
+    except QhullError:          # all on one line
+        return np.array([0, len(x) - 1])
+    below = {int(i) for simplex, equation in zip(hull.simplices, hull.equations) if equation[1] < -1e-12 for i in simplex}
+    return np.array(sorted(below | {0, len(x) - 1}))
+
+
+def hull_values(x: Float, f: Float, vertices: NDArray[np.int64]) -> Float:
+    return np.interp(x, x[vertices], f[vertices])
+
+
+def facets(x: Float, f: Float, vertices: NDArray[np.int64]) -> list[Facet]:
+    """Every stretch between neighbouring vertices."""
+    above = f - hull_values(x, f, vertices)
+    result = []
+    for a, b in zip(vertices[:-1].tolist(), vertices[1:].tolist()):
+        deepest = a + int(np.argmax(above[a : b + 1]))
+        result.append(Facet(a, b, deepest, float(above[deepest])))
+    return result

@@ -1,0 +1,208 @@
+"""The stages of a run, in order: fit, sample, analyse, report. Each is done only if what it depends on has changed."""
+import json
+import logging
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from icet import ClusterExpansion
+from mpi4py import MPI
+
+from .check import print_plan
+from .config import Config
+from .errors import RedoxError
+from .fit import expansion, fit_expansion
+from .fit_report import fit_record
+from .hamiltonian.clusters import from_icet
+from .hamiltonian.terms import Hamiltonian
+from .inputfile import InputFile, read_input
+from .parallel import StopWatch
+from .prepare import Prepared, prepare
+from .provenance import attributes, fingerprint, fit_identity, sample_identity
+from .report import write_report
+from .results import Results, read_results, write_results
+from .sampling.moves import Mix
+from .sampling.stage import run_sampling
+from .storage import SampleStore, differences, write_text, write_whole
+from .system import System, build_system
+from .thermodynamics.analyse import Analysis
+from .thermodynamics.samples import read_samples
+
+STAGES = ("fit", "sample", "analyse", "report")
+log = logging.getLogger("redoxmc")
+
+
+@dataclass(frozen=True)
+class Options:
+    check: bool = False
+    only: str | None = None
+    until: str | None = None
+    fresh: bool = False
+
+    def includes(self, stage: str) -> bool:
+        if self.only:
+            return stage == self.only
+        return self.until is None or STAGES.index(stage) <= STAGES.index(self.until)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where things are in outputs/NAME."""
+
+    folder: Path
+
+    @property
+    def expansion(self) -> Path:
+        return self.folder / "cluster_expansion.ce"
+
+    @property
+    def fit(self) -> Path:
+        return self.folder / "fit.json"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.h5"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def store(self) -> SampleStore:
+        return SampleStore(self.folder / "samples")
+
+
+def run(path: Path, options: Options) -> None:
+    """The whole command. Collective; rank 0 reads, fits, analyses and reports, all ranks sample."""
+    comm = MPI.COMM_WORLD
+    prepared = None
+    if comm.rank == 0:
+        source = read_input(path)
+        prepared = prepare(source)
+        if options.check:
+            print_plan(prepared, comm.size)
+    if options.check:
+        return
+    config: Config = comm.bcast(prepared.config if prepared else None)
+    output: Output = comm.bcast(Output(prepared.source.resolve(prepared.config.output)) if prepared else None)
+    watch = StopWatch(comm, config.sampling.walltime_s)
+    watch.listen()
+    hamiltonian = None
+    if prepared:
+        _open_output(output, prepared.source, options)
+        hamiltonian = _hamiltonian(prepared, output, options)
+    system = None
+    if options.includes("sample") or options.includes("analyse"):
+        ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
+        system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
+    if options.includes("sample") and system:
+        run_sampling(system, config, output.store, comm, watch)
+    if prepared:
+        if options.includes("analyse") and system:
+            _analyse(prepared, system, output)
+        if options.includes("report"):
+            write_report(output.results, output.fit, output.folder)
+    comm.Barrier()
+
+
+def _mix(config: Config) -> Mix:
+    moves = config.sampling.moves
+    return Mix() if moves == "auto" else Mix(moves.swap, moves.neutral_exchange)
+
+
+def _open_output(output: Output, source: InputFile, options: Options) -> None:
+    """Make the folder; refuse samples of another run, with the difference."""
+    identity = sample_identity(source)
+    if options.fresh:
+        output.store.clear()
+        for path in (output.results, output.report, output.fit, output.expansion):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(output.folder / "figures", ignore_errors=True)
+    try:
+        output.folder.mkdir(parents=True, exist_ok=True)
+        _log_to(output.folder / "run.log")
+        if output.store.identity.exists():
+            old = json.loads(output.store.identity.read_text())
+            if changed := differences(old, json.loads(json.dumps(identity))):
+                raise RedoxError(
+                    f"the samples in {output.folder} belong to another input:\n  " + "\n  ".join(changed)
+                    + "\nuse another output folder, or --fresh to delete them and start over"
+                )  # fmt: skip
+        elif options.includes("sample"):
+            write_text(output.store.identity, json.dumps(identity, indent=1))
+    except OSError as error:
+        raise RedoxError(f"cannot write to the output folder {output.folder}: {error.strerror}") from None
+
+
+def _log_to(path: Path) -> None:
+    log.setLevel(logging.INFO)
+    log.handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(path)]
+    for handler in log.handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+
+def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:
+    """Typed-in terms and the expansion, which is fitted unless this fit is there already."""
+    total = prepared.typed
+    if prepared.model is not None:
+        total = total + from_icet(prepared.model, prepared.lattice)
+    if prepared.training is not None:
+        total = total + from_icet(_fitted(prepared, output, options), prepared.lattice)
+    return total
+
+
+def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpansion:
+    assert prepared.training is not None and prepared.config.energy.cluster_expansion is not None
+    mark = fingerprint(fit_identity(prepared.source))
+    if output.fit.exists() and output.expansion.exists() and json.loads(output.fit.read_text())["fingerprint"] == mark:
+        return ClusterExpansion.read(str(output.expansion))
+    if not options.includes("fit"):
+        raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
+    given, training = prepared.config.energy.cluster_expansion, prepared.training
+    fit = fit_expansion(training.space, training.vectors, training.data, training.null, given.fit.method, given.fit.n_folds, prepared.config.seed)
+    log.info(
+        "fit: %d cells, %d parameters, error %.1f meV/fu, validation error %.1f +- %.1f meV/fu",
+        len(training.data.cells), len(fit.parameters), 1e3 * fit.rmse_eV, 1e3 * fit.validation_rmse_eV, 1e3 * fit.validation_spread_eV,
+    )  # fmt: skip
+    result = expansion(training.space, fit)
+    write_whole(output.expansion, lambda p: result.write(str(p)))
+    dataset = prepared.source.resolve(given.dataset) if given.dataset else None
+    if dataset:
+        write_whole(output.folder / "labelled.extxyz", lambda p: Path(shutil.copy(dataset, p)))
+    record = fit_record(fit, training, prepared.lattice, prepared.ions)
+    write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
+    return result
+
+
+def _analyse(prepared: Prepared, system: System, output: Output) -> None:
+    samples = read_samples(output.store)
+    config = prepared.config
+    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"))
+    if output.results.exists():
+        try:
+            if read_results(output.results).attributes.get("fingerprint") == mark:
+                log.info("analyse: nothing has changed")
+                return
+        except RedoxError:
+            pass        # damaged or of another version: made anew
+    analysis = Analysis(samples, system, config.analysis, config.seed)
+    groups = analysis.groups()
+    extra: dict[str, Any] = {
+        "fingerprint": mark,
+        "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
+        "n_formula_units": system.n_formula_units,
+        "attempted_moves": int(samples.tried.sum()),
+        "sweeps_measured": samples.n_sweeps,
+        "walkers": samples.plan.walkers,
+        "notes": json.dumps(analysis.notes, ensure_ascii=False),
+    }
+    write_results(output.results, Results({**attributes(prepared.source), **extra}, groups))
+    log.info("analyse: %.3g attempted moves measured; wrote %s", extra["attempted_moves"], os.path.relpath(output.results))
+    if "canonical" in groups:
+        canonical = groups["canonical"]
+        for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
+            log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
