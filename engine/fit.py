@@ -106,7 +106,7 @@ def fit_expansion(space: ClusterSpace, vectors: NDArray[np.float64], data: DataS
     offset[base] = np.linalg.lstsq(vectors[:, base], data.energies_eV, rcond=None)[0]
     residual = data.energies_eV - vectors @ offset
 
-    estimator = CrossValidationEstimator((vectors[:, kept], residual), fit_method=method, validation_method="k-fold", n_splits=n_folds, seed=seed % 2**32)
+    estimator = CrossValidationEstimator((vectors[:, kept], residual), fit_method=method, validation_method="k-fold", n_splits=n_folds, seed=seed % 2**32, check_condition=False)
     estimator.validate()
     estimator.train()
     parameters = offset.copy()

@@ -1,1 +1,150 @@
-def write_report(*a): pass
+"""report.html: one self-contained page, made from results.h5 and fit.json alone."""
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, select_autoescape
+
+from .figures import draw_all
+from .results import Results, read_results
+from .storage import write_text
+
+log = logging.getLogger("redoxmc")
+
+TEMPLATE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="redoxmc-fingerprint" content="{{ mark }}">
+<title>{{ title }} – RedoxMC</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; color: #1b1b1b; }
+h1 { font-size: 1.6rem; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #ddd; font-size: 1.25rem; }
+figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #444; font-size: .9rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; } td, th { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #eee; }
+td:first-child, th:first-child { text-align: left; } pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .8rem; }
+.distrust { background: #fff4e5; border-left: 4px solid #d55e00; padding: .5rem 1rem; } .fine { background: #eef7f2; border-left: 4px solid #009e73; padding: .5rem 1rem; }
+</style></head><body>
+<h1>{{ title }}</h1>
+<p>{{ summary }}</p>
+<h2>What to distrust</h2>
+<div class="{{ 'distrust' if warnings else 'fine' }}">{% if warnings %}<ul>{% for w in warnings %}<li>{{ w }}</li>{% endfor %}</ul>
+{% else %}<p>Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.</p>{% endif %}</div>
+{% for name, caption, image in figures %}{% if loop.first %}<h2>Results</h2>{% endif %}
+<figure><img alt="{{ caption }}" src="data:image/png;base64,{{ image }}"><figcaption>{{ caption }}</figcaption></figure>{% endfor %}
+{% for heading, columns, rows in tables %}<h2>{{ heading }}</h2><div class="scroll"><table><tr>{% for c in columns %}<th>{{ c }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></div>{% endfor %}
+<h2>What was run</h2><div class="scroll"><table>{% for key, value in facts %}<tr><td>{{ key }}</td><td style="text-align:left">{{ value }}</td></tr>{% endfor %}</table></div>
+<h2>Input</h2><pre>{{ input }}</pre>
+<p>Numbers with their errors are in <code>results.h5</code>. To cite: see CITATION.cff of RedoxMC.</p>
+</body></html>
+"""
+
+
+def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
+    """Figures and report.html; nothing to do if they were made from these results."""
+    results = read_results(results_path)
+    page = folder / "report.html"
+    mark = str(results.attributes["fingerprint"])
+    if page.exists() and f'content="{mark}"' in page.read_text(encoding="utf-8"):
+        log.info("report: nothing has changed")
+        return
+    fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
+    captions = draw_all(results, fit, folder / "figures")
+    figures = [(n, c, base64.b64encode((folder / "figures" / f"{n}.png").read_bytes()).decode()) for n, c in captions.items()]
+    template = Environment(autoescape=select_autoescape(default_for_string=True)).from_string(TEMPLATE)
+    text = template.render(
+        mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results), warnings=distrust(results, fit),
+        figures=figures, tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],
+    )  # fmt: skip
+    write_text(page, text)
+    log.info("report: %s", page)
+
+
+def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
+    """In plain words, what a reader should not believe."""
+    groups, found = results.groups, []
+    if fit and not fit.get("trusted", True):
+        found.append(str(fit["verdict"]))
+    for name in ("vcsgc", "semigrand", "fixed_composition"):
+        if name in groups and not (good := groups[name]["trusted"]).all():
+            found.append(f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or have not forgotten their start (R-hat, effective sample size).")
+    if "canonical" in groups:
+        canonical = groups["canonical"]
+        if not (good := canonical["trusted"]).all():
+            rows = [f"{t:g} K ({np.mean(~row):.0%})" for t, row in zip(canonical["temperature_K"], good) if not row.all()]
+            found.append("Free energies that are not trusted, by temperature and share of the compositions: " + ", ".join(rows) + ".")
+        worst = np.nanmax(np.abs(1e3 * canonical["closure_eV"]), initial=0)
+        if worst > 1:
+            found.append(f"The closure error reaches {worst:.2f} meV/fu; below 1 is wanted.")
+        gap = np.nanmax(np.abs(canonical["free_energy_up_eV"] - canonical["free_energy_down_eV"]), initial=0) * 1e3
+        if gap > 1:
+            found.append(f"Walkers started at low and at high x differ by up to {gap:.2f} meV/fu in F: hysteresis.")
+    exchange = groups["exchange"]
+    along_t = exchange["acceptance"][exchange["axis"] == "temperature"]
+    if len(along_t) and np.median(along_t) < 0.05:
+        found.append(f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): more rungs would be needed; along composition they do." if _median(exchange, "composition") > 0.05 else f"Replicas hardly exchange (median acceptance along temperature {np.median(along_t):.1%}).")
+    found += json.loads(str(results.attributes.get("notes", "[]")))
+    if "phase_diagram" in groups:
+        found.append("Phase diagram: " + str(groups["phase_diagram"].attributes["not_resolved"]))
+    return found
+
+
+def _median(exchange: Any, axis: str) -> float:
+    rates = exchange["acceptance"][exchange["axis"] == axis]
+    return float(np.median(rates)) if len(rates) else 0.0
+
+
+def _summary(results: Results) -> str:
+    a = results.attributes
+    text = f"{a['n_formula_units']} formula units; {a['attempted_moves']:.3g} attempted moves measured in {a['sweeps_measured']} sweeps with {a['walkers']} walkers per replica."
+    if "phase_diagram" in results.groups:
+        group = results.groups["phase_diagram"]
+        counts = group["n_two_phase_regions"]
+        if counts.any():
+            names = ", ".join(str(n) for n in group["region_name"])
+            text += f" Two-phase regions were found at {np.sum(counts > 0)} of {len(counts)} temperatures: {names}."
+        else:
+            text += " One phase at every composition and temperature looked at."
+    return text
+
+
+def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, list[str], list[list[str]]]]:
+    tables = []
+    groups = results.groups
+    if fit:
+        rows = [
+            ["cells, parameters (nonzero)", f"{fit['n_cells']}, {fit['n_parameters']} ({fit['n_nonzero']})"],
+            ["error of the fit", f"{1e3 * fit['rmse_eV']:.2f} meV/fu"],
+            [f"validation error, {len(fit['fold_rmse_eV'])}-fold", f"{1e3 * fit['validation_rmse_eV']:.2f} ± {1e3 * fit['validation_spread_eV']:.2f} meV/fu (spread over folds)"],
+        ]
+        rows += [["depth of the hull", f"{1e3 * fit['hull_depth_eV']:.1f} meV/fu"], ["verdict", fit["verdict"]]] if "verdict" in fit else []
+        tables.append(("Cluster expansion", ["", ""], rows))
+        if "composition" in fit:
+            rows = [[f"{x:.3f}", str(n), f"{1e3 * e:.1f}"] for x, n, e in zip(fit["composition"], fit["composition_cells"], fit["composition_rmse_eV"])]
+            tables.append(("Validation error by composition", ["x", "cells", "error (meV/fu)"], rows))
+    if "canonical" in groups:
+        c = groups["canonical"]
+        rows = [[f"{t:g}", "yes" if asked else "", f"{1e3 * v:+.3f} ± {1e3 * e:.3f}", f"{good.mean():.0%}"] for t, asked, v, e, good in zip(c["temperature_K"], c["asked"], c["closure_eV"], c["closure_eV_error"], c["trusted"])]
+        tables.append(("Closure of the free energy between the exact ends", ["T (K)", "asked for", "closure (meV/fu)", "trusted"], rows))
+    if "phase_diagram" in groups:
+        g = groups["phase_diagram"]
+        rows = []
+        for k in np.flatnonzero(g["boundary_side"] == 0):
+            rows.append([f"{g['boundary_temperature_K'][k]:g}", *(f"{g['boundary_x'][i]:.4f} ± {g['boundary_x_error'][i]:.4f}" for i in (k, k + 1)), f"{1e3 * g['boundary_height_eV'][k]:.3f}"])
+        tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
+    exchange = groups["exchange"]
+    rows = []
+    for axis in ("temperature", "composition"):
+        rates = exchange["acceptance"][exchange["axis"] == axis]
+        if len(rates):
+            rows.append([axis, str(len(rates)), *(f"{v:.2f}" for v in (rates.min(), np.median(rates), rates.max()))])
+    tables.append(("Acceptance of replica exchange", ["along", "pairs", "lowest", "median", "highest"], rows))
+    return tables
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    a = results.attributes
+    keys = ("redoxmc_version", "git_commit", "seed", "fingerprint", "hamiltonian", "file_hashes", "packages")
+    return [(k.replace("_", " "), str(a[k])) for k in keys if k in a]

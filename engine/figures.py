@@ -1,0 +1,214 @@
+"""Figures from results.h5 and fit.json alone; PNG and SVG."""
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .results import Group, Results
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")     # Okabe and Ito, colour-blind safe
+STYLE: dict[str, Any] = {
+    "figure.figsize": (6.0, 4.2), "figure.dpi": 110, "savefig.dpi": 150, "font.size": 10, "axes.grid": True,
+    "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "svg.hashsalt": "redoxmc",
+}  # fmt: skip
+
+
+def draw_all(results: Results, fit: dict[str, Any] | None, folder: Path) -> dict[str, str]:
+    """Draw every figure that there is data for; returns name -> caption in the order of the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    captions: dict[str, str] = {}
+    with plt.rc_context(STYLE):
+        for name, (draw, caption) in FIGURES.items():
+            figure = draw(results.groups, fit)
+            if figure is not None:
+                figure.tight_layout()
+                figure.savefig(folder / f"{name}.png")
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+                plt.close(figure)
+                captions[name] = caption
+    return captions
+
+
+def _asked(group: Group) -> NDArray[np.int64]:
+    """Rows of the temperatures asked for."""
+    return np.flatnonzero(group["asked"]) if "asked" in group else np.arange(len(group["temperature_K"]))
+
+
+def _colour(k: int, n: int) -> Any:
+    return plt.get_cmap("viridis")(0.92 * k / max(n - 1, 1))
+
+
+def _hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: NDArray[np.bool_], label: str | None = None) -> None:
+    """Hatch the stretches of x where nothing drawn is trusted at some temperature."""
+    edges = np.concatenate([[x[0]], (x[1:] + x[:-1]) / 2, [x[-1]]])
+    for k in np.flatnonzero(~trusted):
+        axes.axvspan(edges[k], edges[k + 1], facecolor="none", edgecolor="0.75", hatch="////", linewidth=0, zorder=0, label=label)
+        label = None
+
+
+def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "phase_diagram" not in groups:
+        return None
+    group, canonical = groups["phase_diagram"], groups["canonical"]
+    figure, axes = plt.subplots()
+    t, x = canonical["temperature_K"], canonical["x"]
+    trusted = canonical["trusted"]
+    if not trusted.all():
+        cells = np.where(trusted, np.nan, 1.0)
+        axes.contourf(x, t, np.nan_to_num(cells), levels=[0.5, 1.5], colors="none", hatches=["////"]) if len(t) > 1 else None
+    temperature, boundary = group["boundary_temperature_K"], group["boundary_x"]
+    for region in np.unique(group["boundary_region"]):
+        mine = group["boundary_region"] == region
+        colour = PALETTE[int(region) % len(PALETTE)]
+        left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
+        axes.fill_betweenx(temperature[left], boundary[left], boundary[right], color=colour, alpha=0.18)
+        for side in (left, right):
+            axes.errorbar(boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, marker="o", ms=3.5, lw=1)
+    single = group["n_two_phase_regions"] == 0
+    for value in t[single]:
+        axes.axhline(value, color="0.6", lw=0.6, ls=":")
+    axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)", title="Phase diagram (incoherent)")
+    margin = 0.04 * (t.max() - t.min() + 1)
+    axes.set_ylim(t.min() - margin, t.max() + margin)
+    return figure
+
+
+def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "canonical" not in groups:
+        return None
+    group = groups["canonical"]
+    figure, axes = plt.subplots()
+    rows, x = _asked(group), group["x"]
+    for k, row in enumerate(rows):
+        f, error = 1e3 * group["mixing_free_energy_eV"][row], 1e3 * group["mixing_free_energy_eV_error"][row]
+        colour = _colour(k, len(rows))
+        axes.plot(x, f, color=colour, lw=1.4, label=f"{group['temperature_K'][row]:g} K")
+        axes.fill_between(x, f - 2 * error, f + 2 * error, color=colour, alpha=0.25)
+        hull = f - 1e3 * groups["hull"]["energy_above_hull_eV"][row]
+        axes.plot(x, hull, color=colour, lw=0.8, ls="--")
+    _hatch_untrusted(axes, x, group["trusted"][rows].all(axis=0), "not trusted at some T")
+    axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Mixing free energy; hull dashed")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "semigrand" not in groups or "chemical_potential_eV" not in groups["semigrand"]:
+        return None
+    group = groups["semigrand"]
+    figure, axes = plt.subplots()
+    canonical = groups.get("canonical")
+    rows = _asked(canonical) if canonical else np.arange(len(group["temperature_K"]))
+    mu = group["chemical_potential_eV"]
+    for k, row in enumerate(rows):
+        colour, good = _colour(k, len(rows)), group["trusted"][row]
+        label = f"{group['temperature_K'][row]:g} K"
+        if canonical:
+            axes.plot(canonical["chemical_potential_eV"][row], canonical["x"], color=colour, lw=1, alpha=0.8)
+        for mask, style in ((good, {"fmt": "o"}), (~good, {"fmt": "o", "mfc": "white"})):
+            axes.errorbar(mu[mask], group["x"][row][mask], group["x_error"][row][mask], color=colour, ms=4, label=label if mask is good else None, **style)
+    axes.set(xlabel="chemical potential (eV)", ylabel="x (ions per formula unit)", title="Isotherms: chains (points; open: not trusted), dF/dn (lines)")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "voltage" not in groups:
+        return None
+    group = groups["voltage"]
+    figure, axes = plt.subplots()
+    rows = _asked(groups["canonical"])
+    for k, row in enumerate(rows):
+        v, error = group["voltage_V"][row], group["voltage_V_error"][row]
+        axes.plot(group["x"], v, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
+        axes.fill_between(group["x"], v - 2 * error, v + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
+    _hatch_untrusted(axes, group["x"], groups["canonical"]["trusted"][rows].all(axis=0))
+    axes.set(xlabel="x (ions per formula unit)", ylabel="voltage (V)", title="Equilibrium voltage")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "canonical" not in groups:
+        return None
+    group = groups["canonical"]
+    figure, axes = plt.subplots()
+    rows, x = _asked(group), group["x"]
+    for k, row in enumerate(rows):
+        s, error = group["entropy_kB"][row], group["entropy_kB_error"][row]
+        axes.plot(x, s, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
+        axes.fill_between(x, s - 2 * error, s + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
+    _hatch_untrusted(axes, x, group["trusted"][rows].all(axis=0))
+    axes.set(xlabel="x (ions per formula unit)", ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
+    axes.legend(fontsize=8)
+    return figure
+
+
+def fit_quality(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if fit is None or "x" not in fit:
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2))
+    reference, fitted = (1e3 * np.array(fit[f"{name}_mixing_eV"]) for name in ("reference", "fitted"))
+    held_out = fitted + 1e3 * (np.array(fit["left_out_eV"]) - np.array(fit["fitted_eV"]))
+    span = [min(reference.min(), fitted.min()), max(reference.max(), fitted.max())]
+    left.plot(span, span, color="0.6", lw=1)
+    left.plot(reference, held_out, "o", ms=3, mfc="none", color=PALETTE[1], label=f"left out: {1e3 * fit['validation_rmse_eV']:.1f} meV/fu")
+    left.plot(reference, fitted, "o", ms=3, color=PALETTE[0], label=f"fitted: {1e3 * fit['rmse_eV']:.1f} meV/fu")
+    left.set(xlabel="reference (meV/fu)", ylabel="predicted (meV/fu)", title="Mixing energies")
+    left.legend(fontsize=8)
+    right.plot(fit["x"], reference, "o", ms=3, mfc="none", color="0.5", label="data")
+    right.plot(fit["x"], fitted, ".", ms=3, color=PALETTE[0], label="fit")
+    right.plot(fit["hull_x"], 1e3 * np.array(fit["hull_eV"]), "-s", ms=4, color="0.4", lw=1, label="hull of the data")
+    right.plot(fit["fitted_hull_x"], 1e3 * np.array(fit["fitted_hull_eV"]), "--", color=PALETTE[0], lw=1, label="hull of the fit")
+    right.set(xlabel="x (ions per formula unit)", ylabel="mixing energy (meV/fu)", title="Ground states of the data cells")
+    right.legend(fontsize=8)
+    return figure
+
+
+def sampling_health(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    names = [n for n in ("vcsgc", "semigrand", "fixed_composition") if n in groups and groups[n]["ess"].ndim == 2]
+    if not names:
+        return None
+    figure, axes = plt.subplots(2, 2, figsize=(9.5, 7))
+    group = groups[names[0]]
+    axis = list(group.variables)[1]
+    for panel, (name, label, norm) in zip(
+        axes.flat[:3],
+        (("ess", "effective sample size", "log"), ("r_hat", "R-hat", None), ("autocorrelation_sweeps", "autocorrelation (sweeps)", "log")),
+    ):
+        values = np.clip(group[name], 1, 2) if name == "r_hat" else group[name]
+        values = np.nan_to_num(values, posinf=2)
+        image = panel.pcolormesh(np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1), values, norm=norm, cmap="cividis")
+        bad_row, bad_column = np.nonzero(~group["trusted"])
+        panel.plot(bad_column + 0.5, bad_row + 0.5, "x", color="#D55E00", ms=4)
+        panel.set(title=f"{names[0]}: {label}; x: not trusted", xlabel=f"{axis} (number)", ylabel="temperature (number)")
+        panel.grid(False)
+        figure.colorbar(image, ax=panel)
+    exchange, panel = groups["exchange"], axes.flat[3]
+    for k, kind in enumerate(("temperature", "composition")):
+        rates = exchange["acceptance"][exchange["axis"] == kind]
+        if len(rates):
+            panel.hist(rates, bins=np.linspace(0, 1, 26), alpha=0.6, color=PALETTE[k], label=f"along {kind}")
+            panel.legend(fontsize=8)
+    panel.set(title="exchange between replicas", xlabel="acceptance", ylabel="pairs")
+    return figure
+
+
+Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
+FIGURES: dict[str, tuple[Draw, str]] = {
+    "phase_diagram": (phase_diagram, "Two-phase regions (shaded) with their boundaries. Dotted: temperatures where one phase was found at every x. Hatched: not trusted."),
+    "mixing_free_energy": (mixing_free_energy, "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed)."),
+    "isotherms": (isotherms, "Composition against chemical potential, from semigrand chains and as the derivative of the free energy."),
+    "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
+    "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
+    "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
+    "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),
+}
