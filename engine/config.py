@@ -154,7 +154,9 @@ class SweepsInput(Model):
 
 class MixInput(Model):
     swap: float = Field(gt=0)
-    neutral_exchange: float = Field(ge=0)
+    neutral_exchange: float = Field(gt=0)
+    near_exchange: float = Field(default=0.0, ge=0, description="an ion and its electron, next to one another")
+    pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
 
 
 class SamplingInput(Model):

@@ -100,6 +100,22 @@ def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> 
     return figure
 
 
+def scans(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "canonical" not in groups or "scan_up_mixing_free_energy_eV" not in groups["canonical"]:
+        return None
+    group = groups["canonical"]
+    figure, axes = plt.subplots()
+    rows = _asked(group)
+    for k, row in enumerate(rows):
+        colour = _colour(k, len(rows))
+        axes.plot(group["x"], 1e3 * group["mixing_free_energy_eV"][row], color=colour, lw=1.6, label=f"{group['temperature_K'][row]:g} K")
+        for side, style in (("up", ":"), ("down", "--")):
+            axes.plot(group["x"], 1e3 * group[f"scan_{side}_mixing_free_energy_eV"][row], style, color=colour, lw=0.9)
+    axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Scans up (dotted) and down (dashed) in x, and the result")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "semigrand" not in groups or "chemical_potential_eV" not in groups["semigrand"]:
         return None
@@ -206,6 +222,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (phase_diagram, "Two-phase regions (shaded) with their boundaries. Dotted: temperatures where one phase was found at every x. Hatched: not trusted."),
     "mixing_free_energy": (mixing_free_energy, "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed)."),
+    "scans": (scans, "One fast scan up and one down in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature."),
     "isotherms": (isotherms, "Composition against chemical potential, from semigrand chains and as the derivative of the free energy."),
     "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
     "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),

@@ -78,7 +78,7 @@ def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tupl
         supercell,
         geometry,
         couplings,
-        moves=build_moves(hamiltonian.lattice, ions, mix),
-        canonical_moves=build_moves(hamiltonian.lattice, ions, mix, canonical=True),
+        moves=build_moves(supercell, ions, mix),
+        canonical_moves=build_moves(supercell, ions, mix, canonical=True),
         ions=ions,
     )

@@ -111,7 +111,7 @@ def run(path: Path, options: Options) -> None:
 
 def _mix(config: Config) -> Mix:
     moves = config.sampling.moves
-    return Mix() if moves == "auto" else Mix(moves.swap, moves.neutral_exchange)
+    return Mix() if moves == "auto" else Mix(moves.swap, moves.neutral_exchange, moves.near_exchange, moves.pair_hop)
 
 
 def _open_output(output: Output, source: InputFile, options: Options) -> None:

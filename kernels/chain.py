@@ -38,36 +38,49 @@ def _regroup(site, old_row, new_row, members, count, where):
 
 
 @nb.njit
-def pick_sites(stream, start, stop, flip_from, members, count, chosen):
-    """Choose the sites of a move, each uniformly among those of its row not yet chosen. False if a row runs out.
+def pick_sites(stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen):
+    """Choose the sites of a move; False if that fails. The flips of the move are start..stop.
 
-    The flips of the move are start..stop. The probability of the choice is 1/product(ways), with ways as in `hastings`.
+    A free flip takes any site of its row not yet chosen; an anchored one draws from the near sites of its anchor, whatever
+    they hold, and fails unless the draw is of its row and not yet chosen. The anchor's near sites do not depend on the
+    occupation, so the reverse move draws the same site with the same probability.
     """
     for f in range(start, stop):
         row = flip_from[f]
-        taken = 0
-        for g in range(start, f):
-            if flip_from[g] == row:
-                taken += 1
-        if count[row] <= taken:
-            return False
-        fresh = False
+        anchor = flip_anchor[f]
         site = 0
-        while not fresh:
-            site = members[row, below(stream, count[row])]
-            fresh = True
+        if anchor >= 0:
+            site = near[near_start[f] + chosen[anchor] * near_width[f] + below(stream, near_width[f])]
+            if site < 0 or species[site] != flip_species_from[f]:
+                return False
             for g in range(f - start):
                 if chosen[g] == site:
-                    fresh = False
+                    return False
+        else:
+            taken = 0
+            for g in range(start, f):
+                if flip_from[g] == row:
+                    taken += 1
+            if count[row] <= taken:
+                return False
+            fresh = False
+            while not fresh:
+                site = members[row, below(stream, count[row])]
+                fresh = True
+                for g in range(f - start):
+                    if chosen[g] == site:
+                        fresh = False
         chosen[f - start] = site
     return True
 
 
 @nb.njit
-def hastings(start, stop, flip_from, flip_to, count):
-    """q(s'->s)/q(s->s') of a move: ways to choose its sites before, over ways to choose them back after."""
+def hastings(start, stop, flip_from, flip_to, flip_anchor, count):
+    """q(s'->s)/q(s->s') of a move: ways to choose its free sites before, over ways to choose them back after."""
     ratio = 1.0
     for f in range(start, stop):
+        if flip_anchor[f] >= 0:
+            continue
         before = count[flip_from[f]]
         after = count[flip_to[f]]
         for g in range(start, stop):
@@ -105,7 +118,9 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
     home, template, image_start, images = geometry.home, geometry.template, geometry.image_start, geometry.images
     q, _, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
     cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
-    flip_species, conserves, ion_change = moves.flip_species, moves.conserves, moves.ion_change
+    flip_species, flip_species_from, flip_anchor = moves.flip_species, moves.flip_species_from, moves.flip_anchor
+    near_start, near_width, near = moves.near_start, moves.near_width, moves.near
+    conserves, ion_change = moves.conserves, moves.ion_change
     beta, beta_mu, log_weight, reference, step = ensemble
     sums, origin, slope, unit = tally
     tried, accepted = record.tried, record.accepted
@@ -122,7 +137,9 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
             dn = ion_change[kind, 0]
             n = ions[0]
             counted = dn != 0 and abs(dn) == step
-            if not pick_sites(stream, start, stop, flip_from, members, count, chosen):
+            if not pick_sites(
+                stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen
+            ):
                 if counted:
                     _tally(sums, origin, slope, unit, 0.0, 0.0, n, dn > 0, energy, -np.inf)
                 continue
@@ -138,7 +155,7 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
                     place(halo, image_start, images, site, new)
             log_ratio = -beta * change
             if not conserves[kind]:
-                log_ratio += np.log(hastings(start, stop, flip_from, flip_to, count))
+                log_ratio += np.log(hastings(start, stop, flip_from, flip_to, flip_anchor, count))
                 if counted:
                     _tally(sums, origin, slope, unit, -reference[n + min(dn, 0)], reference[n], n, dn > 0, energy, log_ratio)
                 log_ratio += log_weight[n + dn] - log_weight[n]

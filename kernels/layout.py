@@ -48,16 +48,20 @@ class Couplings(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What may be tried. A move of kind k changes one site per flip; its reverse is kind `reverse[k]`, equally likely."""
+    """What may be tried. A move changes one site per flip; it and its reverse are equally likely kinds."""
 
     cumulative: NDArray[np.float64]   # (kinds,) cumulative probability of a kind
     flip_start: Int                   # (kinds+1,)
     flip_from: Int                    # (flips,) row that the site leaves
     flip_to: Int                      # (flips,) row that it joins
     flip_species: Int                 # (flips,) its new species
-    conserves: NDArray[np.bool_]      # (kinds,) all counts stay: a swap, no Hastings factor
+    flip_species_from: Int            # (flips,) its old species
+    flip_anchor: Int                  # (flips,) -1: any site of the row; else the flip of the move near whose site it is
+    near_start: Int                   # (flips,) where the anchored flip's table of near sites starts in `near`
+    near_width: Int                   # (flips,) near sites per site in that table
+    near: Int32                       # tables (sites, width) one after the other, -1 where a site has fewer
+    conserves: NDArray[np.bool_]      # (kinds,) all counts stay and the move is its own reverse: no Hastings factor
     ion_change: Int                   # (kinds, ions) change of the ion counts
-    reverse: Int                      # (kinds,)
 
 
 class Ensemble(NamedTuple):

@@ -3,19 +3,42 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
 
 from ...kernels.chain import MOST_FLIPS
 from ...kernels.layout import Moves
-from ..lattice import Lattice
+from ..lattice import Lattice, Supercell
 from ..neutrality import Exchange, Flip, count_change, neutral_exchanges
+
+FREE = -1
+NEAR = 1.35          # sites up to this many times the shortest distance between two sublattices are near
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Probabilities of the two families of moves."""
+    """Probabilities, up to a factor, of the families of moves.
 
-    swap: float = 0.5
-    neutral_exchange: float = 0.5
+    swap: two unlike species of one sublattice trade places. neutral_exchange: its sites are anywhere; near_exchange: they
+    are near one another, as an ion and its electron are. pair_hop: a near exchange here and its reverse elsewhere, so that
+    an ion takes its electron along.
+    """
+
+    swap: float = 0.2
+    neutral_exchange: float = 0.2
+    near_exchange: float = 0.4
+    pair_hop: float = 0.2
+
+
+@dataclass(frozen=True)
+class Move:
+    """A kind of move: flips, and for each the flip near which its site lies (FREE: anywhere)."""
+
+    name: str
+    flips: tuple[Flip, ...]
+    anchors: tuple[int, ...]
+    weight: float
+    self_reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,42 +58,99 @@ def swaps(lattice: Lattice) -> list[Exchange]:
     ]
 
 
-def build_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, canonical: bool = False) -> MoveSet:
-    """All swaps and neutral exchanges, each exchange in both directions with equal probability.
-
-    ions: species whose counts are tracked. canonical: leave out the exchanges that change them.
-    """
+def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, canonical: bool) -> list[Move]:
+    """All kinds; every move that is not its own reverse is followed by its reverse, equally likely."""
     exchanges = neutral_exchanges(lattice)
-    if canonical:
-        exchanges = [e for e in exchanges if not any(count_change(e, lattice, ion) for ion in ions)]
-    kinds: list[Exchange] = []
-    names: list[str] = []
-    weights: list[float] = []
-    reverse: list[int] = []
-    swap_kinds = swaps(lattice)
-    for swap in swap_kinds:
-        reverse.append(len(kinds))
-        kinds.append(swap)
-        names.append("swap " + "/".join(lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)))
-        weights.append(mix.swap / len(swap_kinds))
-    for exchange in exchanges:
-        reverse += [len(kinds) + 1, len(kinds)]
-        kinds += [exchange, exchange.reversed()]
-        names += [exchange.describe(lattice)] * 2
-        weights += [mix.neutral_exchange / len(exchanges) / 2] * 2
-    if any(len(k.flips) > MOST_FLIPS for k in kinds):
-        raise ValueError(f"a neutral exchange of more than {MOST_FLIPS} sites is not supported")
-    cumulative = np.cumsum(weights) / np.sum(weights)
-    cumulative[-1] = 1.0
+    conserving = [e for e in exchanges if not any(count_change(e, lattice, ion) for ion in ions)]
+    allowed = conserving if canonical else exchanges
+    found: list[Move] = []
+    all_swaps = swaps(lattice)
+    for swap in all_swaps:
+        names = "/".join(lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new))
+        found.append(Move(f"swap {names}", swap.flips, (FREE, FREE), mix.swap / len(all_swaps), self_reverse=True))
+    for label, weight, chosen in (("", mix.neutral_exchange, allowed), ("near ", mix.near_exchange, [e for e in allowed if len(e.flips) > 1])):
+        for exchange in chosen:
+            anchors = (FREE, *([0] * (len(exchange.flips) - 1) if label else [FREE] * (len(exchange.flips) - 1)))
+            for direction in (exchange, exchange.reversed()):
+                found.append(Move(label + exchange.describe(lattice), direction.flips, anchors, weight / len(chosen) / 2))
+    pairs = [e for e in exchanges if len(e.flips) == 2]
+    for e in pairs:
+        flips = e.flips + e.reversed().flips
+        found.append(Move(f"pair hop {e.describe(lattice)}", flips, (FREE, 0, FREE, 2), mix.pair_hop / len(pairs), self_reverse=True))
+    if any(len(m.flips) > MOST_FLIPS for m in found):
+        raise ValueError(f"a neutral exchange of more than {MOST_FLIPS // 2} sites is not supported")
+    return [m for m in found if m.weight > 0]
+
+
+def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.int32]:
+    """(n_sites, width): for each site of sublattice `centre` the near sites of `partner`, -1 where there are fewer."""
+    lattice = supercell.lattice
+    active = lattice.atoms[lattice.site_atom]
+    i, j, shift, distance = neighbor_list("ijSd", active, _shortest(lattice, centre, partner) * NEAR + 1e-6)
+    fits = (lattice.site_sublattice[i] == centre) & (lattice.site_sublattice[j] == partner)
+    i, j, shift = i[fits], j[fits], shift[fits]
+    width = int(np.bincount(i).max())
+    table = np.full((supercell.n_cells, lattice.n_sites, width), -1, np.int32)
+    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+    filled = np.zeros(lattice.n_sites, int)
+    for a, b, s in zip(i, j, shift):
+        table[:, a, filled[a]] = supercell.cell_index(cells + s) * lattice.n_sites + b
+        filled[a] += 1
+    return table.reshape(supercell.n_sites, width)
+
+
+def _shortest(lattice: Lattice, centre: int, partner: int) -> float:
+    active = lattice.atoms[lattice.site_atom]
+    reach = float(max(active.cell.lengths()))
+    i, j, distance = neighbor_list("ijd", active, reach + 1e-3)
+    fits = (lattice.site_sublattice[i] == centre) & (lattice.site_sublattice[j] == partner)
+    return float(distance[fits].min())
+
+
+def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, canonical: bool = False) -> MoveSet:
+    """Kernel arrays. ions: species whose counts are tracked. canonical: leave out the exchanges that change them."""
+    lattice = supercell.lattice
+    kinds = list_moves(lattice, ions, mix, canonical)
+    starts = np.concatenate([[0], np.cumsum([len(k.flips) for k in kinds])]).astype(np.int64)
     q = lattice.n_species
+    cumulative = np.cumsum([k.weight for k in kinds])
+    cumulative /= cumulative[-1]
+    cumulative[-1] = 1.0
+    near_start, near_width, near = _near_tables(supercell, kinds)
+    flips = [f for k in kinds for f in k.flips]
     arrays = Moves(
         cumulative=cumulative,
-        flip_start=np.concatenate([[0], np.cumsum([len(k.flips) for k in kinds])]).astype(np.int64),
-        flip_from=np.array([f.sublattice * q + f.old for k in kinds for f in k.flips], np.int64),
-        flip_to=np.array([f.sublattice * q + f.new for k in kinds for f in k.flips], np.int64),
-        flip_species=np.array([f.new for k in kinds for f in k.flips], np.int64),
-        conserves=np.array([r == i for i, r in enumerate(reverse)]),
-        ion_change=np.array([[count_change(k, lattice, ion) for ion in ions] or [0] for k in kinds], np.int64),
-        reverse=np.array(reverse, np.int64),
+        flip_start=starts,
+        flip_from=np.array([f.sublattice * q + f.old for f in flips], np.int64),
+        flip_to=np.array([f.sublattice * q + f.new for f in flips], np.int64),
+        flip_species=np.array([f.new for f in flips], np.int64),
+        flip_species_from=np.array([f.old for f in flips], np.int64),
+        flip_anchor=np.array([a for k in kinds for a in k.anchors], np.int64),
+        near_start=near_start,
+        near_width=near_width,
+        near=near,
+        conserves=np.array([k.self_reverse for k in kinds]),
+        ion_change=np.array([[count_change(Exchange(k.flips), lattice, ion) for ion in ions] or [0] for k in kinds], np.int64),
     )
-    return MoveSet(arrays, tuple(names))
+    return MoveSet(arrays, tuple(k.name for k in kinds))
+
+
+def _near_tables(supercell: Supercell, kinds: list[Move]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Per flip the start and width of its table, and all tables in one array."""
+    tables: dict[tuple[int, int], tuple[int, int]] = {}
+    data: list[NDArray[np.int32]] = []
+    start, width = [], []
+    for kind in kinds:
+        for flip, anchor in zip(kind.flips, kind.anchors):
+            if anchor == FREE:
+                start.append(0)
+                width.append(0)
+                continue
+            key = (kind.flips[anchor].sublattice, flip.sublattice)
+            if key not in tables:
+                table = near_sites(supercell, *key)
+                tables[key] = (sum(d.size for d in data), table.shape[1])
+                data.append(table.ravel())
+            start.append(tables[key][0])
+            width.append(tables[key][1])
+    return np.array(start, np.int64), np.array(width, np.int64), np.concatenate(data) if data else np.zeros(1, np.int32)

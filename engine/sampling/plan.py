@@ -32,7 +32,8 @@ class Plan:
 
     temperatures_K (rungs,) ascending, inf last if the ladder leads to beta = 0. asked (rungs,): asked for by the user.
     target_n (windows,), sigma_n: centres and width of the windows; weight exp[-(n - target)^2 / (2 sigma^2)].
-    mu_eV: one axis per ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), kept fixed.
+    mu_eV: one axis per ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), kept fixed. scan_reference (asked, 2, n_max+1): the same
+    from the scans up and down at the temperatures asked for.
     """
 
     temperatures_K: Float
@@ -43,6 +44,7 @@ class Plan:
     mu_eV: tuple[Float, ...]
     reference: Float
     walkers: int
+    scan_reference: Float | None = None
     notes: tuple[str, ...] = field(default=())
 
     @cached_property

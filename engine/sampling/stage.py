@@ -1,4 +1,4 @@
-"""The sample stage: plan the ladder, scan, then sample in committed segments until the sweeps asked for are done."""
+"""The sample stage: plan the ladder, anneal, then sample in committed segments until the sweeps asked for are done."""
 import json
 import logging
 import time
@@ -22,15 +22,16 @@ from .chain import start_chain
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
 from .plan import Plan, Slot, empty_tally
 from .replicas import Replicas, restore, sample, share
+from .anneal import Annealed, anneal
 from .scan import scan
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
-IONS_PER_WINDOW = 128
+IONS_PER_WINDOW = 64
 MU_POINTS = 12
 MU_EDGE = 0.02             # automatic chemical potentials span the x between this and 1 - this
-SCAN_MOVES = 100_000       # attempted moves per window, at least
-SCAN_SWEEPS = 16           # sweeps per window, at least
+LEAST_MOVES = 100_000      # attempted moves per chain and rung while annealing
+LEAST_SWEEPS = 12          # and sweeps
 COMMIT_EVERY_S = 60.0
 
 
@@ -107,17 +108,19 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     if isinstance(given.vcsgc.kappa, float):
         sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
     size = len(empty_tally(system).sums)
-    plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes)
+    plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes=notes)
     ensembles = _ensembles(system, config)
-    scans: dict[tuple[int, int], Any] = {}
+    annealed, scans = None, None
     if len(system.ions) == 1 and ensembles != ["canonical"]:
-        scans = _scan_all(system, config, plan, comm)
-        plan = replace(plan, reference=np.array([np.mean([scans[r, w].reference for w in range(given.walkers)], axis=0) for r in range(len(temperatures))]))
+        sweeps = equilibration_sweeps(config, system.supercell.n_sites)
+        annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
+        plan = replace(plan, reference=annealed.reference)
+        scans = _scan_asked(system, config, plan, sweeps, comm)
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=_slots(system, plan, ensembles))
     if comm.rank == 0:
-        _write_ladder(store, plan, _starts(system, plan, scans, config.seed), scans)
+        _write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
     comm.Barrier()
 
@@ -130,18 +133,22 @@ def _ensembles(system: System, config: Config) -> list[str]:
     return [config.sampling.ensemble]
 
 
-def _scan_all(system: System, config: Config, plan: Plan, comm: Any) -> dict[tuple[int, int], Any]:
-    """Every (rung, walker): even walkers upward in x, odd ones downward. Collective."""
+def equilibration_sweeps(config: Config, n_sites: int) -> int:
+    """Sweeps per chain and rung while annealing, and per window in the scans."""
     given = config.sampling.sweeps.equilibrate
-    sweeps = given if isinstance(given, int) else max(SCAN_SWEEPS, SCAN_MOVES // system.supercell.n_sites)
-    rows = [(r, w) for r in range(len(plan.temperatures_K)) for w in range(plan.walkers)]
-    mine = rows[comm.rank :: comm.size]
+    return given if isinstance(given, int) else max(LEAST_SWEEPS, LEAST_MOVES // n_sites)
+
+
+def _scan_asked(system: System, config: Config, plan: Plan, sweeps: int, comm: Any) -> Float:
+    """Upward and downward scans at the temperatures asked for, (asked, 2, n_max+1). Collective."""
+    rows = [(int(r), side) for r in np.flatnonzero(plan.asked) for side in (0, 1)]
     found = {}
-    with Progress("scanning", comm.rank) as progress:
-        for k, (r, w) in enumerate(mine):
-            found[r, w] = scan(system, float(plan.temperatures_K[r]), w % 2 == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, w))
+    with Progress("scanning up and down", comm.rank) as progress:
+        for k, (r, side) in enumerate(mine := rows[comm.rank :: comm.size]):
+            found[r, side] = scan(system, float(plan.temperatures_K[r]), side == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, side))
             progress.update(k + 1, len(mine))
-    return {key: value for part in comm.allgather(found) for key, value in part.items()}
+    everything = {key: value for part in comm.allgather(found) for key, value in part.items()}
+    return np.array([everything[row] for row in rows]).reshape(-1, 2, plan.reference.shape[1])
 
 
 def _mu_axis(system: System, config: Config, plan: Plan, ion: str) -> Float:
@@ -187,21 +194,20 @@ def _slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]
     return tuple(slots)
 
 
-def _starts(system: System, plan: Plan, scans: dict[tuple[int, int], Any], seed: int) -> NDArray[np.int8]:
-    """(slots, walkers, n_sites): from the scans, else random at the composition (or at the ends, half the walkers each)."""
+def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) -> NDArray[np.int8]:
+    """(slots, walkers, n_sites): from the annealing, else random at the composition (or at the ends, half the walkers each)."""
     starts = np.zeros((len(plan.slots), plan.walkers, system.supercell.n_sites), np.int8)
     for k, slot in enumerate(plan.slots):
         for w in range(plan.walkers):
-            if scans:
-                starts[k, w] = scans[slot.rung, w].starts[np.argmin(np.abs(plan.target_n - slot.n_expected))]
+            if annealed is not None:
+                starts[k, w] = annealed.starts[slot.rung, np.argmin(np.abs(plan.target_n - slot.n_expected)), w]
             else:
                 n = int(slot.n_expected) if slot.kind == "canonical" else system.n_range[w % 2]
                 starts[k, w] = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, CHAIN_STREAM, k, w]))
     return starts
 
 
-def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: dict[tuple[int, int], Any]) -> None:
-    rungs, walkers = len(plan.temperatures_K), plan.walkers
+def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None) -> None:
     data: dict[str, Any] = {
         "temperature_K": plan.temperatures_K,
         "asked": plan.asked,
@@ -214,9 +220,9 @@ def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scan
         "starts": starts,
     }
     data |= {f"mu_eV/{k}": m for k, m in enumerate(plan.mu_eV)}
-    if scans:
-        data["scan_reference"] = np.array([[scans[r, w].reference for w in range(walkers)] for r in range(rungs)])
-    write_h5(store.ladder, data, {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": walkers, "notes": json.dumps(plan.notes)})
+    if scans is not None:
+        data["scan_reference"] = scans
+    write_h5(store.ladder, data, {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": plan.walkers, "notes": json.dumps(plan.notes)})
 
 
 def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
@@ -230,6 +236,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
         sigma_n=float(attributes["sigma_n"]),
         mu_eV=tuple(data[name] for name in sorted((d for d in data if d.startswith("mu_eV/")), key=lambda d: int(d[6:]))),
         reference=data["reference"],
+        scan_reference=data.get("scan_reference"),
         walkers=int(attributes["walkers"]),
         notes=tuple(json.loads(attributes["notes"])),
     )

@@ -9,7 +9,7 @@ from ..config import AnalysisInput
 from ..diagnostics import assess
 from ..hamiltonian.table import NEV_PER_EV
 from ..results import Group
-from ..sampling.plan import empty_tally, end_energies
+from ..sampling.plan import empty_tally, end_energies, integrate_steps
 from ..system import BOLTZMANN_EV_PER_K, System
 from .free_energy import Ends, Isotherm, isotherm, local_mean
 from .hull import hull_values, lower_hull
@@ -246,10 +246,29 @@ class Analysis:
         same = np.abs(up - down) <= np.maximum(4 * error, LARGEST_CLOSURE_EV)
         closed = np.isfinite(group["free_energy_eV"]) & ~(np.abs(closure)[:, None] > LARGEST_CLOSURE_EV)
         group.add("trusted", dims, same & closed & self._nearest_trusted(x[grid]), "1", "closure, scans up and down and the chains nearby are all sound")
+        if self.plan.scan_reference is not None:
+            self._add_scans(group, grid, ends)
         group.attributes["entropy_definition"] = "joint entropy per formula unit of ions and electrons; the split is not computed"
         if np.nanmax(np.abs(closure), initial=0.0) > LARGEST_CLOSURE_EV:
             self.notes.append("the closure error exceeds 1 meV/fu at some temperatures: sample longer there")
         return group
+
+    def _add_scans(self, group: Group, grid: NDArray[np.int64], ends: Ends) -> None:
+        """Mixing free energies from the scans in x at the temperatures asked for; nan at the others."""
+        assert self.plan.scan_reference is not None
+        n = np.arange(ends.low, ends.high + 1, self.system.step)
+        asked = np.flatnonzero(self.plan.asked).tolist()
+        for side, name in enumerate(("up", "down")):
+            values = np.full((len(self.finite), len(grid)), np.nan)
+            for row, rung in enumerate(self.finite.tolist()):
+                if rung in asked:
+                    beta_f = integrate_steps(self.plan.scan_reference[asked.index(rung), side], self.system.step)[n]
+                    line = self.plan.betas[rung] * np.array(ends.energy_neV, float)
+                    beta_f = beta_f - beta_f[0 if side == 0 else -1] + line[side]
+                    mixing = beta_f - np.interp(n, [n[0], n[-1]], line)
+                    values[row] = mixing[grid] / self.plan.betas[rung] / NEV_PER_EV / self.n_fu
+            words = f"mixing free energy by one fast scan {name} in x, its closure not taken out: it shows hysteresis in x, it is no result"
+            group.add(f"scan_{name}_mixing_free_energy_eV", ("temperature_K", "x"), values, "eV/fu", words)
 
     def _point_values(self, c: Isotherm, rung: int, grid: NDArray[np.int64]) -> dict[str, Float]:
         f = self._free_energy(c, rung)

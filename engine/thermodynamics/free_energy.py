@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import SQUARE_UNIT, Tally
+from ..sampling.anneal import estimated_steps
 from ..sampling.plan import integrate_steps
-from ..sampling.scan import estimated_steps
 
 Float = NDArray[np.float64]
 

@@ -1,0 +1,145 @@
+"""Annealing from infinite temperature, all windows together: starting states and the flat bias of every rung.
+
+At beta = 0 everything is known: ln Z_n is the exact count of states and any state is soon forgotten. Half the walkers start
+there at the lowest, half at the highest composition and are drawn to their windows. On the way down each rung's bias is
+extrapolated from the rungs before and corrected, step by step, by what the moves between neighbouring counts say.
+"""
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..neutrality import random_neutral_state
+from ..parallel import share
+from ..progress import Progress
+from ..system import System
+from .chain import Chain, advance, start_chain
+from .ladder import SCAN_STREAM
+from .plan import empty_tally, end_energies, integrate_steps
+
+Float = NDArray[np.float64]
+LEAST_STEPS = 24                    # of the cooling, from beta = 0 to the coldest rung
+ROUNDS = (0.25, 0.5, 1.0)           # width of the windows in the rounds at one rung, over their final width
+SMOOTH = 27                         # the bias is smooth on the scale of the whole range of counts over this
+LEAST_TRIES = 30.0
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step). starts (rungs, windows, walkers, n_sites)."""
+
+    reference: Float
+    starts: NDArray[np.int8]
+
+
+def ideal_steps(system: System, size: int) -> Float:
+    """ln Z_n - ln Z_(n+step) at beta = 0, exactly, (size,); 0 where no neutral state is."""
+    counts, log_states = system.neutral_counts
+    full = np.full(size + system.step, np.nan)
+    full[counts] = log_states
+    return np.nan_to_num(full[:size] - full[system.step : size + system.step], nan=0.0)
+
+
+def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int) -> Float:
+    """ln Z_n - ln Z_(n+step) from the acceptances up from n and down from n+step, (n_max+1,); not finite where one is missing.
+
+    With a(s -> s') = min(1, q exp(-beta dE + r_n)) up and min(1, q exp(-beta dE - r_n)) down, q the Hastings factor, detailed
+    balance gives Z_n <a_up>_n = exp(r_n) Z_(n+step) <a_down>_(n+step) for any reference r_n: expected transitions stand for
+    counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999), and for dE = 0 nothing is left to chance.
+    """
+    tries_up, up, tries_down, down = (np.asarray(sums[:, k], float) for k in range(4))
+    steps = np.full(len(reference), np.nan)
+    last = len(up) - step
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps[:last] = reference[:last] - np.log(up[:last] / tries_up[:last]) + np.log(down[step:] / tries_down[step:])
+    return steps
+
+
+def anneal(system: System, betas: Float, targets: Float, sigma_n: float, walkers: int, sweeps: int, seed: int, comm: Any) -> Annealed:
+    """betas (rungs,) of the ladder, descending; sweeps per rung. Collective; the same on all ranks."""
+    size = len(empty_tally(system).sums)
+    ideal = ideal_steps(system, size)
+    low, high, e_low, e_high = end_energies(system)
+    line = (e_high - e_low) / max(high - low, 1) * system.step
+    chains = _begin(system, targets, walkers, seed, comm)
+    schedule = cooling(betas)
+    known: list[tuple[float, Float]] = []
+    rungs = set(betas.tolist())
+    references: dict[float, Float] = {}
+    mine: list[NDArray[np.int8]] = []
+    round_sweeps = max(1, sweeps // len(ROUNDS))
+    with Progress("annealing", comm.rank) as progress:
+        for k, beta in enumerate(schedule):
+            excess = _extrapolated(known, beta, size)
+            for width in ROUNDS:
+                reference = ideal + beta * line + excess
+                sums = _round(system, chains, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
+                excess = _smooth(excess + _correction(sums, reference, system.step))
+            known = [*known[-1:], (beta, excess)]
+            if beta in rungs:
+                references[beta] = ideal + beta * line + excess
+                mine.append(np.array([c.species for c in chains.values()], np.int8).reshape(len(chains), system.supercell.n_sites))
+            progress.update(k + 1, len(schedule))
+    gathered = np.concatenate(comm.allgather(np.array(mine)), axis=1)[::-1]
+    starts = gathered.reshape(len(betas), len(targets), walkers, system.supercell.n_sites)
+    return Annealed(np.array([references[b] for b in betas.tolist()]), starts)
+
+
+def cooling(betas: Float) -> list[float]:
+    """From 0 through all rungs, in steps of at most the largest beta over LEAST_STEPS."""
+    stops = np.unique(np.concatenate([[0.0], betas]))
+    steps = [np.linspace(a, b, max(1, int(np.ceil((b - a) / stops[-1] * LEAST_STEPS))) + 1)[:-1] for a, b in zip(stops, stops[1:])]
+    return [float(b) for b in np.concatenate([*steps, stops[-1:]])]
+
+
+def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -> dict[int, Chain]:
+    """This rank's share of the chains, numbered window * walkers + walker: even walkers empty, odd ones full."""
+    chains = {}
+    for index in share(len(targets) * walkers, comm.rank, comm.size):
+        end = system.n_range[index % walkers % 2]
+        species = random_neutral_state(system.supercell, system.ion, end, np.random.default_rng([seed, SCAN_STREAM, index]))
+        chains[index] = start_chain(system, species, new_stream(seed, SCAN_STREAM, index))
+    return chains
+
+
+def _round(
+    system: System, chains: dict[int, Chain], targets: Float, walkers: int, beta: float, reference: Float, width: float, sweeps: int, comm: Any
+) -> NDArray[np.int64]:
+    tally = empty_tally(system)
+    n = np.arange(len(reference))
+    bias = integrate_steps(reference, system.step)
+    for index, chain in chains.items():
+        log_weight = bias - (n - targets[index // walkers]) ** 2 / (2 * width**2)
+        advance(chain, system, system.moves, Ensemble(beta, np.zeros(len(chain.ions)), log_weight, reference, system.step), tally, sweeps)
+    total = np.zeros_like(tally.sums)
+    comm.Allreduce(tally.sums, total, op=MPI.SUM)
+    return total
+
+
+def _extrapolated(known: list[tuple[float, Float]], beta: float, size: int) -> Float:
+    """Excess steps at beta, beyond the ideal ones and the line between the ends, linear in beta through the last two known."""
+    if not known:
+        return np.zeros(size)
+    (b1, e1), (b0, e0) = known[-1], known[0]
+    if b1 == b0:
+        return e1.copy()
+    return e1 + (e1 - e0) * (beta - b1) / (b1 - b0)
+
+
+def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
+    """What the tallies add to the reference; a straight line across what was hardly visited."""
+    found = estimated_steps(sums, reference, step)
+    tries = np.minimum(sums[:, 0], np.roll(sums[:, 2], -step))
+    good = np.flatnonzero(np.isfinite(found) & (tries >= LEAST_TRIES))
+    return np.interp(np.arange(len(reference)), good, (found - reference)[good]) if len(good) else np.zeros(len(reference))
+
+
+def _smooth(excess: Float) -> Float:
+    """Noise must not build up from rung to rung: in wide ranges of counts, a local cubic (Savitzky-Golay)."""
+    window = len(excess) // SMOOTH | 1
+    return savgol_filter(excess, window, 3, mode="interp") if window >= 9 else excess
