@@ -24,6 +24,13 @@ def share(n_items: int, rank: int, size: int) -> range:
     return range(n_items * rank // size, n_items * (rank + 1) // size)
 
 
+def wait_idly(comm: Any) -> None:
+    """A barrier for long waits that leaves the processor to others; MPI_Barrier spins."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(0.05)
+
+
 @dataclass
 class StopWatch:
     """Turns SIGTERM, SIGUSR1 and the walltime into one question, answered alike on all ranks."""

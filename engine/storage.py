@@ -59,12 +59,15 @@ def write_h5(path: Path, data: dict[str, Any], attributes: dict[str, Any]) -> No
     write_whole(path, write)
 
 
-def read_h5(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """What `write_h5` wrote; raises RedoxError if the file cannot be read."""
+def read_h5(path: Path, names: tuple[str, ...] = ()) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What `write_h5` wrote, or only the named data sets; raises RedoxError if the file cannot be read."""
     data: dict[str, NDArray[Any]] = {}
     try:
         with h5py.File(path, "r") as file:
-            file.visititems(lambda name, item: data.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
+            if names:
+                data = {name: file[name][()] for name in names}
+            else:
+                file.visititems(lambda name, item: data.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
             attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
     except (OSError, KeyError, RuntimeError) as error:
         raise RedoxError(f"{path} is damaged ({error}); remove it to continue from the segment before") from None

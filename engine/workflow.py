@@ -20,7 +20,7 @@ from .fit_report import fit_record
 from .hamiltonian.clusters import from_icet
 from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
-from .parallel import StopWatch
+from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .report import write_report
@@ -106,7 +106,7 @@ def run(path: Path, options: Options) -> None:
             _analyse(prepared, system, output)
         if options.includes("report"):
             write_report(output.results, output.fit, output.folder)
-    comm.Barrier()
+    wait_idly(comm)
 
 
 def _mix(config: Config) -> Mix:

@@ -24,7 +24,7 @@ from .plan import empty_tally, end_energies, integrate_steps
 
 Float = NDArray[np.float64]
 LEAST_STEPS = 24                    # of the cooling, from beta = 0 to the coldest rung
-ROUNDS = (0.25, 0.5, 1.0)           # width of the windows in the rounds at one rung, over their final width
+ROUNDS = (0.5, 0.75, 1.0)           # width of the windows in the rounds at one rung, over their final width
 SMOOTH = 27                         # the bias is smooth on the scale of the whole range of counts over this
 LEAST_TRIES = 30.0
 

@@ -31,7 +31,7 @@ IONS_PER_WINDOW = 64
 MU_POINTS = 12
 MU_EDGE = 0.02             # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000      # attempted moves per chain and rung while annealing
-LEAST_SWEEPS = 12          # and sweeps
+LEAST_SWEEPS = 18          # and sweeps
 COMMIT_EVERY_S = 60.0
 
 
@@ -81,11 +81,11 @@ def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, c
 
 
 def window_targets(system: System, points: int | str) -> tuple[Float, float]:
-    """Centres of the windows over all counts of the ion, and their width (both in ions)."""
+    """Centres of the windows over all counts of the ion, and their width, half the spacing (both in ions)."""
     low, high = system.n_range
     number = points if isinstance(points, int) else int(np.ceil((high - low) / IONS_PER_WINDOW)) + 1
     targets = np.linspace(low, high, max(number, 2))
-    return targets, float(max(targets[1] - targets[0], 1.0))
+    return targets, float(max((targets[1] - targets[0]) / 2, 1.0))
 
 
 def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str, ...]]:

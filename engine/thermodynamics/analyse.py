@@ -245,7 +245,11 @@ class Analysis:
         error = group["free_energy_eV_error"]
         same = np.abs(up - down) <= np.maximum(4 * error, LARGEST_CLOSURE_EV)
         closed = np.isfinite(group["free_energy_eV"]) & ~(np.abs(closure)[:, None] > LARGEST_CLOSURE_EV)
-        group.add("trusted", dims, same & closed & self._nearest_trusted(x[grid]), "1", "closure, scans up and down and the chains nearby are all sound")
+        seen = np.array([self._steps_seen(c.all.borrowed, grid) for c in curves])
+        if not seen.all():
+            rows_ = [f"{t:g} K ({int(c.all.borrowed.sum())})" for t, c in zip(self.temperature[self.finite], curves) if c.all.borrowed.any()]
+            self.notes.append("steps between neighbouring counts that the measured chains did not see both ways are taken from the annealing and not trusted: " + ", ".join(rows_))
+        group.add("trusted", dims, same & closed & seen & self._nearest_trusted(x[grid]), "1", "closure, scans up and down and the chains nearby are all sound")
         if self.plan.scan_reference is not None:
             self._add_scans(group, grid, ends)
         group.attributes["entropy_definition"] = "joint entropy per formula unit of ions and electrons; the split is not computed"
@@ -291,6 +295,12 @@ class Analysis:
             "chemical_potential_eV": slope,
             "heat_capacity_x_kB": variance / kT**2 / self.n_fu,
         }
+
+    @staticmethod
+    def _steps_seen(borrowed: NDArray[np.bool_], grid: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Per composition of the grid: no step nearby is borrowed."""
+        half = max(int((grid[1] - grid[0]) // 2), 1) if len(grid) > 1 else 1
+        return np.array([not borrowed[max(g - half, 0) : g + half + 1].any() for g in grid])
 
     def _nearest_trusted(self, x: Float) -> NDArray[np.bool_]:
         """(finite rungs, x): the replica nearest in composition is sound."""

@@ -31,23 +31,27 @@ class Isotherm:
     """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
 
     beta_f (n,): -ln Z_n; closure (beta times energy): what was missing at the far end before it was spread evenly.
+    borrowed (n,): the step up from here was not seen both ways and is the reference's (from the annealing).
     energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
     """
 
     n: NDArray[np.int64]
     beta_f: Float
     closure: float
+    borrowed: NDArray[np.bool_]
     energy_neV: Float
     energy_variance_neV2: Float
     weight: Float
 
 
 def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
-    """Sums (n_max+1, 6) as in Tally. A step that was never accepted both ways leaves nan from there on."""
-    steps = estimated_steps(sums, reference, step)
+    """Sums (n_max+1, 6) as in Tally. A step that was never accepted both ways is taken from the reference and marked."""
     n = np.arange(ends.low, ends.high + 1, step)
-    inner = np.where(np.isin(np.arange(len(steps)), n[:-1]), steps, 0.0)
+    found = estimated_steps(sums, reference, step)
+    missing = ~np.isfinite(found)
+    inner = np.where(np.isin(np.arange(len(found)), n[:-1]), np.where(missing, reference, found), 0.0)
     beta_f = integrate_steps(inner, step)[n]
+    borrowed = missing[n] & (n < ends.high)
     exact_low, exact_high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
     closure = float("nan")
     if all(ends.exact):
@@ -62,25 +66,21 @@ def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, be
         excess = sums[n, 4] / weight * tally.unit
         square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
     line = tally.origin + tally.slope * n
-    return Isotherm(n, beta_f, closure, line + excess, np.maximum(square - excess**2, 0.0), weight)
+    return Isotherm(n, beta_f, closure, borrowed, line + excess, np.maximum(square - excess**2, 0.0), weight)
 
 
 def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
     """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre."""
-    result = np.full(len(at), np.nan)
-    for k, centre in enumerate(at):
-        reach = min(half_width, centre, len(values) - 1 - centre)
-        window = slice(centre - reach, centre + reach + 1)
-        x, y, w = np.arange(-reach, reach + 1), values[window], weight[window]
-        good = (w > 0) & np.isfinite(y)
-        if good.sum() == 1 or (good.any() and reach == 0):
-            result[k] = np.average(y[good], weights=w[good])
-        elif good.any():
-            x, y, w = x[good], y[good], w[good]
-            mx, my = np.average(x, weights=w), np.average(y, weights=w)
-            spread = np.average((x - mx) ** 2, weights=w)
-            slope = np.average((x - mx) * (y - my), weights=w) / spread if spread > 0 else 0.0
-            result[k] = my - slope * mx
-    return result
-
-
+    reach = np.minimum(half_width, np.minimum(at, len(values) - 1 - at))
+    offset = np.arange(-half_width, half_width + 1)
+    place = np.clip(at[:, None] + offset, 0, len(values) - 1)
+    y = values[place]
+    w = np.where((np.abs(offset) <= reach[:, None]) & np.isfinite(y), weight[place], 0.0)
+    y = np.nan_to_num(y)
+    total = w.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_x, mean_y = (w * offset).sum(axis=1) / total, (w * y).sum(axis=1) / total
+        dx = offset - mean_x[:, None]
+        spread = (w * dx**2).sum(axis=1)
+        slope = np.where(spread > 0, (w * dx * (y - mean_y[:, None])).sum(axis=1) / spread, 0.0)
+    return np.where(total > 0, mean_y - slope * mean_x, np.nan)

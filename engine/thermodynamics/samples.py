@@ -10,6 +10,7 @@ from ..sampling.stage import read_ladder
 from ..storage import SampleStore, read_h5
 
 Int = NDArray[np.int64]
+SERIES = ("energy_neV", "ions", "tried", "accepted")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def read_samples(store: SampleStore) -> Samples:
         raise RedoxError(f"no committed samples in {store.folder}")
     energy, ions, tried, accepted = [], [], [], []
     for k in range(len(plan.slots)):
-        parts = [read_h5(store.segment(k, s))[0] for s in range(number)]
+        parts = [read_h5(store.segment(k, s), SERIES)[0] for s in range(number)]
         energy.append(np.concatenate([p["energy_neV"] for p in parts], axis=1))
         ions.append(np.concatenate([p["ions"] for p in parts], axis=1))
         tried.append(np.sum([p["tried"].sum(axis=0) for p in parts], axis=0))
