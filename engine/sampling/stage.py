@@ -1,6 +1,7 @@
 """The sample stage: plan the ladder, anneal, then sample in committed segments until the sweeps asked for are done."""
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +33,7 @@ MU_POINTS = 12
 MU_EDGE = 0.02             # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000      # attempted moves per chain and rung while annealing
 LEAST_SWEEPS = 18          # and sweeps
-COMMIT_EVERY_S = 60.0
+COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))    # only where segments end depends on it
 
 
 def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:

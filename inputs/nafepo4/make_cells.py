@@ -50,9 +50,11 @@ def host(x: float, supercell: np.ndarray) -> Atoms:
     return make_supercell(crystal(symbols, sites, spacegroup="Pnma", cellpar=[*lengths, 90, 90, 90]), supercell)
 
 
-def draw(rng: np.random.Generator) -> Atoms:
+def draw(rng: np.random.Generator, most_fu: int) -> Atoms:
     """A random arrangement with `charge_prepared`; two thirds put the electrons where sodium is near."""
-    supercell, counts, _ = PLAN[rng.choice(len(PLAN), p=[w for *_, w in PLAN])]
+    plan = [row for row in PLAN if 4 * np.linalg.det(row[0]) < most_fu + 0.5]
+    weights = np.array([w for *_, w in plan])
+    supercell, counts, _ = plan[rng.choice(len(plan), p=weights / weights.sum())]
     n_na = int(rng.choice(counts))
     n_fu = 4 * round(abs(np.linalg.det(supercell)))
     atoms = host(n_na / n_fu, supercell)
@@ -92,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--most-fu", type=int, default=12, help="largest cell to draw, in formula units")
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -100,7 +103,7 @@ def main() -> None:
     energy_model, moment_model = SevenNetCalculator("7net-l3i5", device="cpu"), CHGNet.load(model_name="0.3.0", use_device="cpu", verbose=False)
     start, n = time.time(), 0
     while time.time() - start < 60 * args.minutes:
-        done = relax(draw(rng), energy_model, moment_model)
+        done = relax(draw(rng, args.most_fu), energy_model, moment_model)
         n += 1
         if done is not None:
             done.info["config"] = f"c{args.seed}-{n:04d}"
