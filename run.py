@@ -1,4 +1,5 @@
 """python run.py input.yaml, alone or under mpirun; see README.md."""
+
 import os
 import sys
 from pathlib import Path

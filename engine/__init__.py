@@ -1,2 +1,3 @@
 """RedoxMC: Monte Carlo of ions and electrons together in mixed-valence materials."""
+
 __version__ = "0.1.0"

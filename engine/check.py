@@ -1,15 +1,16 @@
 """What --check prints: the plan and its cost."""
+
 from rich.console import Console
 from rich.table import Table
 
+from .lattice import Supercell
 from .neutrality import count_neutral_states
+from .parallel import share
 from .prepare import Prepared
 from .sampling.ladder import MOST_RUNGS
 from .sampling.stage import IONS_PER_WINDOW, MU_POINTS
-from .lattice import Supercell
-from .parallel import share
 
-BYTES_PER_SITE = 8 * 3 + 8 * 4      # geometry per site of the cell, and its images
+BYTES_PER_SITE = 8 * 3 + 8 * 4  # geometry per site of the cell, and its images
 
 
 def print_plan(prepared: Prepared, n_ranks: int) -> None:
@@ -26,7 +27,8 @@ def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
     config, lattice = prepared.config, prepared.lattice
     supercell = Supercell(lattice, prepared.matrix)
     species = "; ".join(
-        f"{n} {s.element} sites: " + ", ".join(f"{sp.name} ({sp.charge:+d}{', as ' + sp.symbol if sp.proxy else ''})" for sp in s.species)
+        f"{n} {s.element} sites: "
+        + ", ".join(f"{sp.name} ({sp.charge:+d}{', as ' + sp.symbol if sp.proxy else ''})" for sp in s.species)
         for s, n in zip(lattice.sublattices, supercell.sites_per_sublattice)
     )
     slots, rungs = replicas_at_most(prepared, supercell)
@@ -62,7 +64,12 @@ def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int
         grid = given.chemical_potential_eV.get(ion)
         potentials *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
     one_ion = len(prepared.ions) == 1
-    per_rung = {"canonical": windows if prepared.ions else 1, "vcsgc": windows, "semigrand": potentials, "auto": windows + potentials if one_ion else potentials}
+    per_rung = {
+        "canonical": windows if prepared.ions else 1,
+        "vcsgc": windows,
+        "semigrand": potentials,
+        "auto": windows + potentials if one_ion else potentials,
+    }
     kind = given.ensemble if prepared.ions else "canonical"
     return rungs * per_rung[kind], rungs
 
@@ -72,10 +79,18 @@ def _energy(prepared: Prepared) -> str:
     if training := prepared.training:
         orbits = training.space.orbit_list.orbits
         names = {2: "pairs", 3: "triplets", 4: "quadruplets"}
-        per_order = {order: sum(len(o.clusters) for o in orbits if o.order == order) for order in sorted({o.order for o in orbits})}
+        per_order = {
+            order: sum(len(o.clusters) for o in orbits if o.order == order) for order in sorted({o.order for o in orbits})
+        }
         sites = prepared.lattice.n_sites
-        counts = ", ".join(f"{n * order / sites:g} {names.get(order, f'{order}-clusters')} per site" for order, n in per_order.items() if order > 1)
-        parts.append(f"cluster expansion of {len(training.space)} parameters ({counts}) fitted to {len(training.data.cells)} cells")
+        counts = ", ".join(
+            f"{n * order / sites:g} {names.get(order, f'{order}-clusters')} per site"
+            for order, n in per_order.items()
+            if order > 1
+        )
+        parts.append(
+            f"cluster expansion of {len(training.space)} parameters ({counts}) fitted to {len(training.data.cells)} cells"
+        )
     if prepared.model is not None:
         parts.append(f"cluster expansion of {len(prepared.model.parameters)} parameters from a file")
     return "; ".join(parts)

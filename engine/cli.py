@@ -1,4 +1,5 @@
 """The command line."""
+
 import argparse
 from pathlib import Path
 

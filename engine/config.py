@@ -1,4 +1,5 @@
 """The input file as frozen models: names, defaults, units. Checks that need the structure or the data are in `prepare`."""
+
 import json
 import re
 from pathlib import Path
@@ -28,9 +29,9 @@ class SublatticeInput(Model):
     """All sites of one element of the structure file, and the species that may sit there."""
 
     element: str
-    species: dict[
-        str, Annotated[SpeciesInput, BeforeValidator(_bare_charge, json_schema_input_type=int | SpeciesInput)]
-    ] = Field(min_length=1, description="name: charge, or name: {charge, proxy}; Va is the vacancy")
+    species: dict[str, Annotated[SpeciesInput, BeforeValidator(_bare_charge, json_schema_input_type=int | SpeciesInput)]] = Field(
+        min_length=1, description="name: charge, or name: {charge, proxy}; Va is the vacancy"
+    )
 
 
 Row = Annotated[list[int], Field(min_length=3, max_length=3)]
@@ -46,9 +47,8 @@ class LatticeInput(Model):
 
     @property
     def matrix(self) -> list[list[int]]:
-        if all(isinstance(v, int) for v in self.supercell):
-            return [[int(v) if i == j else 0 for j in range(3)] for i, v in enumerate(self.supercell)]  # type: ignore[arg-type]
-        return [list(row) for row in self.supercell]  # type: ignore[arg-type]
+        given: Any = self.supercell
+        return [[v if i == j else 0 for j in range(3)] if isinstance(v, int) else list(v) for i, v in enumerate(given)]
 
 
 class FitInput(Model):

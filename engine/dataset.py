@@ -1,4 +1,5 @@
 """Charge-labelled data sets: relaxed cells mapped back onto the lattice."""
+
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from .errors import RedoxError
 from .lattice import Lattice
 
-LARGEST_SHIFT_A = 1.0      # beyond it an atom has left its site
+LARGEST_SHIFT_A = 1.0  # beyond it an atom has left its site
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def read_frames(path: Path, lattice: Lattice) -> list[Atoms]:
         frames = read(path, ":")
     except Exception as error:  # ase raises whatever its parsers raise
         raise RedoxError(f"cannot read the data set {path.name}: {type(error).__name__}: {error}") from None
+    frames = [frames] if isinstance(frames, Atoms) else list(frames)
     if not frames:
         raise RedoxError(f"the data set {path.name} is empty")
     wrong = [message for k, frame in enumerate(frames) if (message := _frame_problem(frame, lattice, k))]

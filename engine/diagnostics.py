@@ -1,4 +1,5 @@
 """Is a chain long enough: equilibration, autocorrelation, effective sample size, R-hat."""
+
 import warnings
 from dataclasses import dataclass
 
@@ -6,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
-WINDOW = 5.0                 # Sokal's automatic window: sum to the first lag above WINDOW * tau
+WINDOW = 5.0  # Sokal's automatic window: sum to the first lag above WINDOW * tau
 DISCARDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 LEAST_ESS = 30.0
 MOST_R_HAT = 1.1

@@ -1,4 +1,5 @@
 """Errors that a user can act on; the command line prints them without a traceback."""
+
 from dataclasses import dataclass
 
 

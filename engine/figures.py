@@ -1,4 +1,5 @@
 """Figures from results.h5 and fit.json alone; PNG and SVG."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from .results import Group, Results
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")     # Okabe and Ito, colour-blind safe
-STYLE: dict[str, Any] = {
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, colour-blind safe
+STYLE: Any = {
     "figure.figsize": (6.0, 4.2), "figure.dpi": 110, "savefig.dpi": 150, "font.size": 10, "axes.grid": True,
     "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "svg.hashsalt": "redoxmc",
 }  # fmt: skip
@@ -46,7 +47,7 @@ def _colour(k: int, n: int) -> Any:
     return plt.get_cmap("viridis")(0.92 * k / max(n - 1, 1))
 
 
-def _hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: NDArray[np.bool_], label: str | None = None) -> None:
+def _hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: Any, label: str | None = None) -> None:
     """Hatch the stretches of x where nothing drawn is trusted at some temperature."""
     edges = np.concatenate([[x[0]], (x[1:] + x[:-1]) / 2, [x[-1]]])
     for k in np.flatnonzero(~trusted):
@@ -71,7 +72,9 @@ def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
         left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
         axes.fill_betweenx(temperature[left], boundary[left], boundary[right], color=colour, alpha=0.18)
         for side in (left, right):
-            axes.errorbar(boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, marker="o", ms=3.5, lw=1)
+            axes.errorbar(
+                boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, marker="o", ms=3.5, lw=1
+            )
     single = group["n_two_phase_regions"] == 0
     for value in t[single]:
         axes.axhline(value, color="0.6", lw=0.6, ls=":")
@@ -108,10 +111,20 @@ def scans(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None
     rows = _asked(group)
     for k, row in enumerate(rows):
         colour = _colour(k, len(rows))
-        axes.plot(group["x"], 1e3 * group["mixing_free_energy_eV"][row], color=colour, lw=1.6, label=f"{group['temperature_K'][row]:g} K")
+        axes.plot(
+            group["x"],
+            1e3 * group["mixing_free_energy_eV"][row],
+            color=colour,
+            lw=1.6,
+            label=f"{group['temperature_K'][row]:g} K",
+        )
         for side, style in (("up", ":"), ("down", "--")):
             axes.plot(group["x"], 1e3 * group[f"scan_{side}_mixing_free_energy_eV"][row], style, color=colour, lw=0.9)
-    axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Scans up (dotted) and down (dashed) in x, and the result")
+    axes.set(
+        xlabel="x (ions per formula unit)",
+        ylabel="mixing free energy (meV/fu)",
+        title="Scans up (dotted) and down (dashed) in x, and the result",
+    )
     axes.legend(fontsize=8)
     return figure
 
@@ -129,9 +142,14 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
         label = f"{group['temperature_K'][row]:g} K"
         if canonical:
             axes.plot(canonical["chemical_potential_eV"][row], canonical["x"], color=colour, lw=1, alpha=0.8)
-        for mask, style in ((good, {"fmt": "o"}), (~good, {"fmt": "o", "mfc": "white"})):
-            axes.errorbar(mu[mask], group["x"][row][mask], group["x_error"][row][mask], color=colour, ms=4, label=label if mask is good else None, **style)
-    axes.set(xlabel="chemical potential (eV)", ylabel="x (ions per formula unit)", title="Isotherms: chains (points; open: not trusted), dF/dn (lines)")
+        for mask, face in ((good, colour), (~good, "white")):
+            axes.errorbar(mu[mask], group["x"][row][mask], group["x_error"][row][mask], fmt="o", color=colour, mfc=face, ms=4)
+        axes.plot([], [], "o", color=colour, ms=4, label=label)
+    axes.set(
+        xlabel="chemical potential (eV)",
+        ylabel="x (ions per formula unit)",
+        title="Isotherms: chains (points; open: not trusted), dF/dn (lines)",
+    )
     axes.legend(fontsize=8)
     return figure
 
@@ -163,7 +181,12 @@ def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
         axes.plot(x, s, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
         axes.fill_between(x, s - 2 * error, s + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
     _hatch_untrusted(axes, x, group["trusted"][rows].all(axis=0))
-    axes.set(xlabel="x (ions per formula unit)", ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
+    axes.set(
+        xlabel="x (ions per formula unit)",
+        ylabel="entropy ($k_B$/fu)",
+        title="Joint entropy of ions and electrons",
+        ylim=(0, None),
+    )
     axes.legend(fontsize=8)
     return figure
 
@@ -176,7 +199,15 @@ def fit_quality(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure 
     held_out = fitted + 1e3 * (np.array(fit["left_out_eV"]) - np.array(fit["fitted_eV"]))
     span = [min(reference.min(), fitted.min()), max(reference.max(), fitted.max())]
     left.plot(span, span, color="0.6", lw=1)
-    left.plot(reference, held_out, "o", ms=3, mfc="none", color=PALETTE[1], label=f"left out: {1e3 * fit['validation_rmse_eV']:.1f} meV/fu")
+    left.plot(
+        reference,
+        held_out,
+        "o",
+        ms=3,
+        mfc="none",
+        color=PALETTE[1],
+        label=f"left out: {1e3 * fit['validation_rmse_eV']:.1f} meV/fu",
+    )
     left.plot(reference, fitted, "o", ms=3, color=PALETTE[0], label=f"fitted: {1e3 * fit['rmse_eV']:.1f} meV/fu")
     left.set(xlabel="reference (meV/fu)", ylabel="predicted (meV/fu)", title="Mixing energies")
     left.legend(fontsize=8)
@@ -198,11 +229,17 @@ def sampling_health(groups: dict[str, Group], fit: dict[str, Any] | None) -> Fig
     axis = list(group.variables)[1]
     for panel, (name, label, norm) in zip(
         axes.flat[:3],
-        (("ess", "effective sample size", "log"), ("r_hat", "R-hat", None), ("autocorrelation_sweeps", "autocorrelation (sweeps)", "log")),
+        (
+            ("ess", "effective sample size", "log"),
+            ("r_hat", "R-hat", None),
+            ("autocorrelation_sweeps", "autocorrelation (sweeps)", "log"),
+        ),
     ):
         values = np.clip(group[name], 1, 2) if name == "r_hat" else group[name]
         values = np.nan_to_num(values, posinf=2)
-        image = panel.pcolormesh(np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1), values, norm=norm, cmap="cividis")
+        image = panel.pcolormesh(
+            np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1), values, norm=norm, cmap="cividis"
+        )
         bad_row, bad_column = np.nonzero(~group["trusted"])
         panel.plot(bad_column + 0.5, bad_row + 0.5, "x", color="#D55E00", ms=4)
         panel.set(title=f"{names[0]}: {label}; x: not trusted", xlabel=f"{axis} (number)", ylabel="temperature (number)")
@@ -220,10 +257,22 @@ def sampling_health(groups: dict[str, Group], fit: dict[str, Any] | None) -> Fig
 
 Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
-    "phase_diagram": (phase_diagram, "Two-phase regions (shaded) with their boundaries. Dotted: temperatures where one phase was found at every x. Hatched: not trusted."),
-    "mixing_free_energy": (mixing_free_energy, "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed)."),
-    "scans": (scans, "One fast scan up and one down in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature."),
-    "isotherms": (isotherms, "Composition against chemical potential, from semigrand chains and as the derivative of the free energy."),
+    "phase_diagram": (
+        phase_diagram,
+        "Two-phase regions (shaded) with their boundaries. Dotted: temperatures where one phase was found at every x. Hatched: not trusted.",
+    ),
+    "mixing_free_energy": (
+        mixing_free_energy,
+        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+    ),
+    "scans": (
+        scans,
+        "One fast scan up and one down in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature.",
+    ),
+    "isotherms": (
+        isotherms,
+        "Composition against chemical potential, from semigrand chains and as the derivative of the free energy.",
+    ),
     "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
     "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
     "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),

@@ -1,4 +1,5 @@
 """Fit of a cluster expansion to a charge-labelled data set, and what it is worth."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,15 @@ def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> lis
     return groups
 
 
-def fit_expansion(space: ClusterSpace, vectors: NDArray[np.float64], data: DataSet, null: NDArray[np.float64], method: str, n_folds: int, seed: int) -> Fit:
+def fit_expansion(
+    space: ClusterSpace,
+    vectors: NDArray[np.float64],
+    data: DataSet,
+    null: NDArray[np.float64],
+    method: str,
+    n_folds: int,
+    seed: int,
+) -> Fit:
     """Fit energies per formula unit.
 
     Constant and points are first taken out by least squares (their size would otherwise set the scale of the priors); the
@@ -106,7 +115,14 @@ def fit_expansion(space: ClusterSpace, vectors: NDArray[np.float64], data: DataS
     offset[base] = np.linalg.lstsq(vectors[:, base], data.energies_eV, rcond=None)[0]
     residual = data.energies_eV - vectors @ offset
 
-    estimator = CrossValidationEstimator((vectors[:, kept], residual), fit_method=method, validation_method="k-fold", n_splits=n_folds, seed=seed % 2**32, check_condition=False)
+    estimator = CrossValidationEstimator(
+        (vectors[:, kept], residual),
+        fit_method=method,
+        validation_method="k-fold",
+        n_splits=n_folds,
+        seed=seed % 2**32,
+        check_condition=False,
+    )
     estimator.validate()
     estimator.train()
     parameters = offset.copy()
@@ -116,7 +132,7 @@ def fit_expansion(space: ClusterSpace, vectors: NDArray[np.float64], data: DataS
 
     left_out = np.full(len(data.cells), np.nan)
     for rows, found in zip(_held_out_rows(len(residual), n_folds, seed), estimator.parameters_splits):
-        left_out[rows] = vectors[rows] @ offset + vectors[np.ix_(rows, kept)] @ found
+        left_out[rows] = vectors[rows] @ offset + vectors[rows][:, kept] @ found
     return Fit(parameters, data.energies_eV, vectors @ parameters, left_out, np.asarray(estimator.rmse_validation_splits))
 
 

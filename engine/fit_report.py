@@ -1,4 +1,5 @@
 """The fit in numbers for fit.json: every cell, errors by composition, ground-state hulls of data and fit."""
+
 from typing import Any
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
+
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -103,7 +104,9 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _allowed_keys(location: Location) -> list[str]:
     models: list[type[BaseModel]] = [Config]
     for part in location[:-1]:
-        deeper = [m for model in models if part in model.model_fields for m in _models_in(model.model_fields[str(part)].annotation)]
+        deeper = [
+            m for model in models if part in model.model_fields for m in _models_in(model.model_fields[str(part)].annotation)
+        ]
         models = deeper or models
     return list(models[0].model_fields)
 
@@ -121,7 +124,10 @@ def _problems(error: ValidationError, document: CommentedMap) -> list[Problem]:
             key, message = _spell(known), f"{e['ctx']['error']}"
         else:
             found = repr(e["input"]) if len(repr(e["input"])) < 80 else type(e["input"]).__name__
-            key, message = _spell(known), f"found {found}; allowed: {e['msg'].removeprefix('Input should be ').removeprefix('a valid ')}"
+            key, message = (
+                _spell(known),
+                f"found {found}; allowed: {e['msg'].removeprefix('Input should be ').removeprefix('a valid ')}",
+            )
         grouped.setdefault((key, line), []).append(message)
     return [Problem(key, _join(messages), line) for (key, line), messages in grouped.items()]
 

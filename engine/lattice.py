@@ -1,4 +1,5 @@
 """The lattice: which species may sit where, in the cell of the structure file and in the supercell."""
+
 import re
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,5 @@
 """Charge neutrality: the exchanges that keep it, and the number of states that obey it."""
+
 from dataclasses import dataclass
 from itertools import product
 
@@ -121,9 +122,7 @@ def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
 
     def element_change(e: Exchange) -> list[int]:
         name = [[sp.element for sp in s.species] for s in lattice.sublattices]
-        return [
-            sum((name[f.sublattice][f.new] == x) - (name[f.sublattice][f.old] == x) for f in e.flips) for x in elements
-        ]
+        return [sum((name[f.sublattice][f.new] == x) - (name[f.sublattice][f.old] == x) for f in e.flips) for x in elements]
 
     changes = np.array([element_change(e) for e in exchanges]).reshape(len(exchanges), len(elements))
     ions: list[str] = []

@@ -1,4 +1,5 @@
 """MPI: who does what, and ending all ranks together."""
+
 import os
 import signal
 import sys
@@ -63,14 +64,17 @@ def run_on_all_ranks(work: Callable[[], None]) -> int:
         if comm.rank == 0:
             print(f"stopped: {stop}", file=sys.stderr, flush=True)
         return EXIT_REQUEUE
-    except BaseException as error:  # noqa: BLE001  nothing may leave other ranks waiting
+    except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             return 0
         if isinstance(error, (RedoxError, KeyboardInterrupt)):
             message, code = f"error: {error}" if str(error) else "interrupted", 2
         else:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            message, code = f"error on rank {comm.rank}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})", 1
+            message, code = (
+                f"error on rank {comm.rank}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})",
+                1,
+            )
             if os.environ.get("REDOXMC_TRACEBACK"):
                 traceback.print_exc()
         print(message, file=sys.stderr, flush=True)

@@ -1,4 +1,5 @@
 """From the input file to lattice and Hamiltonian: everything that can be wrong is found here, before anything runs."""
+
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def read_structure(path: Path) -> Atoms:
     if not path.is_file():
         raise RedoxError(f"no such file: {path}")
     try:
-        atoms = ase_read(path)
+        found = ase_read(path)
+        atoms = found[-1] if isinstance(found, list) else found
     except Exception as first:  # parsers raise anything
         try:
             from pymatgen.core import Structure
@@ -95,7 +97,9 @@ def read_structure(path: Path) -> Atoms:
 
             atoms = AseAtomsAdaptor.get_atoms(Structure.from_file(path))
         except Exception:
-            raise RedoxError(f"unreadable structure {path.name}: {type(first).__name__}: {str(first).splitlines()[0] if str(first) else ''}") from None
+            raise RedoxError(
+                f"unreadable structure {path.name}: {type(first).__name__}: {str(first).splitlines()[0] if str(first) else ''}"
+            ) from None
     if len(atoms) == 0 or atoms.cell.rank < 3:
         raise RedoxError(f"{path.name} holds no periodic structure")
     plain = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
@@ -113,7 +117,7 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
         atoms = read_structure(source.resolve(given.structure))
     except RedoxError as error:
         check.wrong(("lattice", "structure"), str(error))
-    sublattices = []
+    sublattices: list[Sublattice] = []
     for k, s in enumerate(given.sublattices):
         at: Location = ("lattice", "sublattices", k)
         if s.element in [t.element for t in given.sublattices[:k]]:
@@ -121,18 +125,25 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
         if s.element in given.spectators:
             check.wrong((*at, "element"), f"{s.element} is also a spectator; allowed: one or the other")
         if atoms is not None and s.element not in atoms.get_chemical_symbols():
-            check.wrong((*at, "element"), f"found {s.element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}")
+            check.wrong(
+                (*at, "element"),
+                f"found {s.element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}",
+            )
         species = tuple(Species(name, sp.charge, sp.proxy) for name, sp in s.species.items())
         for sp in species:
             if sp.name == "Va" and sp.charge:
                 check.wrong((*at, "species", sp.name), f"found charge {sp.charge}; a vacancy has charge 0")
-            for other in (o for t in sublattices for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)):
+            for other in (
+                o for t in sublattices for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)
+            ):
                 check.wrong((*at, "species", sp.name), f"found charge {sp.charge}, but {other.charge} on another sublattice")
         sublattices.append(Sublattice(s.element, species))
     if atoms is not None:
         known = {s.element for s in given.sublattices} | set(given.spectators)
         if missing := sorted(set(atoms.get_chemical_symbols()) - known):
-            check.wrong(("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator")
+            check.wrong(
+                ("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator"
+            )
         for element in sorted(set(given.spectators) - set(atoms.get_chemical_symbols())):
             check.wrong(("lattice", "spectators", element), "not in the structure")
     try:
@@ -146,10 +157,14 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
     lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
     if not len(count_neutral_states(Supercell(lattice, np.array(given.matrix)))[0]):
         low, high = (
-            lattice.spectator_charge + sum(int(n) * pick(sp.charge for sp in s.species) for n, s in zip(lattice.sites_per_sublattice, sublattices))
+            lattice.spectator_charge
+            + sum(int(n) * pick(sp.charge for sp in s.species) for n, s in zip(lattice.sites_per_sublattice, sublattices))
             for pick in (min, max)
         )
-        check.wrong(("lattice", "sublattices"), f"the charges cannot balance: a cell's total can only be {low:+d} to {high:+d}, in steps that never give 0")
+        check.wrong(
+            ("lattice", "sublattices"),
+            f"the charges cannot balance: a cell's total can only be {low:+d} to {high:+d}, in steps that never give 0",
+        )
         check.stop_if_wrong()
     return lattice
 
@@ -171,17 +186,26 @@ def _sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], ch
             f"found {', '.join(ions)}; allowed: one key for each exchangeable ion ({', '.join(automatic) or 'there is none'})",
         )
     if not automatic and given.ensemble in ("semigrand", "vcsgc"):
-        check.wrong(("sampling", "ensemble"), f"found {given.ensemble}; no exchange changes the ions here: allowed are canonical and auto")
+        check.wrong(
+            ("sampling", "ensemble"), f"found {given.ensemble}; no exchange changes the ions here: allowed are canonical and auto"
+        )
     if len(automatic) > 1:
         if given.ensemble not in ("auto", "semigrand"):
-            check.wrong(("sampling", "ensemble"), f"found {given.ensemble}; with several ions ({', '.join(automatic)}) allowed: semigrand")
+            check.wrong(
+                ("sampling", "ensemble"), f"found {given.ensemble}; with several ions ({', '.join(automatic)}) allowed: semigrand"
+            )
         for key in automatic:
             if key not in given.chemical_potential_eV or given.chemical_potential_eV[key].automatic:
-                check.wrong(("sampling", "chemical_potential_eV"), f"with several ions each needs its grid {{min, max, points}}: {key}")
+                check.wrong(
+                    ("sampling", "chemical_potential_eV"), f"with several ions each needs its grid {{min, max, points}}: {key}"
+                )
     elements = {sp.element for ion in automatic for s in lattice.sublattices for sp in s.species if sp.name == ion}
     for element in source.config.analysis.reference_energy_eV:
         if element not in elements:
-            check.wrong(("analysis", "reference_energy_eV", element), f"not an exchangeable ion's element; allowed: {', '.join(sorted(elements)) or 'none'}")
+            check.wrong(
+                ("analysis", "reference_energy_eV", element),
+                f"not an exchangeable ion's element; allowed: {', '.join(sorted(elements)) or 'none'}",
+            )
     return ions
 
 
@@ -200,10 +224,15 @@ def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamilt
         elif pair.r_A[1] > 50:
             check.wrong((*at, "r_A"), f"found {pair.r_A[1]} A; allowed: up to 50")
         elif not pairs_within(lattice, pair.species, pair.r_A):
-            check.wrong((*at, "r_A"), f"no two sites for {pair.species[0]} and {pair.species[1]} are {pair.r_A[0]} to {pair.r_A[1]} A apart")
+            check.wrong(
+                (*at, "r_A"),
+                f"no two sites for {pair.species[0]} and {pair.species[1]} are {pair.r_A[0]} to {pair.r_A[1]} A apart",
+            )
         else:
             clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
-    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points) + [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
+    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points) + [
+        f"{len(energy.pairs)} typed-in pair terms"
+    ] * bool(energy.pairs)
     return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
 
 
@@ -220,7 +249,10 @@ def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> Non
             elif sp.symbol in lattice.spectators:
                 check.wrong(at, f"{sp.symbol} is a spectator; give another proxy")
             elif seen.get(sp.symbol, sp.name) != sp.name:
-                check.wrong(at, f"{sp.name} and {seen[sp.symbol]} would both be {sp.symbol} in the data set; give one a proxy, e.g. {{charge: {sp.charge}, proxy: Ga}}")
+                check.wrong(
+                    at,
+                    f"{sp.name} and {seen[sp.symbol]} would both be {sp.symbol} in the data set; give one a proxy, e.g. {{charge: {sp.charge}, proxy: Ga}}",
+                )
             seen.setdefault(sp.symbol, sp.name)
 
 
@@ -254,12 +286,18 @@ def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Tr
         check.wrong((*at, "dataset"), str(error))
         return None, None
     if len(data.cells) < given.fit.n_folds:
-        check.wrong((*at, "dataset"), f"{len(data.cells)} cells; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation")
+        check.wrong(
+            (*at, "dataset"),
+            f"{len(data.cells)} cells; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
+        )
         return None, None
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
     for group in undetermined(vectors, null):
-        check.wrong((*at, "cutoffs_A"), f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes")
+        check.wrong(
+            (*at, "cutoffs_A"),
+            f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
+        )
     return Training(space, data, vectors, null), None
 
 
@@ -267,6 +305,7 @@ def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
     order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
     rows = [space.as_list[i] for i in group]
     words = [
-        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0] for r in rows[:6]
+        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0]
+        for r in rows[:6]
     ]
     return ", ".join(words) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")

@@ -1,4 +1,5 @@
 """Progress: a bar on rank 0 if it has a terminal, log lines with the time left otherwise."""
+
 import logging
 import sys
 import time
@@ -18,7 +19,13 @@ class Progress:
         self.what, self.quiet = what, rank != 0
         self.start = self.last = time.monotonic()
         terminal = not self.quiet and sys.stderr.isatty()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self.bar = Bar(*columns) if terminal else None
         self.task = self.bar.add_task(what) if self.bar else None
 

@@ -1,4 +1,5 @@
 """What identifies a run: the parts of the input that its samples depend on, the code and its libraries."""
+
 import hashlib
 import json
 import subprocess
@@ -32,7 +33,12 @@ def fit_identity(source: InputFile) -> dict[str, Any]:
     """What the fit depends on."""
     config = source.config.model_dump(mode="json")
     expansion = config["energy"]["cluster_expansion"]
-    return {"lattice": _without_paths(config["lattice"]), "cluster_expansion": _without_paths(expansion or {}), "seed": config["seed"], "files": input_files(source)}
+    return {
+        "lattice": _without_paths(config["lattice"]),
+        "cluster_expansion": _without_paths(expansion or {}),
+        "seed": config["seed"],
+        "files": input_files(source),
+    }
 
 
 def sample_identity(source: InputFile) -> dict[str, Any]:
@@ -42,7 +48,13 @@ def sample_identity(source: InputFile) -> dict[str, Any]:
     sampling.pop("walltime_s")
     sampling["sweeps"] = {k: v for k, v in sampling["sweeps"].items() if k != "measure"}
     energy = _without_paths(config["energy"])
-    return {"lattice": _without_paths(config["lattice"]), "energy": energy, "sampling": sampling, "seed": config["seed"], "files": input_files(source)}
+    return {
+        "lattice": _without_paths(config["lattice"]),
+        "energy": energy,
+        "sampling": sampling,
+        "seed": config["seed"],
+        "files": input_files(source),
+    }
 
 
 def _without_paths(value: Any) -> Any:

@@ -1,4 +1,5 @@
 """report.html: one self-contained page, made from results.h5 and fit.json alone."""
+
 import base64
 import json
 import logging
@@ -69,12 +70,16 @@ def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
         found.append(str(fit["verdict"]))
     for name in ("vcsgc", "semigrand", "fixed_composition"):
         if name in groups and not (good := groups[name]["trusted"]).all():
-            found.append(f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or have not forgotten their start (R-hat, effective sample size).")
+            found.append(
+                f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or have not forgotten their start (R-hat, effective sample size)."
+            )
     if "canonical" in groups:
         canonical = groups["canonical"]
         if not (good := canonical["trusted"]).all():
             rows = [f"{t:g} K ({np.mean(~row):.0%})" for t, row in zip(canonical["temperature_K"], good) if not row.all()]
-            found.append("Free energies that are not trusted, by temperature and share of the compositions: " + ", ".join(rows) + ".")
+            found.append(
+                "Free energies that are not trusted, by temperature and share of the compositions: " + ", ".join(rows) + "."
+            )
         worst = np.nanmax(np.abs(1e3 * canonical["closure_eV"]), initial=0)
         if worst > 1:
             found.append(f"The closure error reaches {worst:.2f} meV/fu; below 1 is wanted.")
@@ -84,7 +89,11 @@ def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
     exchange = groups["exchange"]
     along_t = exchange["acceptance"][exchange["axis"] == "temperature"]
     if len(along_t) and np.median(along_t) < 0.05:
-        found.append(f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): more rungs would be needed; along composition they do." if _median(exchange, "composition") > 0.05 else f"Replicas hardly exchange (median acceptance along temperature {np.median(along_t):.1%}).")
+        found.append(
+            f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): more rungs would be needed; along composition they do."
+            if _median(exchange, "composition") > 0.05
+            else f"Replicas hardly exchange (median acceptance along temperature {np.median(along_t):.1%})."
+        )
     found += json.loads(str(results.attributes.get("notes", "[]")))
     if "phase_diagram" in groups:
         found.append("Phase diagram: " + str(groups["phase_diagram"].attributes["not_resolved"]))
@@ -117,22 +126,43 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
         rows = [
             ["cells, parameters (nonzero)", f"{fit['n_cells']}, {fit['n_parameters']} ({fit['n_nonzero']})"],
             ["error of the fit", f"{1e3 * fit['rmse_eV']:.2f} meV/fu"],
-            [f"validation error, {len(fit['fold_rmse_eV'])}-fold", f"{1e3 * fit['validation_rmse_eV']:.2f} ± {1e3 * fit['validation_spread_eV']:.2f} meV/fu (spread over folds)"],
+            [
+                f"validation error, {len(fit['fold_rmse_eV'])}-fold",
+                f"{1e3 * fit['validation_rmse_eV']:.2f} ± {1e3 * fit['validation_spread_eV']:.2f} meV/fu (spread over folds)",
+            ],
         ]
-        rows += [["depth of the hull", f"{1e3 * fit['hull_depth_eV']:.1f} meV/fu"], ["verdict", fit["verdict"]]] if "verdict" in fit else []
+        rows += (
+            [["depth of the hull", f"{1e3 * fit['hull_depth_eV']:.1f} meV/fu"], ["verdict", fit["verdict"]]]
+            if "verdict" in fit
+            else []
+        )
         tables.append(("Cluster expansion", ["", ""], rows))
         if "composition" in fit:
-            rows = [[f"{x:.3f}", str(n), f"{1e3 * e:.1f}"] for x, n, e in zip(fit["composition"], fit["composition_cells"], fit["composition_rmse_eV"])]
+            rows = [
+                [f"{x:.3f}", str(n), f"{1e3 * e:.1f}"]
+                for x, n, e in zip(fit["composition"], fit["composition_cells"], fit["composition_rmse_eV"])
+            ]
             tables.append(("Validation error by composition", ["x", "cells", "error (meV/fu)"], rows))
     if "canonical" in groups:
         c = groups["canonical"]
-        rows = [[f"{t:g}", "yes" if asked else "", f"{1e3 * v:+.3f} ± {1e3 * e:.3f}", f"{good.mean():.0%}"] for t, asked, v, e, good in zip(c["temperature_K"], c["asked"], c["closure_eV"], c["closure_eV_error"], c["trusted"])]
-        tables.append(("Closure of the free energy between the exact ends", ["T (K)", "asked for", "closure (meV/fu)", "trusted"], rows))
+        rows = [
+            [f"{t:g}", "yes" if asked else "", f"{1e3 * v:+.3f} ± {1e3 * e:.3f}", f"{good.mean():.0%}"]
+            for t, asked, v, e, good in zip(c["temperature_K"], c["asked"], c["closure_eV"], c["closure_eV_error"], c["trusted"])
+        ]
+        tables.append(
+            ("Closure of the free energy between the exact ends", ["T (K)", "asked for", "closure (meV/fu)", "trusted"], rows)
+        )
     if "phase_diagram" in groups:
         g = groups["phase_diagram"]
         rows = []
         for k in np.flatnonzero(g["boundary_side"] == 0):
-            rows.append([f"{g['boundary_temperature_K'][k]:g}", *(f"{g['boundary_x'][i]:.4f} ± {g['boundary_x_error'][i]:.4f}" for i in (k, k + 1)), f"{1e3 * g['boundary_height_eV'][k]:.3f}"])
+            rows.append(
+                [
+                    f"{g['boundary_temperature_K'][k]:g}",
+                    *(f"{g['boundary_x'][i]:.4f} ± {g['boundary_x_error'][i]:.4f}" for i in (k, k + 1)),
+                    f"{1e3 * g['boundary_height_eV'][k]:.3f}",
+                ]
+            )
         tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
     exchange = groups["exchange"]
     rows = []

@@ -1,4 +1,5 @@
 """results.h5: groups of variables with dimension scales, units, long names and errors; readable with h5py and xarray."""
+
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

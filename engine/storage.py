@@ -1,4 +1,5 @@
 """Files on disk: written whole under a temporary name, flushed, renamed; segments of samples, and reading them back."""
+
 import json
 import os
 import re
@@ -36,12 +37,15 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         os.close(folder)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_whole(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda p: _dump_text(p, text))
-
-
-def _dump_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_h5(path: Path, data: dict[str, Any], attributes: dict[str, Any]) -> None:
@@ -116,5 +120,7 @@ class SampleStore:
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
     """Where two nested dictionaries differ, as lines 'key: old -> new'."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return [line for k in sorted({*old, *new}) for line in differences(old.get(k), new.get(k), f"{key}.{k}" if key else str(k))]
+        return [
+            line for k in sorted({*old, *new}) for line in differences(old.get(k), new.get(k), f"{key}.{k}" if key else str(k))
+        ]
     return [] if old == new else [f"{key}: {json.dumps(old)} -> {json.dumps(new)}"]

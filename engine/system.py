@@ -1,4 +1,5 @@
 """Everything that a chain needs and that does not change during a run."""
+
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from .lattice import Lattice, Supercell
 from .neutrality import count_neutral_states
 from .sampling.moves import Mix, MoveSet, build_moves
 
-BOLTZMANN_EV_PER_K = 8.617333262145179e-05      # exact in the SI of 2019
+BOLTZMANN_EV_PER_K = 8.617333262145179e-05  # exact in the SI of 2019
 
 
 def inverse_temperature(temperature_K: float) -> float:

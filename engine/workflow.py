@@ -1,4 +1,5 @@
 """The stages of a run, in order: fit, sample, analyse, report. Each is done only if what it depends on has changed."""
+
 import json
 import logging
 import os
@@ -27,7 +28,7 @@ from .report import write_report
 from .results import Results, read_results, write_results
 from .sampling.moves import Mix
 from .sampling.stage import run_sampling
-from .storage import SampleStore, differences, write_text, write_whole
+from .storage import SampleStore, differences, write_bytes, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.samples import read_samples
@@ -163,7 +164,9 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     if not options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     given, training = prepared.config.energy.cluster_expansion, prepared.training
-    fit = fit_expansion(training.space, training.vectors, training.data, training.null, given.fit.method, given.fit.n_folds, prepared.config.seed)
+    fit = fit_expansion(
+        training.space, training.vectors, training.data, training.null, given.fit.method, given.fit.n_folds, prepared.config.seed
+    )
     log.info(
         "fit: %d cells, %d parameters, error %.1f meV/fu, validation error %.1f +- %.1f meV/fu",
         len(training.data.cells), len(fit.parameters), 1e3 * fit.rmse_eV, 1e3 * fit.validation_rmse_eV, 1e3 * fit.validation_spread_eV,
@@ -172,7 +175,7 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     write_whole(output.expansion, lambda p: result.write(str(p)))
     dataset = prepared.source.resolve(given.dataset) if given.dataset else None
     if dataset:
-        write_whole(output.folder / "labelled.extxyz", lambda p: Path(shutil.copy(dataset, p)))
+        write_bytes(output.folder / "labelled.extxyz", dataset.read_bytes())
     record = fit_record(fit, training, prepared.lattice, prepared.ions)
     write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
     return result
@@ -188,7 +191,7 @@ def _analyse(prepared: Prepared, system: System, output: Output) -> None:
                 log.info("analyse: nothing has changed")
                 return
         except RedoxError:
-            pass        # damaged or of another version: made anew
+            pass  # damaged or of another version: made anew
     analysis = Analysis(samples, system, config.analysis, config.seed)
     groups = analysis.groups()
     extra: dict[str, Any] = {

@@ -1,1 +1,15 @@
-"""Compiled Monte Carlo loop: numpy arrays in, numpy arrays out; numba only, no knowledge of files or chemistry."""
+"""Compiled Monte Carlo loop: numpy arrays in, numpy arrays out; numba only, no knowledge of files or chemistry.
+
+Compiled code is cached in a folder named after the sources: numba itself only looks at the file of the outermost function.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numba
+
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    _folder = Path(__file__).parent
+    _digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_folder.glob("*.py")))).hexdigest()[:12]
+    numba.config.CACHE_DIR = str(_folder / "__pycache__" / _digest)

@@ -1,4 +1,5 @@
 """One Markov chain: propose, weigh, accept."""
+
 import numba as nb
 import numpy as np
 
@@ -38,7 +39,9 @@ def _regroup(site, old_row, new_row, members, count, where):
 
 
 @nb.njit
-def pick_sites(stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen):
+def pick_sites(
+    stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen
+):
     """Choose the sites of a move; False if that fails. The flips of the move are start..stop.
 
     A free flip takes any site of its row not yet chosen; an anchored one draws from the near sites of its anchor, whatever
@@ -138,7 +141,19 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
             n = ions[0]
             counted = dn != 0 and abs(dn) == step
             if not pick_sites(
-                stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen
+                stream,
+                start,
+                stop,
+                flip_from,
+                flip_species_from,
+                flip_anchor,
+                near_start,
+                near_width,
+                near,
+                species,
+                members,
+                count,
+                chosen,
             ):
                 if counted:
                     _tally(sums, origin, slope, unit, 0.0, 0.0, n, dn > 0, energy, -np.inf)

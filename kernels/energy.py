@@ -3,6 +3,7 @@
 The compiled helpers take the arrays one by one: reading a field of a named tuple inside the loop costs two atomic
 reference counts, more than a cluster does.
 """
+
 import numba as nb
 import numpy as np
 

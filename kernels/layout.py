@@ -4,6 +4,7 @@ A site is numbered cell by cell; its species is kept in a halo array: the superc
 images, so that every neighbour sits at a fixed linear offset and no neighbour list is stored. Species are small integers,
 counted from 0 within each sublattice; a (sublattice, species) pair is a *row*, `row = sublattice * n_species + species`.
 """
+
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,11 @@ class Geometry(NamedTuple):
     """Where the sites are. n = number of sites, h = length of the halo array."""
 
     halo_length: int
-    home: Int            # (n,) position of a site in the halo array
-    template: Int        # (n,) template (basis site of the cell) of a site
-    sublattice: Int      # (n,)
-    image_start: Int     # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
-    images: Int          # (h,)
+    home: Int  # (n,) position of a site in the halo array
+    template: Int  # (n,) template (basis site of the cell) of a site
+    sublattice: Int  # (n,)
+    image_start: Int  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
+    images: Int  # (h,)
 
 
 class Couplings(NamedTuple):
@@ -31,37 +32,37 @@ class Couplings(NamedTuple):
     indexed [old, new, partners' species...], every axis n_species long.
     """
 
-    n_species: int       # largest number of species on a sublattice
-    constant: int        # energy of the cell that does not depend on the occupation
-    point: Int           # (templates, n_species)
-    pair_start: Int      # (templates+1,)
-    pair_offset: Int32   # (pairs,) halo offset of the partner
-    pair_table: Int32    # (pairs,) start in `values`
-    triplet_start: Int   # (templates+1,)
-    triplet_offset: Int32# (triplets, 2)
-    triplet_table: Int32 # (triplets,)
-    many_start: Int      # (templates+1,) clusters of four and more
-    many_size: Int       # (many,) number of partners
-    many_offset: Int     # (many, most partners)
-    many_table: Int      # (many,)
+    n_species: int  # largest number of species on a sublattice
+    constant: int  # energy of the cell that does not depend on the occupation
+    point: Int  # (templates, n_species)
+    pair_start: Int  # (templates+1,)
+    pair_offset: Int32  # (pairs,) halo offset of the partner
+    pair_table: Int32  # (pairs,) start in `values`
+    triplet_start: Int  # (templates+1,)
+    triplet_offset: Int32  # (triplets, 2)
+    triplet_table: Int32  # (triplets,)
+    many_start: Int  # (templates+1,) clusters of four and more
+    many_size: Int  # (many,) number of partners
+    many_offset: Int  # (many, most partners)
+    many_table: Int  # (many,)
     values: Int
 
 
 class Moves(NamedTuple):
     """What may be tried. A move changes one site per flip; it and its reverse are equally likely kinds."""
 
-    cumulative: NDArray[np.float64]   # (kinds,) cumulative probability of a kind
-    flip_start: Int                   # (kinds+1,)
-    flip_from: Int                    # (flips,) row that the site leaves
-    flip_to: Int                      # (flips,) row that it joins
-    flip_species: Int                 # (flips,) its new species
-    flip_species_from: Int            # (flips,) its old species
-    flip_anchor: Int                  # (flips,) -1: any site of the row; else the flip of the move near whose site it is
-    near_start: Int                   # (flips,) where the anchored flip's table of near sites starts in `near`
-    near_width: Int                   # (flips,) near sites per site in that table
-    near: Int32                       # tables (sites, width) one after the other, -1 where a site has fewer
-    conserves: NDArray[np.bool_]      # (kinds,) all counts stay and the move is its own reverse: no Hastings factor
-    ion_change: Int                   # (kinds, ions) change of the ion counts
+    cumulative: NDArray[np.float64]  # (kinds,) cumulative probability of a kind
+    flip_start: Int  # (kinds+1,)
+    flip_from: Int  # (flips,) row that the site leaves
+    flip_to: Int  # (flips,) row that it joins
+    flip_species: Int  # (flips,) its new species
+    flip_species_from: Int  # (flips,) its old species
+    flip_anchor: Int  # (flips,) -1: any site of the row; else the flip of the move near whose site it is
+    near_start: Int  # (flips,) where the anchored flip's table of near sites starts in `near`
+    near_width: Int  # (flips,) near sites per site in that table
+    near: Int32  # tables (sites, width) one after the other, -1 where a site has fewer
+    conserves: NDArray[np.bool_]  # (kinds,) all counts stay and the move is its own reverse: no Hastings factor
+    ion_change: Int  # (kinds, ions) change of the ion counts
 
 
 class Ensemble(NamedTuple):
@@ -70,11 +71,11 @@ class Ensemble(NamedTuple):
     `reference` (log Z_n - log Z_(n+step), any estimate) only enters the accumulated acceptance, never the chain.
     """
 
-    beta: float                             # 1/neV
-    beta_mu: NDArray[np.float64]            # (ions,)
-    log_weight: NDArray[np.float64]         # (n_max+1,)
-    reference: NDArray[np.float64]          # (n_max+1,)
-    step: int                               # smallest change of n_0 by a move, 0 if none changes it
+    beta: float  # 1/neV
+    beta_mu: NDArray[np.float64]  # (ions,)
+    log_weight: NDArray[np.float64]  # (n_max+1,)
+    reference: NDArray[np.float64]  # (n_max+1,)
+    step: int  # smallest change of n_0 by a move, 0 if none changes it
 
 
 class Tally(NamedTuple):
@@ -83,10 +84,10 @@ class Tally(NamedTuple):
     All integers, so that the sums of several chains do not depend on the order in which they are added.
     """
 
-    sums: Int         # (n_max+1, 6): tries up, acceptance up, tries down, acceptance down, excess energy, its square
-    origin: float     # excess energy = E - origin - slope * n_0, neV
+    sums: Int  # (n_max+1, 6): tries up, acceptance up, tries down, acceptance down, excess energy, its square
+    origin: float  # excess energy = E - origin - slope * n_0, neV
     slope: float
-    unit: float       # of the excess energy, neV; of its square: (SQUARE_UNIT * unit)**2
+    unit: float  # of the excess energy, neV; of its square: (SQUARE_UNIT * unit)**2
 
 
 ACCEPTANCE_UNIT = 2.0**-31
@@ -96,7 +97,7 @@ SQUARE_UNIT = 1000.0
 class Record(NamedTuple):
     """Per sweep and per kind of move."""
 
-    energy: Int      # (sweeps,)
-    ions: Int        # (sweeps, ions)
-    tried: Int       # (kinds,)
-    accepted: Int    # (kinds,)
+    energy: Int  # (sweeps,)
+    ions: Int  # (sweeps, ions)
+    tried: Int  # (kinds,)
+    accepted: Int  # (kinds,)

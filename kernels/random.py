@@ -2,6 +2,7 @@
 
 The state is a uint64 array of shape (2,), changed in place; each chain owns one.
 """
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 def new_stream(seed: int, *key: int) -> NDArray[np.uint64]:
     """State for stream `key` of a run with `seed`; distinct keys give independent streams."""
-    return np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64)
+    return np.asarray(np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64), np.uint64)
 
 
 @nb.njit(inline="always")

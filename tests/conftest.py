@@ -1,4 +1,5 @@
 """Small systems with known answers."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Enumeration of all neutral states of a small cell: the answers that the sampler must reproduce."""
+
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -44,7 +45,12 @@ class Enumeration:
 
     def canonical_energy_eV(self, temperature_K: float) -> Float:
         w = self.log_weight(temperature_K, 0.0)
-        return np.array([np.average(self.energy_eV[self.n == n], weights=np.exp(w[self.n == n] - w[self.n == n].max())) for n in range(self.n.max() + 1)])
+        return np.array(
+            [
+                np.average(self.energy_eV[self.n == n], weights=np.exp(w[self.n == n] - w[self.n == n].max()))
+                for n in range(self.n.max() + 1)
+            ]
+        )
 
 
 def enumerate_states(system: System) -> Enumeration:
@@ -73,7 +79,9 @@ def begin(system: System, seed: int, species: NDArray[np.int8] | None = None) ->
     return start_chain(system, species, new_stream(seed, 1000))
 
 
-def sample_semigrand(system: System, temperature_K: float, mu_eV: float, n_sweeps: int, seed: int, reference: Float | None = None) -> tuple[Record, Tally]:
+def sample_semigrand(
+    system: System, temperature_K: float, mu_eV: float, n_sweeps: int, seed: int, reference: Float | None = None
+) -> tuple[Record, Tally]:
     """A chain after a short equilibration."""
     chain, tally = begin(system, seed), empty_tally(system)
     ensemble = semigrand(system, temperature_K, mu_eV, reference)

@@ -1,4 +1,5 @@
 """Broken copies of the compiled chain: the source is changed in one place and compiled anew."""
+
 import sys
 import types
 from pathlib import Path
@@ -10,13 +11,22 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "log_ratio += np.log(hastings(start, stop, flip_from, flip_to, flip_anchor, count))",
         "log_ratio += 0.0",
     ),
-    "wrong normalisation of an anchored flip": ("        if flip_anchor[f] >= 0:\n            continue\n        before", "        before"),
+    "wrong normalisation of an anchored flip": (
+        "        if flip_anchor[f] >= 0:\n            continue\n        before",
+        "        before",
+    ),
     "energy change not refreshed after a rejection": (
         "                    site = chosen[f - start]\n                    place(halo, image_start, images, site, species[site])\n        record",
         "                    pass\n        record",
     ),
-    "one random number used twice": ("uniform(stream) < np.exp(log_ratio)", "(u - cumulative[kind - 1] if kind else u) < np.exp(log_ratio)"),
-    "neutrality off by one": ("                for f in range(start, stop):\n                    site = chosen[f - start]\n                    species[site]", "                for f in range(start, stop - (not conserves[kind])):\n                    site = chosen[f - start]\n                    species[site]"),
+    "one random number used twice": (
+        "uniform(stream) < np.exp(log_ratio)",
+        "(u - cumulative[kind - 1] if kind else u) < np.exp(log_ratio)",
+    ),
+    "neutrality off by one": (
+        "                for f in range(start, stop):\n                    site = chosen[f - start]\n                    species[site]",
+        "                for f in range(start, stop - (not conserves[kind])):\n                    site = chosen[f - start]\n                    species[site]",
+    ),
 }
 
 
@@ -28,5 +38,5 @@ def broken_chain(name: str) -> types.ModuleType:
         raise AssertionError(f"mutant {name!r}: its place occurs {source.count(old)} times in the source")
     module = types.ModuleType(f"redoxmc.kernels.mutant_{len(sys.modules)}")
     module.__package__ = "redoxmc.kernels"
-    exec(compile(source.replace(old, new).replace("cache=True", ""), f"<{name}>", "exec"), module.__dict__)  # noqa: S102
+    exec(compile(source.replace(old, new).replace("cache=True", ""), f"<{name}>", "exec"), module.__dict__)
     return module

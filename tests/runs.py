@@ -1,4 +1,5 @@
 """Starting the real command, as a user does, on inputs of the tests' size."""
+
 import hashlib
 import os
 import subprocess
@@ -55,17 +56,22 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run(path: Path, ranks: int = 1, *options: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(path, ranks, *options), capture_output=True, text=True, timeout=timeout, env=environment(**env), check=False)
+    return subprocess.run(
+        command(path, ranks, *options), capture_output=True, text=True, timeout=timeout, env=environment(**env), check=False
+    )
 
 
 def hashes(path: Path) -> dict[str, str]:
     """Of every dataset of a results file; and of its attributes apart from the input text."""
     found: dict[str, str] = {}
     with h5py.File(path) as file:
+
         def note(name: str, item: h5py.Dataset | h5py.Group) -> None:
             if isinstance(item, h5py.Dataset):
                 value = item[()]
-                found[name] = hashlib.sha256(str(value.tolist()).encode() if value.dtype == object else value.tobytes()).hexdigest()
+                found[name] = hashlib.sha256(
+                    str(value.tolist()).encode() if value.dtype == object else value.tobytes()
+                ).hexdigest()
 
         file.visititems(note)
     return found

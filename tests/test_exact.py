@@ -1,4 +1,5 @@
 """The chain against enumeration: detailed balance as a matrix, averages, free energies; ideal solution; Ising."""
+
 from collections.abc import Callable
 from math import comb, log
 
@@ -57,9 +58,18 @@ def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble) -> np.
                 new = state.copy()
                 new[list(sites)] = arrays.flip_species[start:stop]
                 b = e.index[new.tobytes()]
-                q = 1.0 if arrays.conserves[kind] else hastings(start, stop, arrays.flip_from, arrays.flip_to, arrays.flip_anchor, count)
+                q = (
+                    1.0
+                    if arrays.conserves[kind]
+                    else hastings(start, stop, arrays.flip_from, arrays.flip_to, arrays.flip_anchor, count)
+                )
                 n, m = e.n[a], e.n[b]
-                log_ratio = -ensemble.beta * (energies[b] - energies[a]) + ensemble.beta_mu[0] * (m - n) + ensemble.log_weight[m] - ensemble.log_weight[n]
+                log_ratio = (
+                    -ensemble.beta * (energies[b] - energies[a])
+                    + ensemble.beta_mu[0] * (m - n)
+                    + ensemble.log_weight[m]
+                    - ensemble.log_weight[n]
+                )
                 accept = min(1.0, q * np.exp(log_ratio))
                 matrix[a, b] += weight * p * accept
     matrix[np.diag_indices(len(matrix))] += 1 - matrix.sum(axis=1)
@@ -74,7 +84,11 @@ def log_target(e: Enumeration, ensemble: Ensemble) -> np.ndarray:
 def ensembles(system: System) -> dict[str, Ensemble]:
     sg = semigrand(system, TEMPERATURE_K, 0.02)
     n = np.arange(len(sg.log_weight))
-    return {"semigrand": sg, "vcsgc": sg._replace(beta_mu=np.zeros(1), log_weight=0.3 * n - 0.5 * (n - 1.5) ** 2), "canonical": sg}
+    return {
+        "semigrand": sg,
+        "vcsgc": sg._replace(beta_mu=np.zeros(1), log_weight=0.3 * n - 0.5 * (n - 1.5) ** 2),
+        "canonical": sg,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +158,10 @@ def test_averages_of_the_small_cell(small_states: Enumeration) -> None:
     for mu in (-0.05, 0.02, 0.1):
         p = e.probability(TEMPERATURE_K, mu)
         record, _ = sample_semigrand(system, TEMPERATURE_K, mu, 4_000_000, 3)
-        for series, exact in ((record.energy / NEV_PER_EV / kT / 4, p @ e.energy_eV / kT / 4), (record.ions[:, 0] / 4, p @ e.n / 4)):
+        for series, exact in (
+            (record.energy / NEV_PER_EV / kT / 4, p @ e.energy_eV / kT / 4),
+            (record.ions[:, 0] / 4, p @ e.n / 4),
+        ):
             mean, error = mean_and_error(series)
             assert error < 3e-4
             assert abs(mean - exact) < 3.5 * error
@@ -179,7 +196,7 @@ def check_isotherms(e: Enumeration, temperature_K: float, n_sweeps: int, largest
     for values, exact in ((f, -log_z / n_fu), (s, (energy / kT + log_z) / n_fu)):
         mean, error = values.mean(axis=0)[1:-1], values.std(axis=0, ddof=1)[1:-1] / np.sqrt(8)
         assert error.max() < largest_error
-        assert (np.abs(mean - exact[1:-1]) < 4.5 * error + 1e-9).all()      # t distribution of 7 degrees: 3.5 sigma two-sided
+        assert (np.abs(mean - exact[1:-1]) < 4.5 * error + 1e-9).all()  # t distribution of 7 degrees: 3.5 sigma two-sided
     closure = np.array([i.closure for i in found]) / n_fu
     assert abs(closure.mean()) < 4.5 * closure.std(ddof=1) / np.sqrt(8) < 4.5 * largest_error
 
@@ -199,7 +216,12 @@ def test_free_energy_and_entropy_of_the_medium_cell(medium: System) -> None:
     [((1, 2, 1), 0.630667, 0.125469, 3_000_000, 3e-4), ((2, 2, 4), 0.623424, 0.118429, 200_000, 1e-3)],
 )
 def test_ideal_solution(
-    ideal: Callable[[tuple[int, int, int]], System], repeats: tuple[int, int, int], x: float, fluctuation: float, n_sweeps: int, largest_error: float
+    ideal: Callable[[tuple[int, int, int]], System],
+    repeats: tuple[int, int, int],
+    x: float,
+    fluctuation: float,
+    n_sweeps: int,
+    largest_error: float,
 ) -> None:
     """beta mu = 1; half the fluctuation of a lattice gas because of the electron."""
     system = ideal(repeats)
@@ -239,7 +261,9 @@ def kelvin(temperature: float) -> float:
         (16, 3.0, -0.8176894, 200_000, 1e-3),
     ],
 )
-def test_ising_energy(ising: Callable[[int], System], size: int, temperature: float, energy: float, n_sweeps: int, largest_error: float) -> None:
+def test_ising_energy(
+    ising: Callable[[int], System], size: int, temperature: float, energy: float, n_sweeps: int, largest_error: float
+) -> None:
     record, _ = sample_semigrand(ising(size), kelvin(temperature), 0.0, n_sweeps, 2)
     mean, error = mean_and_error(record.energy / NEV_PER_EV / size**2)
     assert error < largest_error and abs(mean - energy) < 3.5 * error

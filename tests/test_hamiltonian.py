@@ -1,4 +1,5 @@
 """The flat table against icet and against its own total, also where sites see their own images."""
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -16,7 +17,13 @@ from redoxmc.kernels.energy import fill_halo, site_change
 from .conftest import HOST, SODIUM
 from .exact import begin, semigrand
 
-CELLS = [np.diag([1, 1, 1]), np.diag([1, 2, 1]), np.diag([2, 1, 2]), np.array([[1, 1, 0], [0, 2, 1], [0, 0, 3]]), np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])]
+CELLS = [
+    np.diag([1, 1, 1]),
+    np.diag([1, 2, 1]),
+    np.diag([2, 1, 2]),
+    np.array([[1, 1, 0], [0, 2, 1], [0, 0, 3]]),
+    np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+]
 
 
 def random_species(system: System, seed: int) -> np.ndarray:
@@ -43,7 +50,9 @@ def check_against_icet(expansion: ClusterExpansion, lattice: Lattice, matrix: np
                 flipped[site] = new
                 d = change(system, species, site, new)
                 assert d == system.energy_neV(flipped) - energy
-                icet = expansion.predict(system.supercell.to_atoms(flipped)) - expansion.predict(system.supercell.to_atoms(species))
+                icet = expansion.predict(system.supercell.to_atoms(flipped)) - expansion.predict(
+                    system.supercell.to_atoms(species)
+                )
                 assert abs(d / NEV_PER_EV / n_fu - icet) < 1e-6
 
 
@@ -69,7 +78,9 @@ def test_cell_of_several_primitive_cells(olivine: Lattice) -> None:
 def test_unordered_pairs_count_once_with_images() -> None:
     """Simple cubic, one site per cell: three bonds per site in any cell, also 1x1x1 where a site bonds with itself."""
     lattice = build_lattice(Atoms("H", cell=[2, 2, 2], pbc=True), (Sublattice("H", (Species("A", 0), Species("B", 0))),), {})
-    both = Hamiltonian(lattice, tuple(pair_clusters(lattice, ("A", "A"), (0, 2.1), 1.0) + pair_clusters(lattice, ("A", "B"), (0, 2.1), 10.0)))
+    both = Hamiltonian(
+        lattice, tuple(pair_clusters(lattice, ("A", "A"), (0, 2.1), 1.0) + pair_clusters(lattice, ("A", "B"), (0, 2.1), 10.0))
+    )
     for matrix in (np.eye(3, dtype=int), np.diag([2, 1, 1]), np.diag([3, 2, 2]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]])):
         system = build_system(both, matrix, ())
         all_a = np.zeros(system.supercell.n_sites, np.int8)

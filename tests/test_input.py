@@ -1,4 +1,5 @@
 """Wrong input files are answered with line, key, what was found and what is allowed, before anything runs."""
+
 import json
 from pathlib import Path
 
@@ -55,7 +56,11 @@ def test_shipped_inputs_are_good(name: str) -> None:
 
 CASES = {
     "unknown key": ("seed: 7", "seed: 7\ntemprature: 3", ["line 2", "temprature", "unknown key", "sampling"]),
-    "unknown nested key": ("temperature_K: [300, 600]", "temperature_K: [300, 600]\n  sweep: {measure: 3}", ["line 14", "sampling.sweep", "sweeps"]),
+    "unknown nested key": (
+        "temperature_K: [300, 600]",
+        "temperature_K: [300, 600]\n  sweep: {measure: 3}",
+        ["line 14", "sampling.sweep", "sweeps"],
+    ),
     "negative temperature": ("[300, 600]", "[300, -5]", ["line 13", "temperature_K[2]", "-5", "greater than 0"]),
     "temperature as a word": ("[300, 600]", "[300, warm]", ["'warm'", "number"]),
     "temperature twice": ("[300, 600]", "[300, 300]", ["temperature is given twice"]),
@@ -71,16 +76,32 @@ CASES = {
     "zero repeats": ("[1, 1, 1]", "[1, 0, 1]", ["line 9", "supercell"]),
     "charged vacancy": ("Va: 0", "Va: 1", ["a vacancy has charge 0"]),
     "unknown species in a term": ("species: Na+, energy", "species: K+, energy", ["line 11", "K+", "Fe2+, Fe3+, Na+, Va"]),
-    "empty shell": ("energy_eV: -4.0}]", "energy_eV: -4.0}]\n  pairs: [{species: [Na+, Na+], r_A: [0, 1], energy_eV: 1}]", ["no two sites"]),
-    "shell upside down": ("energy_eV: -4.0}]", "energy_eV: -4.0}]\n  pairs: [{species: [Na+, Na+], r_A: [4, 1], energy_eV: 1}]", ["lo < hi"]),
+    "empty shell": (
+        "energy_eV: -4.0}]",
+        "energy_eV: -4.0}]\n  pairs: [{species: [Na+, Na+], r_A: [0, 1], energy_eV: 1}]",
+        ["no two sites"],
+    ),
+    "shell upside down": (
+        "energy_eV: -4.0}]",
+        "energy_eV: -4.0}]\n  pairs: [{species: [Na+, Na+], r_A: [4, 1], energy_eV: 1}]",
+        ["lo < hi"],
+    ),
     "no energy": ("  points: [{species: Na+, energy_eV: -4.0}]", "  points: []", ["at least one of"]),
     "wrong mu key": ("[300, 600]", "[300, 600]\n  chemical_potential_eV: {Li+: auto}", ["Li+", "allowed: Na+"]),
     "wrong reference": ("[300, 600]", "[300, 600]\nanalysis: {reference_energy_eV: {Fe: -8}}", ["Fe", "allowed: Na"]),
     "swaps switched off": ("[300, 600]", "[300, 600]\n  moves: {swap: 0, neutral_exchange: 1}", ["greater than 0"]),
     "one walker": ("[300, 600]", "[300, 600]\n  walkers: 1", ["greater than or equal to 2"]),
     "not YAML": ("seed: 7", "seed: [7", ["YAML", "line"]),
-    "data set and model": ("  points: [{species: Na+, energy_eV: -4.0}]", "  cluster_expansion: {cutoffs_A: [5.0]}", ["either dataset or model"]),
-    "no data set": ("  points: [{species: Na+, energy_eV: -4.0}]", "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}", ["line 11", "no such file"]),
+    "data set and model": (
+        "  points: [{species: Na+, energy_eV: -4.0}]",
+        "  cluster_expansion: {cutoffs_A: [5.0]}",
+        ["either dataset or model"],
+    ),
+    "no data set": (
+        "  points: [{species: Na+, energy_eV: -4.0}]",
+        "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}",
+        ["line 11", "no such file"],
+    ),
     "ambiguous symbols": ("{charge: 3, proxy: Ga}", "3", []),
 }
 
@@ -89,7 +110,9 @@ CASES = {
 def test_wrong_input(name: str, tmp_path: Path) -> None:
     old, new, words = CASES[name]
     if name == "ambiguous symbols":
-        text = GOOD.replace(old, new).replace("  points: [{species: Na+, energy_eV: -4.0}]", "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}")
+        text = GOOD.replace(old, new).replace(
+            "  points: [{species: Na+, energy_eV: -4.0}]", "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}"
+        )
         words = ["Fe3+", "Fe2+", "proxy"]
     else:
         assert GOOD.count(old) == 1
@@ -100,7 +123,9 @@ def test_wrong_input(name: str, tmp_path: Path) -> None:
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
-    message = problems(tmp_path, GOOD.replace("[300, 600]", "[-1, 600]\n  walkers: no\n  colour: red").replace("seed: 7", "seed: -7"))
+    message = problems(
+        tmp_path, GOOD.replace("[300, 600]", "[-1, 600]\n  walkers: no\n  colour: red").replace("seed: 7", "seed: -7")
+    )
     assert message.startswith("4 problems")
 
 
@@ -117,7 +142,9 @@ def frames() -> list[Atoms]:
 
 def with_data(tmp_path: Path, cells: list[Atoms], cutoffs: str = "[5.0]") -> str:
     write(tmp_path / "data.extxyz", cells, format="extxyz")
-    return GOOD.replace("  points: [{species: Na+, energy_eV: -4.0}]", f"  cluster_expansion: {{cutoffs_A: {cutoffs}, dataset: data.extxyz}}")
+    return GOOD.replace(
+        "  points: [{species: Na+, energy_eV: -4.0}]", f"  cluster_expansion: {{cutoffs_A: {cutoffs}, dataset: data.extxyz}}"
+    )
 
 
 def test_clusters_that_no_cell_can_tell_apart(tmp_path: Path) -> None:

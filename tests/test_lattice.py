@@ -1,4 +1,5 @@
 """Sites, neutral exchanges and the number of neutral states."""
+
 from itertools import product
 from math import comb
 
@@ -7,7 +8,13 @@ import pytest
 from ase import Atoms
 
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.neutrality import count_change, count_neutral_states, exchangeable_ions, neutral_exchanges, random_neutral_state
+from redoxmc.engine.neutrality import (
+    count_change,
+    count_neutral_states,
+    exchangeable_ions,
+    neutral_exchanges,
+    random_neutral_state,
+)
 
 LITHIUM = Sublattice("Li", (Species("Li+", 1), Species("Va", 0)))
 MANGANESE = Sublattice("Mn", (Species("Mn2+", 2), Species("Mn3+", 3), Species("Mn4+", 4)))
@@ -16,7 +23,9 @@ MANGANESE = Sublattice("Mn", (Species("Mn2+", 2), Species("Mn3+", 3), Species("M
 def manganese_oxide(n_mn: int) -> Lattice:
     """Li2Mn O3 cells: neutral from Mn4+ with two Li to ... whatever the oxygen allows."""
     symbols = ["Li"] * 2 * n_mn + ["Mn"] * n_mn + ["O"] * 2 * n_mn
-    atoms = Atoms(symbols, positions=np.arange(len(symbols))[:, None] * np.array([2.0, 0, 0]), cell=[2.0 * len(symbols), 5, 5], pbc=True)
+    atoms = Atoms(
+        symbols, positions=np.arange(len(symbols))[:, None] * np.array([2.0, 0, 0]), cell=[2.0 * len(symbols), 5, 5], pbc=True
+    )
     return build_lattice(atoms, (LITHIUM, MANGANESE), {"O": -2})
 
 
@@ -63,7 +72,16 @@ def test_three_valences() -> None:
     names = {e.describe(lattice) for e in exchanges}
     assert "Mn2+→Mn3+ with Mn4+→Mn3+" in names or "Mn3+→Mn2+ with Mn3+→Mn4+" in names
     assert len(exchanges) == 4
-    rows = np.array([[sum((f.new == k) - (f.old == k) for f in e.flips if f.sublattice == g) for g, s in enumerate(lattice.sublattices) for k in range(len(s.species))] for e in exchanges])
+    rows = np.array(
+        [
+            [
+                sum((f.new == k) - (f.old == k) for f in e.flips if f.sublattice == g)
+                for g, s in enumerate(lattice.sublattices)
+                for k in range(len(s.species))
+            ]
+            for e in exchanges
+        ]
+    )
     assert np.linalg.matrix_rank(rows) == 2
     assert exchangeable_ions(lattice, exchanges) == ["Li+"]
     charge = np.array([1, 0, 2, 3, 4])
@@ -74,7 +92,11 @@ def test_three_valences() -> None:
 def test_every_neutral_state_is_reachable(n_mn: int) -> None:
     lattice = manganese_oxide(n_mn)
     sizes = [2] * 2 * n_mn + [3] * n_mn
-    neutral = {s for s in product(*[range(k) for k in sizes]) if sum(1 - v for v in s[: 2 * n_mn]) + sum(2 + v for v in s[2 * n_mn :]) == 4 * n_mn}
+    neutral = {
+        s
+        for s in product(*[range(k) for k in sizes])
+        if sum(1 - v for v in s[: 2 * n_mn]) + sum(2 + v for v in s[2 * n_mn :]) == 4 * n_mn
+    }
     start = next(iter(sorted(neutral)))
     seen, pending = {start}, [start]
     moves = [e for x in neutral_exchanges(lattice) for e in (x, x.reversed())]

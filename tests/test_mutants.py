@@ -1,4 +1,5 @@
 """Each mistake must be caught by the tests that the intact code passes."""
+
 import pytest
 
 from redoxmc.engine.sampling import chain as sampling_chain

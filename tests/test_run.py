@@ -1,4 +1,5 @@
 """Whole runs: same result on any number of ranks, after any interruption; faults end all ranks with one message."""
+
 import json
 import random
 import signal
@@ -73,7 +74,9 @@ def ranks_of(process: subprocess.Popen[str]) -> list[int]:
     found, pending = [], [process.pid]
     while pending:
         parent = pending.pop()
-        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout
+        children = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
+        ).stdout
         for line in children.splitlines():
             number, arguments = line.split(None, 1)
             pending.append(int(number))
@@ -83,7 +86,13 @@ def ranks_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def start(path: Path, ranks: int = 2) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(path, ranks), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(REDOXMC_COMMIT_S="0.05"))
+    return subprocess.Popen(
+        command(path, ranks),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(REDOXMC_COMMIT_S="0.05"),
+    )
 
 
 def wait_for_samples(folder: Path, process: subprocess.Popen[str], segments: int = 1) -> None:
@@ -160,7 +169,14 @@ def test_an_exception_on_one_rank_ends_the_run(tmp_path: Path) -> None:
     script = tmp_path / "faulty.py"
     script.write_text(FAULTY)
     begin = time.monotonic()
-    done = subprocess.run([*mpirun(), "-n", "3", sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=120, env=environment(), check=False)
+    done = subprocess.run(
+        [*mpirun(), "-n", "3", sys.executable, str(script), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(),
+        check=False,
+    )
     assert done.returncode != 0
     assert "error on rank 1: ArithmeticError: injected" in done.stderr
     assert "Traceback" not in done.stderr
@@ -190,10 +206,20 @@ def test_results_file_is_readable_by_xarray(tmp_path: Path) -> None:
         for group in file.values():
             for dataset in group.values():
                 assert "units" in dataset.attrs and dataset.attrs["long_name"]
-    for group, dims in (("canonical", {"temperature_K", "x"}), ("semigrand", {"temperature_K", "chemical_potential_eV"}), ("vcsgc", {"temperature_K", "target_x"}), ("hull", set()), ("voltage", set())):
+    for group, dims in (
+        ("canonical", {"temperature_K", "x"}),
+        ("semigrand", {"temperature_K", "chemical_potential_eV"}),
+        ("vcsgc", {"temperature_K", "target_x"}),
+        ("hull", set()),
+        ("voltage", set()),
+    ):
         data = xarray.open_dataset(results, group=group, engine="h5netcdf", phony_dims="sort")
         assert dims <= set(data.dims), data
-        assert all(f"{name}_error" in data or name.endswith("_error") for name in data if name in ("free_energy_eV", "x", "voltage_V") and name not in data.coords)
+        assert all(
+            f"{name}_error" in data or name.endswith("_error")
+            for name in data
+            if name in ("free_energy_eV", "x", "voltage_V") and name not in data.coords
+        )
     canonical = xarray.open_dataset(results, group="canonical", engine="h5netcdf", phony_dims="sort")
     assert np.isfinite(canonical.free_energy_eV.sel(x=0.5, method="nearest")).all()
     for name in ("report.html", "figures/phase_diagram.svg", "figures/voltage.png", "run.log"):
@@ -203,5 +229,12 @@ def test_results_file_is_readable_by_xarray(tmp_path: Path) -> None:
 
 
 def test_examples_start_from_any_folder(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "run.py"), str(ROOT / "inputs/small.yaml"), "--check"], capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), str(ROOT / "inputs/small.yaml"), "--check"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+        check=False,
+    )
     assert done.returncode == 0 and "Nothing was run" in done.stdout

@@ -1,4 +1,5 @@
 """Estimators and diagnostics against exact answers."""
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -7,9 +8,9 @@ from redoxmc.engine.diagnostics import assess, autocorrelation_time, equilibrati
 from redoxmc.engine.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.lattice import Lattice
 from redoxmc.engine.prepare import Training, prepare
-from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.sampling.ladder import place_rungs
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system, inverse_temperature
 from redoxmc.engine.thermodynamics.free_energy import local_mean
@@ -73,7 +74,7 @@ def test_gap_of_a_regular_solution() -> None:
     x = np.linspace(0, 1, 3001)
     rng = np.random.default_rng(0)
     for t in (0.7, 0.9, 1.1):
-        exact = brentq(lambda v: np.log(v / (1 - v)) - 2.5 / t * (2 * v - 1), 1e-6, 0.45)      # noqa: B023
+        exact = brentq(lambda v: np.log(v / (1 - v)) - 2.5 / t * (2 * v - 1), 1e-6, 0.45)  # noqa: B023
         noise = 1e-5 * np.cumsum(rng.normal(size=(50, len(x))), axis=1) / np.sqrt(len(x))
         (gap,) = find_gaps(x, regular_solution(x, t), regular_solution(x, t) + noise, 0.01)
         assert abs(gap.x[0] - exact) < 2e-3 and abs(gap.x[1] - (1 - exact)) < 2e-3
@@ -146,7 +147,9 @@ def test_a_known_expansion_is_recovered(training: Training) -> None:
     """Energies made from known parameters: the fit predicts them, whatever the gauge."""
     rng = np.random.default_rng(4)
     true = rng.normal(scale=0.01, size=training.vectors.shape[1])
-    data = type(training.data)(training.data.cells, training.data.names, training.vectors @ true - 190.0, training.data.n_formula_units)
+    data = type(training.data)(
+        training.data.cells, training.data.names, training.vectors @ true - 190.0, training.data.n_formula_units
+    )
     fit = fit_expansion(training.space, training.vectors, data, training.null, "least-squares", 5, 1)
     assert fit.validation_rmse_eV < 1e-8
 

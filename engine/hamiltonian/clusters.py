@@ -1,4 +1,5 @@
 """Cluster expansions of icet as clusters of the lattice."""
+
 from itertools import product
 
 import numpy as np
@@ -28,7 +29,11 @@ def from_icet(expansion: ClusterExpansion, lattice: Lattice) -> Hamiltonian:
     clusters = []
     for orbit in space.orbit_list.orbits:
         tables = [
-            (next(parameters) / element["multiplicity"] * per_primitive, element["multicomponent_vector"], element["site_permutations"])
+            (
+                next(parameters) / element["multiplicity"] * per_primitive,
+                element["multicomponent_vector"],
+                element["site_permutations"],
+            )
             for element in orbit.cluster_vector_elements
         ]
         if not any(p for p, _, _ in tables):

@@ -5,7 +5,6 @@ order of summation and a running energy never drifts. In a small supercell a clu
 several clusters can hold the same sites: the first are contracted, the second summed, so that what remains has distinct
 sites and the change of one site never needs to know about its own images.
 """
-from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,13 @@ from ..lattice import Supercell
 from .terms import Cluster, Hamiltonian
 
 NEV_PER_EV = 1_000_000_000
-Partner = tuple[int, tuple[int, int, int]]        # (site of the cell, wrapped cell offset from the centre)
+Partner = tuple[int, tuple[int, int, int]]  # (site of the cell, wrapped cell offset from the centre)
 Entries = dict[tuple[Partner, ...], NDArray[np.int64]]
 
 
 def round_to_neV(energies_eV: NDArray[np.float64]) -> NDArray[np.int64]:
     """Whole neV."""
-    return np.rint(np.asarray(energies_eV) * NEV_PER_EV).astype(np.int64)
+    return np.array(np.rint(np.asarray(energies_eV) * NEV_PER_EV), dtype=np.int64)
 
 
 def _wrapped(supercell: Supercell, cell: NDArray[np.int64]) -> tuple[int, int, int]:
@@ -44,7 +43,7 @@ def _contract(sites: list[Partner], energies: NDArray[np.int64]) -> tuple[list[P
 
 def _template_entries(supercell: Supercell, clusters: tuple[Cluster, ...]) -> list[Entries]:
     """Per site of the cell: partners of the clusters through it, with tables whose first axis is the centre."""
-    entries: list[Entries] = [defaultdict(lambda: np.int64(0)) for _ in range(supercell.lattice.n_sites)]  # type: ignore[arg-type]
+    entries: list[Entries] = [{} for _ in range(supercell.lattice.n_sites)]
     for cluster in clusters:
         table = round_to_neV(cluster.energies_eV)
         if not table.any():
@@ -53,7 +52,7 @@ def _template_entries(supercell: Supercell, clusters: tuple[Cluster, ...]) -> li
         seen = set()
         for role, (centre, _) in enumerate(cluster.sites):
             anchor = (centre, _wrapped(supercell, cells[role]))
-            if anchor in seen:      # the same cluster of the supercell, met through another image of this site
+            if anchor in seen:  # the same cluster of the supercell, met through another image of this site
                 continue
             seen.add(anchor)
             order = [role, *(k for k in range(len(cells)) if k != role)]
@@ -61,7 +60,8 @@ def _template_entries(supercell: Supercell, clusters: tuple[Cluster, ...]) -> li
             sites, energies = _contract(sites, np.transpose(table, order))
             by_partner = sorted(range(1, len(sites)), key=lambda k: sites[k])
             key = tuple(sites[k] for k in by_partner)
-            entries[centre][key] = entries[centre][key] + np.transpose(energies, [0, *by_partner])
+            ordered = np.transpose(energies, [0, *by_partner])
+            entries[centre][key] = entries[centre][key] + ordered if key in entries[centre] else ordered
     return entries
 
 
@@ -75,7 +75,7 @@ def _geometry(supercell: Supercell, rim: NDArray[np.int64]) -> tuple[Geometry, N
     per_cell = supercell.lattice.n_sites
     padded = np.array(supercell.shape) + 2 * rim
     strides = np.array([padded[1] * padded[2], padded[2], 1]) * per_cell
-    cells = np.indices(padded).reshape(3, -1).T - rim
+    cells = np.indices(tuple(int(p) for p in padded)).reshape(3, -1).T - rim
     site_at = (supercell.cell_index(cells)[:, None] * per_cell + np.arange(per_cell)).ravel()
     inside = np.indices(supercell.shape).reshape(3, -1).T
     home = ((inside + rim) @ strides)[:, None] + np.arange(per_cell)
@@ -163,6 +163,6 @@ def build_table(hamiltonian: Hamiltonian, supercell: Supercell) -> tuple[Geometr
 
 def _ground_constant(hamiltonian: Hamiltonian, supercell: Supercell) -> int:
     """Energy (neV) of the supercell with species 0 on every site."""
-    per_cell = int(round_to_neV(np.array(hamiltonian.constant_eV)))
-    per_cell += sum(int(round_to_neV(c.energies_eV.flat[0])) for c in hamiltonian.clusters)
+    ground = [hamiltonian.constant_eV, *(float(c.energies_eV.flat[0]) for c in hamiltonian.clusters)]
+    per_cell = int(round_to_neV(np.array(ground)).sum())
     return per_cell * supercell.n_cells

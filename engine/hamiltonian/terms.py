@@ -1,4 +1,5 @@
 """What every energy term is made of: clusters of sites with an energy for each choice of species."""
+
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..lattice import Lattice
 
-Site = tuple[int, tuple[int, int, int]]      # (site of the cell, cell)
+Site = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ At beta = 0 everything is known: ln Z_n is the exact count of states and any sta
 there at the lowest, half at the highest composition and are drawn to their windows. On the way down each rung's bias is
 extrapolated from the rungs before and corrected, step by step, by what the moves between neighbouring counts say.
 """
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,9 @@ from .ladder import SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
 
 Float = NDArray[np.float64]
-LEAST_STEPS = 24                    # of the cooling, from beta = 0 to the coldest rung
-ROUNDS = (0.5, 0.75, 1.0)           # width of the windows in the rounds at one rung, over their final width
-SMOOTH = 27                         # the bias is smooth on the scale of the whole range of counts over this
+LEAST_STEPS = 24  # of the cooling, from beta = 0 to the coldest rung
+ROUNDS = (0.5, 0.75, 1.0)  # width of the windows in the rounds at one rung, over their final width
+SMOOTH = 27  # the bias is smooth on the scale of the whole range of counts over this
 LEAST_TRIES = 30.0
 
 
@@ -60,7 +61,9 @@ def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int
     return steps
 
 
-def anneal(system: System, betas: Float, targets: Float, sigma_n: float, walkers: int, sweeps: int, seed: int, comm: Any) -> Annealed:
+def anneal(
+    system: System, betas: Float, targets: Float, sigma_n: float, walkers: int, sweeps: int, seed: int, comm: Any
+) -> Annealed:
     """betas (rungs,) of the ladder, descending; sweeps per rung. Collective; the same on all ranks."""
     size = len(empty_tally(system).sums)
     ideal = ideal_steps(system, size)
@@ -83,7 +86,9 @@ def anneal(system: System, betas: Float, targets: Float, sigma_n: float, walkers
             known = [*known[-1:], (beta, excess)]
             if beta in rungs:
                 references[beta] = ideal + beta * line + excess
-                mine.append(np.array([c.species for c in chains.values()], np.int8).reshape(len(chains), system.supercell.n_sites))
+                mine.append(
+                    np.array([c.species for c in chains.values()], np.int8).reshape(len(chains), system.supercell.n_sites)
+                )
             progress.update(k + 1, len(schedule))
     gathered = np.concatenate(comm.allgather(np.array(mine)), axis=1)[::-1]
     starts = gathered.reshape(len(betas), len(targets), walkers, system.supercell.n_sites)
@@ -93,7 +98,9 @@ def anneal(system: System, betas: Float, targets: Float, sigma_n: float, walkers
 def cooling(betas: Float) -> list[float]:
     """From 0 through all rungs, in steps of at most the largest beta over LEAST_STEPS."""
     stops = np.unique(np.concatenate([[0.0], betas]))
-    steps = [np.linspace(a, b, max(1, int(np.ceil((b - a) / stops[-1] * LEAST_STEPS))) + 1)[:-1] for a, b in zip(stops, stops[1:])]
+    steps = [
+        np.linspace(a, b, max(1, int(np.ceil((b - a) / stops[-1] * LEAST_STEPS))) + 1)[:-1] for a, b in zip(stops, stops[1:])
+    ]
     return [float(b) for b in np.concatenate([*steps, stops[-1:]])]
 
 
@@ -108,14 +115,29 @@ def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -
 
 
 def _round(
-    system: System, chains: dict[int, Chain], targets: Float, walkers: int, beta: float, reference: Float, width: float, sweeps: int, comm: Any
+    system: System,
+    chains: dict[int, Chain],
+    targets: Float,
+    walkers: int,
+    beta: float,
+    reference: Float,
+    width: float,
+    sweeps: int,
+    comm: Any,
 ) -> NDArray[np.int64]:
     tally = empty_tally(system)
     n = np.arange(len(reference))
     bias = integrate_steps(reference, system.step)
     for index, chain in chains.items():
         log_weight = bias - (n - targets[index // walkers]) ** 2 / (2 * width**2)
-        advance(chain, system, system.moves, Ensemble(beta, np.zeros(len(chain.ions)), log_weight, reference, system.step), tally, sweeps)
+        advance(
+            chain,
+            system,
+            system.moves,
+            Ensemble(beta, np.zeros(len(chain.ions)), log_weight, reference, system.step),
+            tally,
+            sweeps,
+        )
     total = np.zeros_like(tally.sums)
     comm.Allreduce(tally.sums, total, op=MPI.SUM)
     return total

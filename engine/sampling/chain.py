@@ -1,4 +1,5 @@
 """A chain as one small object, and advancing it."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,21 @@ def advance(chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, ta
     """Run n_sweeps sweeps; changes the chain and the tally, returns the record of the sweeps."""
     kinds = len(moves.names)
     record = Record(
-        np.zeros(n_sweeps, np.int64), np.zeros((n_sweeps, len(chain.ions)), np.int64), np.zeros(kinds, np.int64), np.zeros(kinds, np.int64)
+        np.zeros(n_sweeps, np.int64),
+        np.zeros((n_sweeps, len(chain.ions)), np.int64),
+        np.zeros(kinds, np.int64),
+        np.zeros(kinds, np.int64),
     )
-    chain.energy = run(chain.species, chain.energy, chain.ions, chain.stream, system.geometry, system.couplings, moves.arrays, ensemble, tally, record)
+    chain.energy = run(
+        chain.species,
+        chain.energy,
+        chain.ions,
+        chain.stream,
+        system.geometry,
+        system.couplings,
+        moves.arrays,
+        ensemble,
+        tally,
+        record,
+    )
     return record

@@ -1,4 +1,5 @@
 """Temperatures between the asked-for ones, so that neighbours overlap in energy and exchange."""
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from .chain import advance, start_chain
 from .plan import empty_tally
 
 Float = NDArray[np.float64]
-STRIDE = 1.6            # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
+STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
 MOST_RUNGS = 40
 PILOT_SWEEPS = 30
 PILOT_STREAM, SCAN_STREAM, CHAIN_STREAM, EXCHANGE_STREAM = range(4)
@@ -45,7 +46,9 @@ def pilot_betas(temperatures_K: tuple[float, ...]) -> Float:
     return np.unique(np.concatenate([np.linspace(0, min(betas), 6), np.geomspace(min(betas), max(betas), 8)]))
 
 
-def place_rungs(temperatures_K: tuple[float, ...], betas: Float, spread: Float, most: int | None) -> tuple[Float, tuple[str, ...]]:
+def place_rungs(
+    temperatures_K: tuple[float, ...], betas: Float, spread: Float, most: int | None
+) -> tuple[Float, tuple[str, ...]]:
     """Rung temperatures ascending, inf last if the ladder leads to beta = 0; and notes on what was left out.
 
     The distance between rungs is the integral of the energy's standard deviation over beta.
@@ -68,7 +71,9 @@ def place_rungs(temperatures_K: tuple[float, ...], betas: Float, spread: Float, 
     stride, to_zero = STRIDE, True
     if len(ladder(stride, True)) > limit:
         to_zero = False
-        notes.append("the temperature ladder stops at the highest temperature asked for: too many rungs lead to beta = 0 in a cell of this size")
+        notes.append(
+            "the temperature ladder stops at the highest temperature asked for: too many rungs lead to beta = 0 in a cell of this size"
+        )
     while len(ladder(stride, to_zero)) > max(limit, len(asked)):
         stride *= 1.1
     if stride > STRIDE:

@@ -1,4 +1,5 @@
 """The moves of a run as the kernel reads them."""
+
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,7 +13,7 @@ from ..lattice import Lattice, Supercell
 from ..neutrality import Exchange, Flip, count_change, neutral_exchanges
 
 FREE = -1
-NEAR = 1.35          # sites up to this many times the shortest distance between two sublattices are near
+NEAR = 1.35  # sites up to this many times the shortest distance between two sublattices are near
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,14 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, canonical: boo
     found: list[Move] = []
     all_swaps = swaps(lattice)
     for swap in all_swaps:
-        names = "/".join(lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new))
+        names = "/".join(
+            lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)
+        )
         found.append(Move(f"swap {names}", swap.flips, (FREE, FREE), mix.swap / len(all_swaps), self_reverse=True))
-    for label, weight, chosen in (("", mix.neutral_exchange, allowed), ("near ", mix.near_exchange, [e for e in allowed if len(e.flips) > 1])):
+    for label, weight, chosen in (
+        ("", mix.neutral_exchange, allowed),
+        ("near ", mix.near_exchange, [e for e in allowed if len(e.flips) > 1]),
+    ):
         for exchange in chosen:
             anchors = (FREE, *([0] * (len(exchange.flips) - 1) if label else [FREE] * (len(exchange.flips) - 1)))
             for direction in (exchange, exchange.reversed()):
@@ -76,7 +82,9 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, canonical: boo
     pairs = [e for e in exchanges if len(e.flips) == 2]
     for e in pairs:
         flips = e.flips + e.reversed().flips
-        found.append(Move(f"pair hop {e.describe(lattice)}", flips, (FREE, 0, FREE, 2), mix.pair_hop / len(pairs), self_reverse=True))
+        found.append(
+            Move(f"pair hop {e.describe(lattice)}", flips, (FREE, 0, FREE, 2), mix.pair_hop / len(pairs), self_reverse=True)
+        )
     if any(len(m.flips) > MOST_FLIPS for m in found):
         raise ValueError(f"a neutral exchange of more than {MOST_FLIPS // 2} sites is not supported")
     return [m for m in found if m.weight > 0]
@@ -110,7 +118,7 @@ def _shortest(lattice: Lattice, centre: int, partner: int) -> float:
 def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, canonical: bool = False) -> MoveSet:
     """Kernel arrays. ions: species whose counts are tracked. canonical: leave out the exchanges that change them."""
     lattice = supercell.lattice
-    kinds = list_moves(lattice, ions, mix, canonical)
+    kinds = list_moves(lattice, ions, mix, canonical) or list_moves(lattice, ions, Mix(), canonical)
     starts = np.concatenate([[0], np.cumsum([len(k.flips) for k in kinds])]).astype(np.int64)
     q = lattice.n_species
     cumulative = np.cumsum([k.weight for k in kinds])

@@ -1,4 +1,5 @@
 """What is sampled: the rungs of the temperature ladder and, at each, windows along x and chemical potentials."""
+
 from dataclasses import dataclass, field
 from functools import cached_property
 

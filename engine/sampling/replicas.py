@@ -3,6 +3,7 @@
 Every chain owns its random stream; exchange draws from one stream that all ranks hold alike. So results do not depend on
 the number of ranks.
 """
+
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,9 @@ def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
             along_t[s.rung % 2].append((k, hotter))
     along_x: list[list[tuple[int, int]]] = [[], []]
     for rung in range(len(plan.temperatures_K)):
-        row = sorted((s.n_expected, s.kind, s.index, k) for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical")
+        row = sorted(
+            (s.n_expected, s.kind, s.index, k) for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical"
+        )
         for place, (a, b) in enumerate(zip(row, row[1:])):
             along_x[place % 2].append((a[-1], b[-1]))
     rounds = [("temperature", along_t[0]), ("composition", along_x[0]), ("temperature", along_t[1]), ("composition", along_x[1])]
@@ -61,7 +64,9 @@ class Replicas:
         owners = np.concatenate([np.full(len(share(len(self.plan.slots), r, self.comm.size)), r) for r in range(self.comm.size)])
         self.owner = owners.astype(int)
 
-    def log_probability(self, slots: NDArray[np.int64], energy: NDArray[np.int64], ions: NDArray[np.int64]) -> NDArray[np.float64]:
+    def log_probability(
+        self, slots: NDArray[np.int64], energy: NDArray[np.int64], ions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Log weight of states (k,), (k, ions) in the ensembles of the slots (k,)."""
         bias = np.array([self.log_weight[s][n] for s, n in zip(slots, ions[:, 0])])
         return -self.beta[slots] * energy + (self.beta_mu[slots] * ions).sum(axis=1) + bias
@@ -122,8 +127,8 @@ class Replicas:
 class Segment:
     """What this rank has sampled since the last commit."""
 
-    series: dict[int, list[list[Any]]]                 # slot -> per walker, list of records
-    tallies: dict[int, NDArray[np.int64]]              # bin -> (rungs, walkers, n_max+1, 6)
+    series: dict[int, list[list[Any]]]  # slot -> per walker, list of records
+    tallies: dict[int, NDArray[np.int64]]  # bin -> (rungs, walkers, n_max+1, 6)
     first_block: int
 
 
@@ -138,12 +143,16 @@ def sample(
     plan, system = replicas.plan, replicas.system
     segment = _new_segment(replicas)
     while replicas.block < n_blocks:
-        sums = segment.tallies.setdefault(replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64))
+        sums = segment.tallies.setdefault(
+            replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
+        )
         for k, chains in replicas.chains.items():
             slot = plan.slots[k]
             moves = system.canonical_moves if slot.kind == "canonical" else system.moves
             for walker, chain in enumerate(chains):
-                record = advance(chain, system, moves, replicas.ensembles[k], tally._replace(sums=sums[slot.rung, walker]), block_sweeps)
+                record = advance(
+                    chain, system, moves, replicas.ensembles[k], tally._replace(sums=sums[slot.rung, walker]), block_sweeps
+                )
                 segment.series[k][walker].append(record)
         if exchange_every:
             replicas.exchange()
@@ -179,7 +188,13 @@ def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweep
             "state/stream": np.array([c.stream for c in chains]),
         }
         temperature = float(replicas.plan.temperatures_K[slot.rung])
-        attributes = {"replica": k, "temperature_K": temperature, "kind": slot.kind, "index": slot.index, "first_sweep": segment.first_block * block_sweeps}
+        attributes = {
+            "replica": k,
+            "temperature_K": temperature,
+            "kind": slot.kind,
+            "index": slot.index,
+            "first_sweep": segment.first_block * block_sweeps,
+        }
         write_h5(store.segment(k, number), data, attributes)
     bins = sorted(segment.tallies)
     summed = []
@@ -233,4 +248,3 @@ def _set_stream_words(generator: np.random.Generator, words: NDArray[np.uint64])
     state: Any = generator.bit_generator.state
     state["state"] = {"state": (high << 64) | low, "inc": (inc_high << 64) | inc_low}
     generator.bit_generator.state = state
-

@@ -1,4 +1,5 @@
 """Scans through composition, at one temperature from one end to the other: up against down shows hysteresis in x."""
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +14,20 @@ from .plan import empty_tally, end_energies, integrate_steps
 
 Float = NDArray[np.float64]
 STEPS_PER_WINDOW = 8
-EDGE = 12            # steps of ln Z_n nearest to the unexplored side that are extrapolated
-FORGIVING = 3.0      # a step of ln Z_n that was never accepted is taken to be this much further off
+EDGE = 12  # steps of ln Z_n nearest to the unexplored side that are extrapolated
+FORGIVING = 3.0  # a step of ln Z_n that was never accepted is taken to be this much further off
 
 
-def scan(system: System, temperature_K: float, upward: bool, targets: Float, sigma_n: float, sweeps_per_window: int, seed: int, key: tuple[int, ...]) -> Float:
+def scan(
+    system: System,
+    temperature_K: float,
+    upward: bool,
+    targets: Float,
+    sigma_n: float,
+    sweeps_per_window: int,
+    seed: int,
+    key: tuple[int, ...],
+) -> Float:
     """Estimate of ln Z_n - ln Z_(n+step), (n_max+1,), by a chain dragged through all targets with a soft spring."""
     low, high, e_low, e_high = end_energies(system)
     step = system.step

@@ -1,4 +1,5 @@
 """The sample stage: plan the ladder, anneal, then sample in committed segments until the sweeps asked for are done."""
+
 import json
 import logging
 import os
@@ -19,21 +20,21 @@ from ..parallel import StopWatch
 from ..progress import Progress
 from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
 from ..system import System
+from .anneal import Annealed, anneal
 from .chain import start_chain
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
 from .plan import Plan, Slot, empty_tally
 from .replicas import Replicas, restore, sample, share
-from .anneal import Annealed, anneal
 from .scan import scan
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 IONS_PER_WINDOW = 64
 MU_POINTS = 12
-MU_EDGE = 0.02             # automatic chemical potentials span the x between this and 1 - this
-LEAST_MOVES = 100_000      # attempted moves per chain and rung while annealing
-LEAST_SWEEPS = 18          # and sweeps
-COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))    # only where segments end depends on it
+MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
+LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
+LEAST_SWEEPS = 18  # and sweeps
+COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))  # only where segments end depends on it
 
 
 def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:
@@ -146,7 +147,9 @@ def _scan_asked(system: System, config: Config, plan: Plan, sweeps: int, comm: A
     found = {}
     with Progress("scanning up and down", comm.rank) as progress:
         for k, (r, side) in enumerate(mine := rows[comm.rank :: comm.size]):
-            found[r, side] = scan(system, float(plan.temperatures_K[r]), side == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, side))
+            found[r, side] = scan(
+                system, float(plan.temperatures_K[r]), side == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, side)
+            )
             progress.update(k + 1, len(mine))
     everything = {key: value for part in comm.allgather(found) for key, value in part.items()}
     return np.array([everything[row] for row in rows]).reshape(-1, 2, plan.reference.shape[1])
@@ -204,7 +207,9 @@ def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) ->
                 starts[k, w] = annealed.starts[slot.rung, np.argmin(np.abs(plan.target_n - slot.n_expected)), w]
             else:
                 n = int(slot.n_expected) if slot.kind == "canonical" else system.n_range[w % 2]
-                starts[k, w] = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, CHAIN_STREAM, k, w]))
+                starts[k, w] = random_neutral_state(
+                    system.supercell, system.ion, n, np.random.default_rng([seed, CHAIN_STREAM, k, w])
+                )
     return starts
 
 
@@ -223,12 +228,18 @@ def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scan
     data |= {f"mu_eV/{k}": m for k, m in enumerate(plan.mu_eV)}
     if scans is not None:
         data["scan_reference"] = scans
-    write_h5(store.ladder, data, {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": plan.walkers, "notes": json.dumps(plan.notes)})
+    write_h5(
+        store.ladder,
+        data,
+        {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": plan.walkers, "notes": json.dumps(plan.notes)},
+    )
 
 
 def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
     data, attributes = read_h5(store.ladder)
-    slots = zip(data["slot_rung"].tolist(), data["slot_kind"].tolist(), data["slot_index"].tolist(), data["slot_n_expected"].tolist())
+    slots = zip(
+        data["slot_rung"].tolist(), data["slot_kind"].tolist(), data["slot_index"].tolist(), data["slot_n_expected"].tolist()
+    )
     plan = Plan(
         temperatures_K=data["temperature_K"],
         asked=data["asked"],

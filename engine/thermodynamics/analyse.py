@@ -1,5 +1,7 @@
 """From samples to everything in results.h5: observables, free energies, hull, phase diagram, voltage, with errors."""
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +67,11 @@ class Analysis:
         t = ("temperature_K",)
         group.add("temperature_K", t, self.temperature[self.finite], "K", "temperature")
         if kind == "semigrand":
-            names = ["chemical_potential_eV"] if len(plan.mu_eV) == 1 else [f"chemical_potential_{ion}_eV" for ion in self.system.ions]
+            names = (
+                ["chemical_potential_eV"]
+                if len(plan.mu_eV) == 1
+                else [f"chemical_potential_{ion}_eV" for ion in self.system.ions]
+            )
             for name, axis, ion in zip(names, plan.mu_eV, self.system.ions):
                 group.add(name, (name,), axis, "eV", f"chemical potential of {ion}, on the zero of the energies")
             shape = tuple(len(m) for m in plan.mu_eV)
@@ -79,7 +85,7 @@ class Analysis:
                 group.attributes["bias"] = "weight exp[-kappa N (x - target)^2] on top of a fixed estimate of the free energy"
         dims = (*t, *names)
 
-        def fold(values: Float) -> Float:
+        def fold(values: NDArray[Any]) -> NDArray[Any]:
             return np.asarray(values)[slots].reshape(len(self.finite), *shape, *np.shape(values)[1:])
 
         mean, error = self._means(samples.energy_neV / NEV_PER_EV / self.n_fu)
@@ -98,7 +104,13 @@ class Analysis:
         group.add("move", ("move",), np.array(families), "1", "kind of move, both directions together")
         rates = np.array([self._acceptance(k, move_names, families) for k in range(len(plan.slots))])
         group.add("acceptance", (*dims, "move"), fold(rates), "1", "accepted over attempted moves")
-        group.add("autocorrelation_sweeps", dims, fold(health.autocorrelation), "sweeps", "integrated autocorrelation time, slower of E and x")
+        group.add(
+            "autocorrelation_sweeps",
+            dims,
+            fold(health.autocorrelation),
+            "sweeps",
+            "integrated autocorrelation time, slower of E and x",
+        )
         group.add("equilibrated_after_sweeps", dims, fold(health.equilibrated_after), "sweeps", "sweeps dropped as equilibration")
         group.add("ess", dims, fold(health.ess), "1", "effective sample size over all walkers")
         group.add("r_hat", dims, fold(health.r_hat), "1", "rank-normalised split R-hat, larger of E and x")
@@ -171,7 +183,11 @@ class Analysis:
         canonical = self._canonical_group(curves, grid, ends)
         gaps = self._gaps(curves, grid, ends)
         self._add_reweighted(groups, curves)
-        result = {"canonical": canonical, "hull": self._hull_group(curves, grid, ends), "phase_diagram": self._diagram_group(gaps, grid, ends, canonical)}
+        result = {
+            "canonical": canonical,
+            "hull": self._hull_group(curves, grid, ends),
+            "phase_diagram": self._diagram_group(gaps, grid, ends, canonical),
+        }
         if voltage := self._voltage_group(curves, grid, ends):
             result["voltage"] = voltage
         return result
@@ -188,13 +204,15 @@ class Analysis:
         def curve(total: NDArray[np.int64] | Float) -> Isotherm:
             return isotherm(total, tally, reference, beta, step, ends)
 
-        rng = np.random.default_rng([self.seed, BOOTSTRAP_STREAM])        # the same resamples at every rung
+        rng = np.random.default_rng([self.seed, BOOTSTRAP_STREAM])  # the same resamples at every rung
         resampled = []
         flat = units.reshape(len(units), -1).astype(float)
         for _ in range(BOOTSTRAP):
             weights = np.bincount(rng.integers(len(units), size=len(units)), minlength=len(units))
             resampled.append(curve((weights @ flat).reshape(units.shape[1:])))
-        return Curves(curve(units.sum(axis=0)), resampled, curve(blocks[:, 0::2].sum(axis=(0, 1))), curve(blocks[:, 1::2].sum(axis=(0, 1))))
+        return Curves(
+            curve(units.sum(axis=0)), resampled, curve(blocks[:, 0::2].sum(axis=(0, 1))), curve(blocks[:, 1::2].sum(axis=(0, 1)))
+        )
 
     def _grid(self, ends: Ends) -> NDArray[np.int64]:
         """Indices into an isotherm of the compositions asked for, snapped to whole numbers of ions."""
@@ -238,8 +256,8 @@ class Analysis:
         closure = np.array([c.all.closure for c in curves]) * scale
         closure_error = np.array([np.nanstd([r.closure for r in c.resampled], ddof=1) for c in curves]) * scale
         group.add("closure_eV", t, closure, "eV/fu", "F missing at the far end, before it was spread evenly", closure_error)
-        up = np.array([self._free_energy(c.up, r)[grid] for r, c in zip(self.finite, curves)])
-        down = np.array([self._free_energy(c.down, r)[grid] for r, c in zip(self.finite, curves)])
+        up = np.array([self._free_energy(c.up, r)[grid] for r, c in zip(self.finite.tolist(), curves)])
+        down = np.array([self._free_energy(c.down, r)[grid] for r, c in zip(self.finite.tolist(), curves)])
         group.add("free_energy_up_eV", dims, up, "eV/fu", "free energy from the walkers that started at the lowest x")
         group.add("free_energy_down_eV", dims, down, "eV/fu", "free energy from the walkers that started at the highest x")
         error = group["free_energy_eV_error"]
@@ -247,9 +265,22 @@ class Analysis:
         closed = np.isfinite(group["free_energy_eV"]) & ~(np.abs(closure)[:, None] > LARGEST_CLOSURE_EV)
         seen = np.array([self._steps_seen(c.all.borrowed, grid) for c in curves])
         if not seen.all():
-            rows_ = [f"{t:g} K ({int(c.all.borrowed.sum())})" for t, c in zip(self.temperature[self.finite], curves) if c.all.borrowed.any()]
-            self.notes.append("steps between neighbouring counts that the measured chains did not see both ways are taken from the annealing and not trusted: " + ", ".join(rows_))
-        group.add("trusted", dims, same & closed & seen & self._nearest_trusted(x[grid]), "1", "closure, scans up and down and the chains nearby are all sound")
+            rows_ = [
+                f"{t:g} K ({int(c.all.borrowed.sum())})"
+                for t, c in zip(self.temperature[self.finite], curves)
+                if c.all.borrowed.any()
+            ]
+            self.notes.append(
+                "steps between neighbouring counts that the measured chains did not see both ways are taken from the annealing and not trusted: "
+                + ", ".join(rows_)
+            )
+        group.add(
+            "trusted",
+            dims,
+            same & closed & seen & self._nearest_trusted(x[grid]),
+            "1",
+            "closure, scans up and down and the chains nearby are all sound",
+        )
         if self.plan.scan_reference is not None:
             self._add_scans(group, grid, ends)
         group.attributes["entropy_definition"] = "joint entropy per formula unit of ions and electrons; the split is not computed"
@@ -277,7 +308,11 @@ class Analysis:
     def _point_values(self, c: Isotherm, rung: int, grid: NDArray[np.int64]) -> dict[str, Float]:
         f = self._free_energy(c, rung)
         half = int((grid[1] - grid[0]) // 2) if len(grid) > 1 else 0
-        line = c.energy_neV[0] + (c.energy_neV[-1] - c.energy_neV[0]) * np.linspace(0, 1, len(c.n)) if np.isfinite(c.energy_neV[[0, -1]]).all() else 0.0
+        line = (
+            c.energy_neV[0] + (c.energy_neV[-1] - c.energy_neV[0]) * np.linspace(0, 1, len(c.n))
+            if np.isfinite(c.energy_neV[[0, -1]]).all()
+            else 0.0
+        )
         mixing = local_mean(c.energy_neV - line, c.weight, grid, half) / NEV_PER_EV / self.n_fu
         energy = mixing + (line if np.ndim(line) == 0 else np.asarray(line)[grid]) / NEV_PER_EV / self.n_fu
         kT = BOLTZMANN_EV_PER_K * self.temperature[rung]
@@ -317,14 +352,24 @@ class Analysis:
         if group is None:
             return
         mu = group["chemical_potential_eV"]
-        names = {"grand_potential_eV": ("eV/fu", "grand potential, -kT/N ln of the sum over n"), "x_from_free_energy": ("1", "x from the free energies F(T, n)")}
+        names = {
+            "grand_potential_eV": ("eV/fu", "grand potential, -kT/N ln of the sum over n"),
+            "x_from_free_energy": ("1", "x from the free energies F(T, n)"),
+        }
         table: dict[str, list[list[Float]]] = {name: [] for name in names}
         for rung, c in zip(self.finite.tolist(), curves):
             values = [self._grand(i, rung, mu) for i in (c.all, *c.resampled)]
             for k, name in enumerate(names):
                 table[name].append([values[0][k], _spread(np.array([v[k] for v in values[1:]]))])
         for name, (unit, words) in names.items():
-            group.add(name, ("temperature_K", "chemical_potential_eV"), [v for v, _ in table[name]], unit, words, [e for _, e in table[name]])
+            group.add(
+                name,
+                ("temperature_K", "chemical_potential_eV"),
+                [v for v, _ in table[name]],
+                unit,
+                words,
+                [e for _, e in table[name]],
+            )
 
     def _grand(self, c: Isotherm, rung: int, mu_eV: Float) -> tuple[Float, Float]:
         beta = self.plan.betas[rung] * NEV_PER_EV
@@ -365,7 +410,12 @@ class Analysis:
     def _diagram_group(self, gaps: list[list[Gap]], grid: NDArray[np.int64], ends: Ends, canonical: Group) -> Group:
         group = Group()
         temperatures = self.temperature[self.finite]
-        rows = [(t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV) for t, row in zip(temperatures, gaps) for gap in row for side in (0, 1)]
+        rows = [
+            (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV)
+            for t, row in zip(temperatures, gaps)
+            for gap in row
+            for side in (0, 1)
+        ]
         table = np.array(rows, float).reshape(-1, 6)
         point = ("boundary",)
         group.add("boundary_temperature_K", point, table[:, 0], "K", "temperature of the boundary point")
@@ -374,12 +424,20 @@ class Analysis:
         group.add("boundary_side", point, table[:, 4].astype(int), "1", "0: low-x side, 1: high-x side of the region")
         group.add("boundary_height_eV", point, table[:, 5], "eV/fu", "height of F above the common tangent inside the region")
         group.add("temperature_K", ("temperature_K",), temperatures, "K", "temperatures that were looked at")
-        group.add("n_two_phase_regions", ("temperature_K",), [len(row) for row in gaps], "1", "number of two-phase regions; 0: one phase at every x")
+        group.add(
+            "n_two_phase_regions",
+            ("temperature_K",),
+            [len(row) for row in gaps],
+            "1",
+            "number of two-phase regions; 0: one phase at every x",
+        )
         regions = sorted({g.region for row in gaps for g in row})
         spans = [[g for row in gaps for g in row if g.region == r] for r in regions]
         names = [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
         group.add("region_name", ("region",), np.array(names or [], dtype="U64"), "1", "name of each two-phase region")
-        group.attributes["not_resolved"] = self._not_resolved(gaps, canonical, float(self._x(ends)[grid[1]] - self._x(ends)[grid[0]]) if len(grid) > 1 else 1.0)
+        group.attributes["not_resolved"] = self._not_resolved(
+            gaps, canonical, float(self._x(ends)[grid[1]] - self._x(ends)[grid[0]]) if len(grid) > 1 else 1.0
+        )
         group.attributes["kind"] = "incoherent: coherency strain is not included"
         return group
 
@@ -391,11 +449,15 @@ class Analysis:
             text.append("A two-phase region ends somewhere between " + "; ".join(f"{a:g} and {b:g} K" for a, b in closes) + ".")
         for row, temperature in zip(gaps, t):
             if row and temperature == t[-1]:
-                text.append(f"At {temperature:g} K, the highest temperature, there still are two phases: where the region closes is not known.")
+                text.append(
+                    f"At {temperature:g} K, the highest temperature, there still are two phases: where the region closes is not known."
+                )
         share = 1 - canonical["trusted"].mean()
         if share > 0:
             text.append(f"{share:.0%} of the points (T, x) are not trusted.")
-        text.append("Ordered phases are not identified, invariant points are not classified, and coherency strain is not included.")
+        text.append(
+            "Ordered phases are not identified, invariant points are not classified, and coherency strain is not included."
+        )
         return " ".join(text)
 
     def _voltage_group(self, curves: list[Curves], grid: NDArray[np.int64], ends: Ends) -> Group | None:
@@ -411,7 +473,14 @@ class Analysis:
             errors.append(_spread(np.array(found[1:])))
         group.add("temperature_K", ("temperature_K",), self.temperature[self.finite], "K", "temperature")
         group.add("x", ("x",), x[grid], "1", f"{self.system.ion} per formula unit")
-        group.add("voltage_V", ("temperature_K", "x"), values, "V", f"equilibrium voltage against {element}, -(mu - E_ref)/e, from the hull of F", errors)
+        group.add(
+            "voltage_V",
+            ("temperature_K", "x"),
+            values,
+            "V",
+            f"equilibrium voltage against {element}, -(mu - E_ref)/e, from the hull of F",
+            errors,
+        )
         group.attributes["reference_energy_eV"] = reference
         group.attributes["reference"] = f"energy per atom of metallic {element}; its own entropy is not included"
         return group
@@ -437,4 +506,3 @@ def _spread(samples: Float) -> Float:
         return np.full(samples.shape[1:], np.nan)
     with np.errstate(invalid="ignore"):
         return np.where(known.all(axis=0), np.std(np.where(known, samples, 0.0), axis=0, ddof=1), np.nan)
-

@@ -1,4 +1,5 @@
 """ln Z_n at one temperature from the tallies: steps between neighbouring counts, anchored at the exact ends."""
+
 from dataclasses import dataclass
 
 import numpy as np

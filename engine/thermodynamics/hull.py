@@ -1,4 +1,5 @@
 """Lower convex hull of a free energy over composition."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
     scale = float(np.ptp(f)) or 1.0
     try:
         hull = ConvexHull(np.column_stack([x / np.ptp(x), f / scale]))
-    except QhullError:          # all on one line
+    except QhullError:  # all on one line
         return np.array([0, len(x) - 1])
     below = {int(i) for simplex, equation in zip(hull.simplices, hull.equations) if equation[1] < -1e-12 for i in simplex}
     return np.array(sorted(below | {0, len(x) - 1}))

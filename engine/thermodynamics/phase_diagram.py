@@ -1,4 +1,5 @@
 """Two-phase regions of an isotherm, and the diagram that they make over temperature."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from .hull import Facet, facets, lower_hull
 
 Float = NDArray[np.float64]
-SIGNIFICANCE = 3.0      # standard errors by which the curve must lie above a facet
+SIGNIFICANCE = 3.0  # standard errors by which the curve must lie above a facet
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def join_regions(gaps: list[list[Gap]]) -> list[list[Gap]]:
     count = 0
     for row in gaps:
         below = joined[-1] if joined else []
-        named = []
+        named: list[Gap] = []
         for gap in row:
             overlap = [(min(gap.x[1], g.x[1]) - max(gap.x[0], g.x[0]), g.region) for g in below]
             best = max(overlap, default=(0.0, -1))

@@ -1,4 +1,5 @@
 """Samples read back from the segments: series of every replica, tallies of every temperature."""
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,6 +5,7 @@
 With n sodium atoms in a cell, its n Fe of smallest moment are Fe2+. The split is certain if the gap between the n-th moment
 and the next is above 0.15 Bohr magnetons and the n longest mean Fe-O distances (six nearest O) name the same sites.
 """
+
 import argparse
 from collections import Counter
 

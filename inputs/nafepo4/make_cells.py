@@ -8,6 +8,7 @@ same geometry. Needs an environment of its own:
 
 Cells are appended as they finish. `label_cells.py` then keeps those whose charges are certain.
 """
+
 import argparse
 import time
 import warnings
@@ -37,8 +38,12 @@ PLAN = [
 ]
 # lattice parameters (A) and fractional coordinates of FePO4 and NaFePO4, Pnma
 CELL_FEPO4, CELL_NAFEPO4 = np.array([9.96, 5.95, 4.86]), np.array([10.51, 6.31, 5.02])
-BASIS = {"Na": [(0, 0, 0)], "Fe": [(0.2801, 0.25, 0.9826)], "P": [(0.1045, 0.25, 0.4390)],
-         "O": [(0.1197, 0.25, 0.7458), (0.4514, 0.25, 0.1655), (0.1735, 0.0497, 0.3104)]}
+BASIS = {
+    "Na": [(0, 0, 0)],
+    "Fe": [(0.2801, 0.25, 0.9826)],
+    "P": [(0.1045, 0.25, 0.4390)],
+    "O": [(0.1197, 0.25, 0.7458), (0.4514, 0.25, 0.1655), (0.1735, 0.0497, 0.3104)],
+}
 DISTORTION_A = 0.08
 
 
@@ -86,7 +91,9 @@ def relax(atoms: Atoms, energy_model, moment_model) -> Atoms | None:
     done = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     done.set_array("charge_prepared", atoms.get_array("charge_prepared"))
     moments = moment_model.predict_structure(AseAtomsAdaptor.get_structure(done), task="em")["m"]
-    done.calc = SinglePointCalculator(done, energy=round(float(atoms.get_potential_energy()), 6), magmoms=np.round(np.ravel(moments), 3))
+    done.calc = SinglePointCalculator(
+        done, energy=round(float(atoms.get_potential_energy()), 6), magmoms=np.round(np.ravel(moments), 3)
+    )
     return done
 
 
@@ -100,7 +107,10 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     rng = np.random.default_rng(args.seed)
-    energy_model, moment_model = SevenNetCalculator("7net-l3i5", device="cpu"), CHGNet.load(model_name="0.3.0", use_device="cpu", verbose=False)
+    energy_model, moment_model = (
+        SevenNetCalculator("7net-l3i5", device="cpu"),
+        CHGNet.load(model_name="0.3.0", use_device="cpu", verbose=False),
+    )
     start, n = time.time(), 0
     while time.time() - start < 60 * args.minutes:
         done = relax(draw(rng, args.most_fu), energy_model, moment_model)

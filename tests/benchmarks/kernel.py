@@ -4,6 +4,7 @@ Olivine, pairs to 6.5 A and triplets to 4.5 A (30 pairs and 10.5 triplets per si
 
     python tests/benchmarks/kernel.py [--repeats 10 12 6]
 """
+
 import argparse
 import json
 import os
@@ -26,7 +27,13 @@ from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 
 STRUCTURE = Path(__file__).resolve().parents[2] / "inputs/structures/NaFePO4.cif"
-MIXES = {"swaps": Mix(1, 0, 0, 0), "neutral exchanges": Mix(0, 1, 0, 0), "near exchanges": Mix(0, 0, 1, 0), "pair hops": Mix(0, 0, 0, 1), "auto": Mix()}
+MIXES = {
+    "swaps": Mix(1, 0, 0, 0),
+    "neutral exchanges": Mix(0, 1, 0, 0),
+    "near exchanges": Mix(0, 0, 1, 0),
+    "pair hops": Mix(0, 0, 0, 1),
+    "auto": Mix(),
+}
 
 
 def rate(system: System, seconds: float = 2.0) -> tuple[float, float]:
@@ -65,7 +72,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, nargs=3, default=[6, 10, 12])
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    sublattices = (Sublattice("Na", (Species("Na+", 1), Species("Va", 0))), Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3, "Ga"))))
+    sublattices = (
+        Sublattice("Na", (Species("Na+", 1), Species("Va", 0))),
+        Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3, "Ga"))),
+    )
     lattice = build_lattice(read_structure(STRUCTURE), sublattices, {"P": 5, "O": -2})
     space = cluster_space(lattice, (6.5, 4.5))
     expansion = ClusterExpansion(space, np.random.default_rng(1).normal(scale=0.01, size=len(space)))
