@@ -72,9 +72,10 @@ def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
         left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
         axes.fill_betweenx(temperature[left], boundary[left], boundary[right], color=colour, alpha=0.18)
         for side in (left, right):
-            axes.errorbar(
-                boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, marker="o", ms=3.5, lw=1
-            )
+            axes.errorbar(boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, lw=1)
+            for good, face in ((True, colour), (False, "white")):
+                mask = side & (group["boundary_trusted"] == good)
+                axes.plot(boundary[mask], temperature[mask], "o", ms=4, color=colour, mfc=face, zorder=3)
     single = group["n_two_phase_regions"] == 0
     for value in t[single]:
         axes.axhline(value, color="0.6", lw=0.6, ls=":")
@@ -259,7 +260,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries. Dotted: temperatures where one phase was found at every x. Hatched: not trusted.",
+        "Two-phase regions (shaded) with their boundaries; open points: not trusted. Dotted: temperatures where one phase was found at every x. Hatched: not trusted.",
     ),
     "mixing_free_energy": (
         mixing_free_energy,

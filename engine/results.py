@@ -59,7 +59,7 @@ def _write(path: Path, results: Results) -> None:
             target = file.create_group(name, track_order=True)
             for key, value in group.attributes.items():
                 target.attrs[key] = value
-            for key, variable in group.variables.items():
+            for key, variable in _with_all_coordinates(group).items():
                 values = variable.values
                 if values.dtype.kind in "US":
                     values = np.array(values.tolist(), dtype=h5py.string_dtype())
@@ -72,6 +72,13 @@ def _write(path: Path, results: Results) -> None:
                 for axis, dim in enumerate(variable.dims):
                     if dim != key and dim in target:
                         target[key].dims[axis].attach_scale(target[dim])
+
+
+def _with_all_coordinates(group: Group) -> dict[str, Variable]:
+    """The group's variables, and a plain number for every dimension without a coordinate: xarray wants all or none."""
+    lengths = {dim: n for v in group.variables.values() for dim, n in zip(v.dims, v.values.shape)}
+    missing = {dim: Variable((dim,), np.arange(n), "1", "number") for dim, n in lengths.items() if dim not in group.variables}
+    return {**missing, **group.variables}
 
 
 def read_results(path: Path) -> Results:

@@ -50,9 +50,9 @@ def medium(olivine_hamiltonian: Hamiltonian) -> System:
 
 
 @pytest.fixture(scope="session")
-def ideal(olivine: Lattice) -> Callable[[tuple[int, int, int]], System]:
+def ideal(olivine: Lattice) -> Callable[..., System]:
     hamiltonian = Hamiltonian(olivine, tuple(point_clusters(olivine, "Na+", 0.0)))
-    return lambda repeats: build_system(hamiltonian, np.diag(repeats), ("Na+",))
+    return lambda repeats, mix=None: build_system(hamiltonian, np.diag(repeats), ("Na+",), mix)
 
 
 @pytest.fixture(scope="session")

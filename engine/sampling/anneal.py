@@ -51,7 +51,7 @@ def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int
 
     With a(s -> s') = min(1, q exp(-beta dE + r_n)) up and min(1, q exp(-beta dE - r_n)) down, q the Hastings factor, detailed
     balance gives Z_n <a_up>_n = exp(r_n) Z_(n+step) <a_down>_(n+step) for any reference r_n: expected transitions stand for
-    counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999), and for dE = 0 nothing is left to chance.
+    counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999). With free exchanges and dE = 0 nothing is left to chance.
     """
     tries_up, up, tries_down, down = (np.asarray(sums[:, k], float) for k in range(4))
     steps = np.full(len(reference), np.nan)

@@ -15,7 +15,7 @@ from ..sampling.plan import empty_tally, end_energies, integrate_steps
 from ..system import BOLTZMANN_EV_PER_K, System
 from .free_energy import Ends, Isotherm, isotherm, local_mean
 from .hull import hull_values, lower_hull
-from .phase_diagram import Gap, find_gaps, join_regions
+from .phase_diagram import DISTINCT_KT, Gap, find_gaps, join_regions
 from .samples import Samples
 
 Float = NDArray[np.float64]
@@ -404,25 +404,36 @@ class Analysis:
         rows = []
         for rung, c in zip(self.finite.tolist(), curves):
             resampled = np.array([self._mixing(self._free_energy(r, rung)) for r in c.resampled])
-            rows.append(find_gaps(x, self._mixing(self._free_energy(c.all, rung)), resampled, spacing))
+            halves = np.array([self._mixing(self._free_energy(half, rung)) for half in (c.up, c.down)])
+            rows.append(
+                find_gaps(
+                    x,
+                    self._mixing(self._free_energy(c.all, rung)),
+                    resampled,
+                    halves,
+                    spacing,
+                    DISTINCT_KT / self.plan.betas[rung] / NEV_PER_EV / self.n_fu,
+                )
+            )
         return join_regions(rows)
 
     def _diagram_group(self, gaps: list[list[Gap]], grid: NDArray[np.int64], ends: Ends, canonical: Group) -> Group:
         group = Group()
         temperatures = self.temperature[self.finite]
         rows = [
-            (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV)
-            for t, row in zip(temperatures, gaps)
+            (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, self._gap_trusted(gap, canonical, k))
+            for k, (t, row) in enumerate(zip(temperatures, gaps))
             for gap in row
             for side in (0, 1)
         ]
-        table = np.array(rows, float).reshape(-1, 6)
+        table = np.array(rows, float).reshape(-1, 7)
         point = ("boundary",)
         group.add("boundary_temperature_K", point, table[:, 0], "K", "temperature of the boundary point")
         group.add("boundary_x", point, table[:, 1], "1", "composition of the boundary point", table[:, 2])
         group.add("boundary_region", point, table[:, 3].astype(int), "1", "number of the two-phase region that it bounds")
         group.add("boundary_side", point, table[:, 4].astype(int), "1", "0: low-x side, 1: high-x side of the region")
         group.add("boundary_height_eV", point, table[:, 5], "eV/fu", "height of F above the common tangent inside the region")
+        group.add("boundary_trusted", point, table[:, 6] > 0, "1", "most of the compositions inside the region are trusted")
         group.add("temperature_K", ("temperature_K",), temperatures, "K", "temperatures that were looked at")
         group.add(
             "n_two_phase_regions",
@@ -441,9 +452,16 @@ class Analysis:
         group.attributes["kind"] = "incoherent: coherency strain is not included"
         return group
 
+    @staticmethod
+    def _gap_trusted(gap: Gap, canonical: Group, row: int) -> bool:
+        inside = (canonical["x"] >= gap.x[0]) & (canonical["x"] <= gap.x[1])
+        return bool(inside.any() and canonical["trusted"][row][inside].mean() > 0.5)
+
     def _not_resolved(self, gaps: list[list[Gap]], canonical: Group, spacing: float) -> str:
         t = self.temperature[self.finite]
-        text = [f"Regions narrower than {spacing:.3f} in x or lower than the noise of F are not seen."]
+        text = [
+            f"Regions narrower than {spacing:.3f} in x, lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell are not seen."
+        ]
         closes = [(t[i], t[i + 1]) for i in range(len(t) - 1) for g in gaps[i] if g.region not in [h.region for h in gaps[i + 1]]]
         if closes:
             text.append("A two-phase region ends somewhere between " + "; ".join(f"{a:g} and {b:g} K" for a, b in closes) + ".")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .hull import Facet, facets, lower_hull
 
 Float = NDArray[np.float64]
+DISTINCT_KT = 5.0  # height of a gap over the whole cell, in kT: below it the cell hops freely between the two phases
 SIGNIFICANCE = 3.0  # standard errors by which the curve must lie above a facet
 
 
@@ -21,17 +22,25 @@ class Gap:
     region: int = -1
 
 
-def find_gaps(x: Float, f_eV: Float, f_bootstrap_eV: Float, spacing: float) -> list[Gap]:
-    """Gaps of F (n,) that are wider than `spacing` in x and higher than the noise of F_bootstrap (samples, n)."""
+def find_gaps(
+    x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, spacing: float, least_height_eV: float
+) -> list[Gap]:
+    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and higher than the noise.
+
+    The noise is that of F_bootstrap (samples, n), or half of what the two halves of the walkers, f_halves (2, n), differ
+    by, whichever is larger: a few walkers that have not met would fool the bootstrap.
+    """
     if not np.isfinite(f_eV).all():
         return []
     gaps = []
     usable = f_bootstrap_eV[np.isfinite(f_bootstrap_eV).all(axis=1)]
     hulls = [lower_hull(x, f) for f in usable]
     for facet in facets(x, f_eV, lower_hull(x, f_eV)):
-        if x[facet.right] - x[facet.left] <= spacing * (1 + 1e-9) or facet.depth <= 0:
+        if x[facet.right] - x[facet.left] <= spacing * (1 + 1e-9) or facet.depth <= least_height_eV:
             continue
-        noise = _noise_of_height(x, usable, facet)
+        noise = max(
+            _heights(x, usable, facet).std(ddof=1) if len(usable) > 1 else 0.0, float(np.ptp(_heights(x, f_halves_eV, facet))) / 2
+        )
         if facet.depth > SIGNIFICANCE * noise:
             ends = np.array([_facet_around(x, h, facet.deepest) for h in hulls])
             error = ends.std(axis=0, ddof=1) if len(ends) > 1 else np.zeros(2)
@@ -41,13 +50,10 @@ def find_gaps(x: Float, f_eV: Float, f_bootstrap_eV: Float, spacing: float) -> l
     return gaps
 
 
-def _noise_of_height(x: Float, f: Float, facet: Facet) -> float:
-    """Standard deviation over bootstrap curves of the height above the chord between the facet's own ends."""
-    if len(f) < 2:
-        return 0.0
+def _heights(x: Float, f: Float, facet: Facet) -> Float:
+    """Heights of the curves f (curves, n) above their chords between the facet's own ends."""
     t = (x[facet.deepest] - x[facet.left]) / (x[facet.right] - x[facet.left])
-    height = f[:, facet.deepest] - (1 - t) * f[:, facet.left] - t * f[:, facet.right]
-    return float(height.std(ddof=1))
+    return f[:, facet.deepest] - (1 - t) * f[:, facet.left] - t * f[:, facet.right]
 
 
 def _facet_around(x: Float, vertices: NDArray[np.int64], index: int) -> tuple[float, float]:
