@@ -12,4 +12,4 @@ import numba
 if not os.environ.get("NUMBA_CACHE_DIR"):
     _folder = Path(__file__).parent
     _digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_folder.glob("*.py")))).hexdigest()[:12]
-    numba.config.CACHE_DIR = str(_folder / "__pycache__" / _digest)
+    numba.config.CACHE_DIR = str(_folder / "__pycache__" / _digest)  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """Whole runs: same result on any number of ranks, after any interruption; faults end all ranks with one message."""
 
+import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -71,17 +73,21 @@ def test_a_changed_analysis_is_redone(tmp_path: Path) -> None:
 
 def ranks_of(process: subprocess.Popen[str]) -> list[int]:
     """Process numbers of the Python ranks below mpirun."""
-    found, pending = [], [process.pid]
-    while pending:
-        parent = pending.pop()
-        children = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-        ).stdout
-        for line in children.splitlines():
-            number, arguments = line.split(None, 1)
-            pending.append(int(number))
-            if "run.py" in arguments and "mpirun" not in arguments:
-                found.append(int(number))
+    parent, arguments = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                arguments[int(entry.name)] = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+    below, found = {process.pid}, []
+    while grown := {child for child, p in parent.items() if p in below} - below:
+        below |= grown
+    for number in sorted(below - {process.pid}):
+        words = arguments.get(number, [])
+        if any(w.endswith("run.py") for w in words) and "python" in Path(words[0]).name:
+            found.append(number)
     return found
 
 
@@ -106,8 +112,10 @@ def test_signals_commit_and_ask_for_requeue(number: signal.Signals, tmp_path: Pa
     path = write_input(tmp_path, 2_000_000)
     process = start(path)
     wait_for_samples(tmp_path, process)
-    for rank in ranks_of(process):
-        subprocess.run(["kill", f"-{number.value}", str(rank)], check=False)
+    ranks = ranks_of(process)
+    assert len(ranks) == 2
+    for rank in ranks:
+        os.kill(rank, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert SampleStore(tmp_path / "out/samples").committed() > 0
@@ -136,7 +144,8 @@ def test_twenty_kills(tmp_path: Path, reference: dict[str, str]) -> None:
         ranks = ranks_of(process)
         victims = [process.pid, *ranks] if k % 2 else ranks[:1] or [process.pid]
         for victim in victims:
-            subprocess.run(["kill", "-9", str(victim)], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
         process.communicate(timeout=60)
     for segment in (tmp_path / "out").rglob("segment_*.h5"):
         with h5py.File(segment) as file:

@@ -29,7 +29,7 @@ from .scan import scan
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
-IONS_PER_WINDOW = 64
+IONS_PER_WINDOW = 32
 MU_POINTS = 12
 MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
