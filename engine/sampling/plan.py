@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
 from ..hamiltonian.table import NEV_PER_EV
+from ..neutrality import random_neutral_state
 from ..system import System, inverse_temperature
 
 Float = NDArray[np.float64]
@@ -99,8 +100,6 @@ def empty_tally(system: System) -> Tally:
 
 def end_energies(system: System) -> tuple[int, int, int, int]:
     """Lowest and highest count of the ion, and the energy (neV) of a state at each; of *the* state where there is one."""
-    from ..neutrality import random_neutral_state
-
     low, high = system.n_range
     rng = np.random.default_rng(0)
     energies = [system.energy_neV(random_neutral_state(system.supercell, system.ion, n, rng)) for n in (low, high)]
