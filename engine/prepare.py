@@ -18,8 +18,8 @@ from .hamiltonian.clusters import cluster_space
 from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
 from .inputfile import InputFile, Location
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from .moves import swaps
 from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
-from .sampling.moves import swaps
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from ..kernels.layout import Couplings, Geometry
 from .hamiltonian.table import NEV_PER_EV, build_table
 from .hamiltonian.terms import Hamiltonian
 from .lattice import Lattice, Supercell
+from .moves import Mix, MoveSet, build_moves
 from .neutrality import count_neutral_states
-from .sampling.moves import Mix, MoveSet, build_moves
 
 BOLTZMANN_EV_PER_K = 8.617333262145179e-05  # exact in the SI of 2019
 

@@ -21,12 +21,12 @@ from .fit_report import fit_record
 from .hamiltonian.clusters import from_icet
 from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
+from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .report import write_report
 from .results import Results, read_results, write_results
-from .sampling.moves import Mix
 from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_bytes, write_text, write_whole
 from .system import System, build_system

@@ -10,9 +10,9 @@ from scipy.special import logsumexp
 from scipy.stats import chi2
 
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.moves import Mix, MoveSet, build_moves
 from redoxmc.engine.sampling.anneal import anneal, estimated_steps, ideal_steps
 from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.moves import Mix, MoveSet, build_moves
 from redoxmc.engine.sampling.plan import empty_tally, end_energies, integrate_steps
 from redoxmc.engine.sampling.stage import window_targets
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, inverse_temperature

@@ -107,15 +107,16 @@ def wait_for_samples(folder: Path, process: subprocess.Popen[str], segments: int
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("target", ["ranks", "mpirun"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_signals_commit_and_ask_for_requeue(number: signal.Signals, tmp_path: Path) -> None:
+def test_signals_commit_and_ask_for_requeue(number: signal.Signals, target: str, tmp_path: Path) -> None:
     path = write_input(tmp_path, 2_000_000)
     process = start(path)
     wait_for_samples(tmp_path, process)
     ranks = ranks_of(process)
     assert len(ranks) == 2
-    for rank in ranks:
-        os.kill(rank, number)
+    for receiver in ranks if target == "ranks" else [process.pid]:
+        os.kill(receiver, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert SampleStore(tmp_path / "out/samples").committed() > 0

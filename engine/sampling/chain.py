@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ...kernels.chain import run
 from ...kernels.layout import Ensemble, Record, Tally
+from ..moves import MoveSet
 from ..system import System
-from .moves import MoveSet
 
 
 @dataclass

@@ -57,8 +57,8 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
             replicas, store, empty_tally(system), config.sampling.sweeps.measure, config.sampling.exchange_every,
             should_commit=_every(COMMIT_EVERY_S, comm), should_stop=watch.asks_to_stop, report=report,
         )  # fmt: skip
-    if not finished:
-        raise Interrupted("committed; start the same command again to continue")
+        if not finished:
+            raise Interrupted("committed; start the same command again to continue")
 
 
 def _every(seconds: float, comm: Any) -> Callable[[], bool]:

@@ -7,10 +7,10 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ...kernels.chain import MOST_FLIPS
-from ...kernels.layout import Moves
-from ..lattice import Lattice, Supercell
-from ..neutrality import Exchange, Flip, count_change, neutral_exchanges
+from ..kernels.chain import MOST_FLIPS
+from ..kernels.layout import Moves
+from .lattice import Lattice, Supercell
+from .neutrality import Exchange, Flip, count_change, neutral_exchanges
 
 FREE = -1
 NEAR = 1.35  # sites up to this many times the shortest distance between two sublattices are near
