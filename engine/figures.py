@@ -85,22 +85,30 @@ def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     return figure
 
 
+def _curves(groups: dict[str, Group], source: str, name: str, scale: float = 1.0) -> tuple[Figure, Axes]:
+    """A quantity of a group over x at the temperatures asked for, with bands of two standard errors; untrusted x hatched."""
+    group, canonical = groups[source], groups["canonical"]
+    figure, axes = plt.subplots()
+    rows, x = _asked(canonical), group["x"]
+    for k, row in enumerate(rows):
+        value, error = scale * group[name][row], scale * group[f"{name}_error"][row]
+        axes.plot(x, value, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
+        axes.fill_between(x, value - 2 * error, value + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
+    _hatch_untrusted(axes, x, canonical["trusted"][rows].all(axis=0), "not trusted at some T")
+    axes.set(xlabel="x (ions per formula unit)")
+    axes.legend(fontsize=8)
+    return figure, axes
+
+
 def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "canonical" not in groups:
         return None
-    group = groups["canonical"]
-    figure, axes = plt.subplots()
-    rows, x = _asked(group), group["x"]
+    figure, axes = _curves(groups, "canonical", "mixing_free_energy_eV", 1e3)
+    group, rows = groups["canonical"], _asked(groups["canonical"])
     for k, row in enumerate(rows):
-        f, error = 1e3 * group["mixing_free_energy_eV"][row], 1e3 * group["mixing_free_energy_eV_error"][row]
-        colour = _colour(k, len(rows))
-        axes.plot(x, f, color=colour, lw=1.4, label=f"{group['temperature_K'][row]:g} K")
-        axes.fill_between(x, f - 2 * error, f + 2 * error, color=colour, alpha=0.25)
-        hull = f - 1e3 * groups["hull"]["energy_above_hull_eV"][row]
-        axes.plot(x, hull, color=colour, lw=0.8, ls="--")
-    _hatch_untrusted(axes, x, group["trusted"][rows].all(axis=0), "not trusted at some T")
-    axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Mixing free energy; hull dashed")
-    axes.legend(fontsize=8)
+        hull = 1e3 * (group["mixing_free_energy_eV"][row] - groups["hull"]["energy_above_hull_eV"][row])
+        axes.plot(group["x"], hull, color=_colour(k, len(rows)), lw=0.8, ls="--")
+    axes.set(ylabel="mixing free energy (meV/fu)", title="Mixing free energy; hull dashed")
     return figure
 
 
@@ -158,37 +166,16 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
 def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "voltage" not in groups:
         return None
-    group = groups["voltage"]
-    figure, axes = plt.subplots()
-    rows = _asked(groups["canonical"])
-    for k, row in enumerate(rows):
-        v, error = group["voltage_V"][row], group["voltage_V_error"][row]
-        axes.plot(group["x"], v, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
-        axes.fill_between(group["x"], v - 2 * error, v + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
-    _hatch_untrusted(axes, group["x"], groups["canonical"]["trusted"][rows].all(axis=0))
-    axes.set(xlabel="x (ions per formula unit)", ylabel="voltage (V)", title="Equilibrium voltage")
-    axes.legend(fontsize=8)
+    figure, axes = _curves(groups, "voltage", "voltage_V")
+    axes.set(ylabel="voltage (V)", title="Equilibrium voltage")
     return figure
 
 
 def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "canonical" not in groups:
         return None
-    group = groups["canonical"]
-    figure, axes = plt.subplots()
-    rows, x = _asked(group), group["x"]
-    for k, row in enumerate(rows):
-        s, error = group["entropy_kB"][row], group["entropy_kB_error"][row]
-        axes.plot(x, s, color=_colour(k, len(rows)), lw=1.4, label=f"{group['temperature_K'][row]:g} K")
-        axes.fill_between(x, s - 2 * error, s + 2 * error, color=_colour(k, len(rows)), alpha=0.25)
-    _hatch_untrusted(axes, x, group["trusted"][rows].all(axis=0))
-    axes.set(
-        xlabel="x (ions per formula unit)",
-        ylabel="entropy ($k_B$/fu)",
-        title="Joint entropy of ions and electrons",
-        ylim=(0, None),
-    )
-    axes.legend(fontsize=8)
+    figure, axes = _curves(groups, "canonical", "entropy_kB")
+    axes.set(ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
     return figure
 
 
