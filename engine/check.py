@@ -31,29 +31,51 @@ def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
         + ", ".join(f"{sp.name} ({sp.charge:+d}{', as ' + sp.symbol if sp.proxy else ''})" for sp in s.species)
         for s, n in zip(lattice.sublattices, supercell.sites_per_sublattice)
     )
-    slots, rungs = replicas_at_most(prepared, supercell)
-    per_rank = max(len(share(slots, r, n_ranks)) for r in range(n_ranks))
-    walkers, sweeps = config.sampling.walkers, config.sampling.sweeps.measure
-    memory = (per_rank * walkers * supercell.n_sites + supercell.n_sites * BYTES_PER_SITE) / 2**20
     return [
         ("title", config.title or "-"),
         ("cell", f"{supercell.n_cells} cells, {supercell.n_formula_units} formula units, {supercell.n_sites} active sites"),
         ("species", species),
         ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
         ("neutral exchanges", "; ".join(e.describe(lattice) for e in prepared.exchanges) or "none"),
+        *_potentials(prepared),
+        *(_sampling(prepared, supercell, n_ranks) if config.sampling else []),
+        ("output", str(prepared.source.resolve(config.output))),
+    ]
+
+
+def _potentials(prepared: Prepared) -> list[tuple[str, str]]:
+    """What is trained, evaluated and labelled."""
+    config, rows = prepared.config, []
+    if given := config.training:
+        todo = [f"{p.name} ({p.model}, at most {p.epochs} epochs)" for p in given.potentials if p.file is None]
+        rows.append(("train", ", ".join(todo) or "nothing: all have a file"))
+    if config.evaluation:
+        n = len(config.training.potentials if config.training else ()) + (config.potential is not None)
+        rows.append(("evaluate", f"{n} potentials, {config.evaluation.orders} prepared orders each"))
+    if config.energy and config.energy.needs_labels and config.potential:
+        rows.append(("label", f"{config.label.configurations} configurations, relaxed with {config.potential.model}"))
+    return rows
+
+
+def _sampling(prepared: Prepared, supercell: Supercell, n_ranks: int) -> list[tuple[str, str]]:
+    config = prepared.config
+    slots, rungs = replicas_at_most(prepared, supercell)
+    per_rank = max(len(share(slots, r, n_ranks)) for r in range(n_ranks))
+    walkers, sweeps = config.sampler.walkers, config.sampler.sweeps.measure
+    memory = (per_rank * walkers * supercell.n_sites + supercell.n_sites * BYTES_PER_SITE) / 2**20
+    return [
         ("exchangeable ions", ", ".join(prepared.ions) or "none"),
         ("energy", _energy(prepared)),
-        ("temperatures", ", ".join(f"{t:g} K" for t in config.sampling.temperature_K) + f"; at most {rungs} rungs"),
+        ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
         ("replicas", f"at most {slots} x {walkers} walkers; on {n_ranks} ranks at most {per_rank} each"),
         ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
         ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),
-        ("output", str(prepared.source.resolve(config.output))),
     ]
 
 
 def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int]:
     """Number of replicas and of rungs that the ladder can have."""
-    given = prepared.config.sampling
+    given = prepared.config.sampler
     rungs = len(given.temperature_K) if given.exchange_every == 0 else given.rungs if isinstance(given.rungs, int) else MOST_RUNGS
     rungs = max(rungs, len(given.temperature_K))
     counts, _ = count_neutral_states(supercell, prepared.ions[0] if prepared.ions else None)
@@ -91,6 +113,8 @@ def _energy(prepared: Prepared) -> str:
         parts.append(
             f"cluster expansion of {len(training.space)} parameters ({counts}) fitted to {len(training.data.cells)} cells"
         )
+    elif prepared.config.energy and prepared.config.energy.needs_labels:
+        parts.append("cluster expansion, to be fitted to the labelled configurations")
     if prepared.model is not None:
         parts.append(f"cluster expansion of {len(prepared.model.parameters)} parameters from a file")
     return "; ".join(parts)

@@ -19,6 +19,7 @@ class SpeciesInput(Model):
 
     charge: int
     proxy: Annotated[str, Field(description="chemical symbol, e.g. Ga for Fe3+")] | None = None
+    moment_muB: Annotated[float, Field(ge=0, description="magnetic moment in the reference calculation")] | None = None
 
 
 def _bare_charge(value: Any) -> Any:
@@ -35,20 +36,25 @@ class SublatticeInput(Model):
 
 
 Row = Annotated[list[int], Field(min_length=3, max_length=3)]
+Shape = Annotated[list[int] | list[Row], Field(min_length=3, max_length=3)]
+
+
+def matrix_of(shape: Any) -> list[list[int]]:
+    """The 3x3 matrix of a supercell given as three repeats or as the matrix itself."""
+    return [[v if i == j else 0 for j in range(3)] if isinstance(v, int) else list(v) for i, v in enumerate(shape)]
 
 
 class LatticeInput(Model):
     structure: Path = Field(description="fully occupied cell, any format that ASE or pymatgen reads")
     sublattices: tuple[SublatticeInput, ...] = Field(min_length=1)
     spectators: dict[str, int] = Field(default={}, description="charges of the elements that never change")
-    supercell: Annotated[list[int] | list[Row], Field(min_length=3, max_length=3)] = Field(
-        description="three repeats, or a 3x3 integer matrix whose rows are the vectors of the supercell"
+    supercell: Shape = Field(
+        default=[1, 1, 1], description="three repeats, or a 3x3 integer matrix whose rows are the vectors of the supercell"
     )
 
     @property
     def matrix(self) -> list[list[int]]:
-        given: Any = self.supercell
-        return [[v if i == j else 0 for j in range(3)] if isinstance(v, int) else list(v) for i, v in enumerate(given)]
+        return matrix_of(self.supercell)
 
 
 class FitInput(Model):
@@ -60,19 +66,26 @@ class FitInput(Model):
         return int(self.validation.split("-")[0])
 
 
-class ClusterExpansionInput(Model):
-    """Either a labelled data set to fit, or a fitted icet expansion (eV per formula unit)."""
+Files = Annotated[
+    tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v, json_schema_input_type=str | list[str])
+]
 
-    dataset: Path | None = None
+
+class ClusterExpansionInput(Model):
+    """A data set to fit, or a fitted icet expansion (eV per formula unit); with neither, `label` makes the data set."""
+
+    dataset: Files | None = Field(
+        default=None, description="extxyz, OUTCAR or vasprun.xml; several, or patterns such as dft/*/OUTCAR"
+    )
     model: Path | None = None
     cutoffs_A: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1, description="pairs, triplets, ...")
     fit: FitInput = FitInput()
 
     @model_validator(mode="after")
     def _one_source(self) -> "ClusterExpansionInput":
-        if (self.dataset is None) == (self.model is None):
-            raise ValueError("give either dataset or model; making the data with a potential is not in this version")
-        if self.dataset is not None and self.cutoffs_A is None:
+        if self.dataset is not None and self.model is not None:
+            raise ValueError("give either dataset or model, or neither to make the data set with the potential")
+        if self.model is None and self.cutoffs_A is None:
             raise ValueError("cutoffs_A is needed to fit a data set")
         return self
 
@@ -110,12 +123,123 @@ class EnergyInput(Model):
             raise ValueError("give at least one of cluster_expansion, points, pairs")
         return self
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the data set of the expansion is still to be made."""
+        given = self.cluster_expansion
+        return given is not None and given.dataset is None and given.model is None
+
+
+ARCHITECTURES = ("mace", "chgnet", "cpainn")
+
 
 class PotentialInput(Model):
-    """Read and kept with the results; stages that use it (train, label) are not in this version."""
+    """Energy of a charge-labelled structure: one of ours, or any ASE calculator by import path."""
 
-    model: str
-    file: Path | None = None
+    model: str = Field(
+        description="mace, chgnet, cpainn, or the import path of an ASE calculator: sevenn.calculator.SevenNetCalculator"
+    )
+    file: Path | None = Field(
+        default=None, description="weights; a file that can carry code is opened only because it is named here"
+    )
+    charge_aware: bool = Field(default=True, description="false: it is shown elements, not charges")
+    options: dict[str, Any] = Field(default={}, description="keyword arguments of an ASE calculator")
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ARCHITECTURES and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
+            raise ValueError(
+                f"found {value}; allowed: {', '.join(ARCHITECTURES)}, or an import path such as ase.calculators.emt.EMT"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _fitting_options(self) -> "PotentialInput":
+        if self.options and self.model in ARCHITECTURES:
+            raise ValueError("options are for ASE calculators given by import path")
+        return self
+
+
+class LossWeightsInput(Model):
+    """Weights of the squared errors of energy (eV/atom), forces (eV/A), stress (eV/A^3) and moments (Bohr magnetons)."""
+
+    energy: Annotated[float, Field(ge=0)] = 100.0
+    forces: Annotated[float, Field(ge=0)] = 1.0
+    stress: Annotated[float, Field(ge=0)] = 100.0
+    moments: Annotated[float, Field(ge=0)] = 0.02
+
+
+class TrainedPotentialInput(Model):
+    """A potential to train. With `file` it is trained already, and only evaluated."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    model: Literal["mace", "chgnet", "cpainn"]
+    charge_aware: bool = True
+    file: Path | None = Field(default=None, description="weights that are there already; absent: train")
+    start_from: Path | None = Field(default=None, description="weights to start from; CHGNet starts from its own without it")
+    epochs: PositiveInt = 100
+    minutes: PositiveFloat | None = Field(default=None, description="budget of time; the epoch under way is finished")
+    batch_size: PositiveInt = 4
+    learning_rate: PositiveFloat = 0.005
+    weights: LossWeightsInput = LossWeightsInput()
+    settings: dict[str, Any] = Field(
+        default={}, description="of the network: cPaiNN's width, ...; for MACE the options of mace_run_train"
+    )
+
+
+class SplitInput(Model):
+    """Shares of the configurations; all frames of a configuration go to one part."""
+
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    test: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+
+
+class TrainingInput(Model):
+    dataset: Files = Field(min_length=1, description="frames with energies, forces, stresses and moments")
+    split: SplitInput = SplitInput()
+    potentials: tuple[TrainedPotentialInput, ...] = Field(min_length=1)
+
+    @field_validator("potentials")
+    @classmethod
+    def _distinct(cls, value: tuple[TrainedPotentialInput, ...]) -> tuple[TrainedPotentialInput, ...]:
+        if len({p.name for p in value}) < len(value):
+            raise ValueError("two potentials have the same name")
+        return value
+
+
+Length = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
+
+
+class RelaxationInput(Model):
+    """How labelled structures are relaxed: positions and cell, from the ideal lattice with octahedra distorted by label."""
+
+    largest_force_eV_per_A: PositiveFloat = 0.03
+    steps: PositiveInt = 300
+    optimiser: Literal["LBFGS", "BFGS", "FIRE"] = "LBFGS"
+    cell_lengths_A: dict[Annotated[float, Field(ge=0)], Length] = Field(
+        default={}, description="starting lengths of the cell of the structure file, by ions per fu; linear between (Vegard)"
+    )
+
+
+class LabelInput(Model):
+    """The configurations that the potential relaxes."""
+
+    configurations: PositiveInt = 300
+    supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
+
+
+class EvaluationInput(Model):
+    """What the potentials are held against."""
+
+    reference: Files | None = Field(
+        default=None, description="relaxed cells of the reference; `series` groups the orders at one ion arrangement"
+    )
+    orders: PositiveInt = Field(default=100, description="prepared charge orders whose retention is measured")
+    supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
+    dilute: PositiveInt = Field(
+        default=10, description="of these orders: with a single electron, and as many with a single hole, per supercell"
+    )
 
 
 class ChemicalPotentialInput(Model):
@@ -192,10 +316,30 @@ class Config(Model):
     seed: Annotated[int, Field(ge=0)] = 0
     output: Path
     lattice: LatticeInput
-    energy: EnergyInput
+    training: TrainingInput | None = None
+    evaluation: EvaluationInput | None = None
     potential: PotentialInput | None = None
-    sampling: SamplingInput
+    relaxation: RelaxationInput = RelaxationInput()
+    label: LabelInput = LabelInput()
+    energy: EnergyInput | None = None
+    sampling: SamplingInput | None = None
     analysis: AnalysisInput = AnalysisInput()
+
+    @property
+    def sampler(self) -> SamplingInput:
+        """The sampling of a run that has an energy."""
+        assert self.sampling is not None
+        return self.sampling
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "Config":
+        if self.energy is None and self.training is None and self.evaluation is None:
+            raise ValueError("energy is needed, or training, or evaluation")
+        if self.energy is not None and self.sampling is None:
+            raise ValueError("sampling is needed beside energy")
+        if self.energy is not None and self.energy.needs_labels and self.potential is None:
+            raise ValueError("the cluster expansion has no dataset and no model: potential is needed, to make the data set")
+        return self
 
 
 def json_schema() -> str:

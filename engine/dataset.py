@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
 from icet.tools import map_structure_to_reference
 from numpy.typing import NDArray
 
 from .errors import RedoxError
 from .lattice import Lattice
+from .potentials.calculations import label_frames, read_calculations
+from .potentials.labels import labels_of
 
 LARGEST_SHIFT_A = 1.0  # beyond it an atom has left its site
 
@@ -35,34 +36,43 @@ class DataSet:
         return np.array(counts) / self.n_formula_units
 
 
-def read_frames(path: Path, lattice: Lattice) -> list[Atoms]:
-    """All frames; raises RedoxError, naming the frame, on anything that cannot be an occupation of the lattice."""
-    try:
-        frames = read(path, ":")
-    except Exception as error:  # ase raises whatever its parsers raise
-        raise RedoxError(f"cannot read the data set {path.name}: {type(error).__name__}: {error}") from None
-    frames = [frames] if isinstance(frames, Atoms) else list(frames)
+def read_relaxed(paths: list[Path], lattice: Lattice) -> tuple[list[Atoms], list[str]]:
+    """Labelled relaxed cells, the last step of each calculation, and why others are refused.
+
+    Charge states are those of the proxies, or else read off moments and bond lengths. Raises RedoxError, naming file and
+    frame, on anything that cannot be an occupation of the lattice.
+    """
+    labels, frames, refusals = labels_of(lattice), [], []
+    for path in paths:
+        found = read_calculations(path, every_step=False)
+        if not found:
+            raise RedoxError(f"the data set {path.name} is empty")
+        wrong = [message for k, frame in enumerate(found) if (message := _frame_problem(frame, lattice, k))]
+        if wrong:
+            more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise RedoxError(f"{path.name}: " + "; ".join(wrong[:5]) + more)
+        labelled, refused = label_frames(found, labels) if labels.redox else (found, [])
+        frames += labelled
+        refusals += refused
     if not frames:
-        raise RedoxError(f"the data set {path.name} is empty")
-    wrong = [message for k, frame in enumerate(frames) if (message := _frame_problem(frame, lattice, k))]
-    if wrong:
-        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise RedoxError(f"{path.name}: " + "; ".join(wrong[:5]) + more)
-    return frames
+        raise RedoxError("no frame of the data set can be used: " + "; ".join(refusals[:3]))
+    return frames, refusals
 
 
 def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     name = frame.info.get("config", f"number {number + 1}")
     charge_of = dict(lattice.spectators)
     charge_of |= {sp.symbol: sp.charge for s in lattice.sublattices for sp in s.species}
+    elements = {sp.element for s in lattice.sublattices for sp in s.species}
     counts = Counter(frame.get_chemical_symbols())
-    if strange := sorted(set(counts) - set(charge_of)):
+    if strange := sorted(set(counts) - set(charge_of) - elements):
         return f"frame {name} holds {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
     if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
         return f"frame {name} has no energy"
     if not frame.pbc.all() or abs(frame.get_volume()) < 1e-6:
         return f"frame {name} is not periodic in three directions"
-    if charge := sum(charge_of[s] * n for s, n in counts.items()):
+    labelled = not any(s.element in counts for g in lattice.sublattices for s in g.species if s.symbol != s.element)
+    if set(counts) <= set(charge_of) and (charge := sum(charge_of[s] * n for s, n in counts.items())) and labelled:
         return f"frame {name} ({frame.get_chemical_formula()}) has charge {charge:+d}, not 0"
     host = Counter(lattice.atoms.get_chemical_symbols())
     ratios = {counts[s] / host[s] for s in lattice.spectators}

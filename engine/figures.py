@@ -1,6 +1,7 @@
 """Figures from results.h5 and fit.json alone; PNG and SVG."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ STYLE: Any = {
 
 def draw_all(results: Results, fit: dict[str, Any] | None, folder: Path) -> dict[str, str]:
     """Draw every figure that there is data for; returns name -> caption in the order of the report."""
+    return save_figures({n: (partial(draw, results.groups, fit), caption) for n, (draw, caption) in FIGURES.items()}, folder)
+
+
+def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]], folder: Path) -> dict[str, str]:
+    """Draw and write as PNG and SVG what there is data for; returns name -> caption."""
     folder.mkdir(parents=True, exist_ok=True)
     captions: dict[str, str] = {}
     with plt.rc_context(STYLE):
-        for name, (draw, caption) in FIGURES.items():
-            figure = draw(results.groups, fit)
+        for name, (draw, caption) in figures.items():
+            figure = draw()
             if figure is not None:
                 figure.tight_layout()
                 figure.savefig(folder / f"{name}.png")

@@ -1,6 +1,7 @@
 """Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
 
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -28,6 +29,16 @@ class InputFile:
 
     def resolve(self, path: Path) -> Path:
         return (self.path.parent / path).resolve()
+
+    def files(self, patterns: tuple[str, ...]) -> list[Path]:
+        """Files that names or patterns (dft/*/OUTCAR) stand for, in order. Raises RedoxError for one that names none."""
+        found: list[Path] = []
+        for pattern in patterns:
+            matches = sorted(Path(p).resolve() for p in glob(str(self.path.parent / pattern)))
+            if not matches:
+                raise RedoxError(f"no such file: {(self.path.parent / pattern).resolve()}")
+            found += matches
+        return found
 
     def problem(self, location: Location, message: str) -> Problem:
         known, line = _locate(self.document, location)

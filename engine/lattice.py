@@ -15,11 +15,15 @@ _CHARGE_SUFFIX = re.compile(r"\d*[+-]$")
 
 @dataclass(frozen=True)
 class Species:
-    """A name with an integer charge; `proxy` is the element that stands for it inside a potential or a data set."""
+    """A name with an integer charge; `proxy` is the element that stands for it inside a potential or a data set.
+
+    moment_muB: magnetic moment that a calculation shows for it.
+    """
 
     name: str
     charge: int
     proxy: str | None = None
+    moment_muB: float | None = None
 
     @property
     def element(self) -> str:

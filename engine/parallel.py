@@ -48,10 +48,14 @@ class StopWatch:
     def _note(self, *_: Any) -> None:
         self.signalled = True
 
-    def asks_to_stop(self) -> bool:
-        """Collective."""
+    def rings(self) -> bool:
+        """Whether this rank has been asked to stop."""
         late = self.walltime_s is not None and time.monotonic() - self.start > self.walltime_s
-        return bool(self.comm.allreduce(int(self.signalled or late), op=MPI.MAX))
+        return self.signalled or late
+
+    def asks_to_stop(self) -> bool:
+        """Whether any rank has; collective."""
+        return bool(self.comm.allreduce(int(self.rings()), op=MPI.MAX))
 
 
 def run_on_all_ranks(work: Callable[[], None]) -> int:

@@ -1,7 +1,6 @@
 """From the input file to lattice and Hamiltonian: everything that can be wrong is found here, before anything runs."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ from ase.io import read as ase_read
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from .config import Config
-from .dataset import DataSet, map_to_lattice, read_frames
+from .config import Config, matrix_of
+from .dataset import DataSet, map_to_lattice, read_relaxed
 from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
 from .hamiltonian.clusters import cluster_space
@@ -24,12 +23,17 @@ from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutr
 
 @dataclass(frozen=True)
 class Training:
-    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters)."""
+    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters).
+
+    frames: the labelled relaxed cells; refusals: why others were left out.
+    """
 
     space: ClusterSpace
     data: DataSet
     vectors: NDArray[np.float64]
     null: NDArray[np.float64]
+    frames: list[Atoms]
+    refusals: list[str]
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,6 @@ class Prepared:
         return np.array(self.config.lattice.matrix, np.int64)
 
 
-def file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 class _Checker:
     def __init__(self, source: InputFile) -> None:
         self.source = source
@@ -77,10 +77,19 @@ def prepare(source: InputFile) -> Prepared:
     exchanges = neutral_exchanges(lattice)
     ions = _sampling(source, lattice, exchanges, check)
     typed = _typed_terms(source, lattice, check)
+    _potentials(source, lattice, check)
     check.stop_if_wrong()
     training, model = _expansion(source, lattice, check)
     check.stop_if_wrong()
     return Prepared(source, lattice, exchanges, ions, typed, training, model)
+
+
+def with_labels(prepared: Prepared, labelled: Path) -> Prepared:
+    """The same, with the data set that the `label` stage made. Raises InputError if it cannot be fitted."""
+    check = _Checker(prepared.source)
+    training = _training(prepared.source, prepared.lattice, [labelled], check)
+    check.stop_if_wrong()
+    return replace(prepared, training=training)
 
 
 def read_structure(path: Path) -> Atoms:
@@ -129,7 +138,7 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
                 (*at, "element"),
                 f"found {s.element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}",
             )
-        species = tuple(Species(name, sp.charge, sp.proxy) for name, sp in s.species.items())
+        species = tuple(Species(name, sp.charge, sp.proxy, sp.moment_muB) for name, sp in s.species.items())
         for sp in species:
             if sp.name == "Va" and sp.charge:
                 check.wrong((*at, "species", sp.name), f"found charge {sp.charge}; a vacancy has charge 0")
@@ -146,6 +155,8 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
             )
         for element in sorted(set(given.spectators) - set(atoms.get_chemical_symbols())):
             check.wrong(("lattice", "spectators", element), "not in the structure")
+    if source.config.sampling is not None and "supercell" not in given.model_fields_set:
+        check.wrong(("lattice", "supercell"), "missing; this key is needed to sample")
     try:
         hermite_form(np.array(given.matrix))
     except ValueError as error:
@@ -171,6 +182,8 @@ def _lattice(source: InputFile, check: _Checker) -> Lattice:
 
 def _sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], check: _Checker) -> tuple[str, ...]:
     given = source.config.sampling
+    if given is None:
+        return ()
     if not exchanges and not swaps(lattice):
         check.wrong(("lattice", "sublattices"), "nothing can move: every sublattice holds one species only")
     keys = list(given.chemical_potential_eV)
@@ -211,6 +224,8 @@ def _sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], ch
 
 def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamiltonian:
     energy = source.config.energy
+    if energy is None:
+        return Hamiltonian(lattice, (), 0.0, "")
     names = {sp.name for s in lattice.sublattices for sp in s.species}
     clusters = []
     for k, point in enumerate(energy.points):
@@ -256,8 +271,46 @@ def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> Non
             seen.setdefault(sp.symbol, sp.name)
 
 
+def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
+    """Files of potentials, frames and references exist; charge states can be told apart."""
+    config = source.config
+    if config.training is None and config.evaluation is None and (config.energy is None or not config.energy.needs_labels):
+        return
+    _symbols_differ(source, lattice, check)
+    named: list[tuple[Location, tuple[str, ...]]] = []
+    if config.potential is not None:
+        at: Location = ("potential",)
+        named += [((*at, "file"), (str(config.potential.file),))] if config.potential.file else []
+        if config.potential.model in ("mace", "cpainn") and config.potential.file is None:
+            check.wrong((*at, "file"), f"{config.potential.model} needs the file of its weights")
+    if config.training is not None:
+        named.append((("training", "dataset"), config.training.dataset))
+        for k, entry in enumerate(config.training.potentials):
+            for key in ("file", "start_from"):
+                path = getattr(entry, key)
+                named += [(("training", "potentials", k, key), (str(path),))] if path else []
+    if config.evaluation is not None:
+        named += [(("evaluation", "reference"), config.evaluation.reference)] if config.evaluation.reference else []
+        if config.training is None and config.potential is None:
+            check.wrong(("evaluation",), "there is nothing to evaluate: give potential, or training")
+    for where, patterns in named:
+        try:
+            source.files(patterns)
+        except RedoxError as error:
+            check.wrong(where, str(error))
+    for key, shapes in (
+        ("label", config.label.supercells),
+        ("evaluation", config.evaluation.supercells if config.evaluation else ()),
+    ):
+        for k, shape in enumerate(shapes):
+            try:
+                hermite_form(np.array(matrix_of(shape)))
+            except ValueError as error:
+                check.wrong((key, "supercells", k), f"found {shape}; {error}")
+
+
 def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Training | None, ClusterExpansion | None]:
-    given = source.config.energy.cluster_expansion
+    given = source.config.energy.cluster_expansion if source.config.energy else None
     if given is None:
         return None, None
     at: Location = ("energy", "cluster_expansion")
@@ -270,27 +323,43 @@ def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Tr
         except Exception as error:  # a tar file of ours or of icet
             check.wrong((*at, "model"), f"unreadable cluster expansion {path.name}: {type(error).__name__}: {error}")
             return None, None
-    assert given.dataset is not None and given.cutoffs_A is not None
-    try:
-        space = cluster_space(lattice, given.cutoffs_A)
-    except Exception as error:  # icet raises bare exceptions
-        check.wrong((*at, "cutoffs_A"), f"icet cannot build the clusters: {error}")
-        return None, None
-    path = source.resolve(given.dataset)
-    if not path.is_file():
-        check.wrong((*at, "dataset"), f"no such file: {path}")
+    if given.dataset is None:
+        _space(source, lattice, check)
         return None, None
     try:
-        data = map_to_lattice(read_frames(path, lattice), lattice)
+        return _training(source, lattice, source.files(given.dataset), check), None
     except RedoxError as error:
         check.wrong((*at, "dataset"), str(error))
         return None, None
+
+
+def _space(source: InputFile, lattice: Lattice, check: _Checker) -> ClusterSpace | None:
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None and given.cutoffs_A is not None
+    try:
+        return cluster_space(lattice, given.cutoffs_A)
+    except Exception as error:  # icet raises bare exceptions
+        check.wrong(("energy", "cluster_expansion", "cutoffs_A"), f"icet cannot build the clusters: {error}")
+        return None
+
+
+def _training(source: InputFile, lattice: Lattice, paths: list[Path], check: _Checker) -> Training | None:
+    """The data set as cluster vectors; None with the problems noted. Raises RedoxError if its files cannot be used."""
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None
+    at: Location = ("energy", "cluster_expansion")
+    space = _space(source, lattice, check)
+    if space is None:
+        return None
+    frames, refusals = read_relaxed(paths, lattice)
+    data = map_to_lattice(frames, lattice)
     if len(data.cells) < given.fit.n_folds:
+        refused = f" ({len(refusals)} more were refused: {refusals[0]})" if refusals else ""
         check.wrong(
             (*at, "dataset"),
-            f"{len(data.cells)} cells; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
+            f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
         )
-        return None, None
+        return None
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
     for group in undetermined(vectors, null):
@@ -298,7 +367,7 @@ def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Tr
             (*at, "cutoffs_A"),
             f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
         )
-    return Training(space, data, vectors, null), None
+    return Training(space, data, vectors, null, frames, refusals)
 
 
 def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:

@@ -8,11 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .config import PotentialInput, TrainedPotentialInput
 from .inputfile import InputFile
-from .prepare import file_hash
 
-PACKAGES = ("ase", "h5py", "icet", "mpi4py", "numba", "numpy", "pydantic", "pymatgen", "scikit-learn", "scipy", "trainstation")
+PACKAGES = (
+    "ase",
+    "h5py",
+    "icet",
+    "mpi4py",
+    "numba",
+    "numpy",
+    "pydantic",
+    "pymatgen",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "mace-torch",
+    "chgnet",
+    "trainstation",
+)
 FILE_KEYS = frozenset({"dataset", "model", "structure"})
+
+
+def file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def fingerprint(*parts: Any) -> str:
@@ -20,13 +39,25 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def input_files(source: InputFile) -> dict[str, str]:
-    """Hashes of the files that the input names."""
+def input_files(source: InputFile) -> dict[str, Any]:
+    """Hashes of the files that the lattice and the energy come from."""
     config = source.config
-    named = {"structure": config.lattice.structure}
-    if expansion := config.energy.cluster_expansion:
-        named |= {k: v for k, v in (("dataset", expansion.dataset), ("model", expansion.model)) if v is not None}
-    return {key: file_hash(source.resolve(path)) for key, path in named.items()}
+    hashes: dict[str, Any] = {"structure": file_hash(source.resolve(config.lattice.structure))}
+    expansion = config.energy.cluster_expansion if config.energy else None
+    if expansion is not None and expansion.dataset is not None:
+        hashes["dataset"] = sorted(file_hash(path) for path in source.files(expansion.dataset))
+    if expansion is not None and expansion.model is not None:
+        hashes["model"] = file_hash(source.resolve(expansion.model))
+    if config.energy is not None and config.energy.needs_labels and config.potential is not None:
+        hashes["potential"] = potential_mark(source, config.potential)
+    return hashes
+
+
+def potential_mark(source: InputFile, potential: PotentialInput | TrainedPotentialInput, weights: Path | None = None) -> str:
+    """Hash of what a potential's energies depend on: its weights (those of the input, unless given), or name and options."""
+    path = weights or (source.resolve(potential.file) if potential.file else None)
+    options = getattr(potential, "options", {})
+    return fingerprint(potential.model, potential.charge_aware, options, file_hash(path) if path else "as published")
 
 
 def fit_identity(source: InputFile) -> dict[str, Any]:
@@ -38,29 +69,36 @@ def fit_identity(source: InputFile) -> dict[str, Any]:
         "cluster_expansion": _without_paths(expansion or {}),
         "seed": config["seed"],
         "files": input_files(source),
+        **_labelling(source, config),
     }
 
 
 def sample_identity(source: InputFile) -> dict[str, Any]:
     """What the samples depend on: all but how long to sample."""
     config = source.config.model_dump(mode="json")
-    sampling = dict(config["sampling"])
-    sampling.pop("walltime_s")
-    sampling["sweeps"] = {k: v for k, v in sampling["sweeps"].items() if k != "measure"}
-    energy = _without_paths(config["energy"])
+    sampling = dict(config["sampling"] or {})
+    sampling.pop("walltime_s", None)
+    sampling["sweeps"] = {k: v for k, v in sampling.get("sweeps", {}).items() if k != "measure"}
     return {
         "lattice": _without_paths(config["lattice"]),
-        "energy": energy,
+        "energy": _without_paths(config["energy"] or {}),
         "sampling": sampling,
         "seed": config["seed"],
         "files": input_files(source),
+        **_labelling(source, config),
     }
+
+
+def _labelling(source: InputFile, config: dict[str, Any]) -> dict[str, Any]:
+    """How the data set is made, where the run makes it."""
+    makes = source.config.energy is not None and source.config.energy.needs_labels
+    return {key: config[key] for key in ("label", "relaxation")} if makes else {}
 
 
 def _without_paths(value: Any) -> Any:
     """Moving a file does not change a run; its content does, and that is hashed."""
     if isinstance(value, dict):
-        return {k: _without_paths(v) for k, v in value.items() if k not in FILE_KEYS or not isinstance(v, str)}
+        return {k: _without_paths(v) for k, v in value.items() if k not in FILE_KEYS or not isinstance(v, (str, list))}
     return value
 
 

@@ -31,14 +31,14 @@ td:first-child, th:first-child { text-align: left; } pre { background: #f6f6f6; 
 <p>{{ summary }}</p>
 <h2>What to distrust</h2>
 <div class="{{ 'distrust' if warnings else 'fine' }}">{% if warnings %}<ul>{% for w in warnings %}<li>{{ w }}</li>{% endfor %}</ul>
-{% else %}<p>Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.</p>{% endif %}</div>
+{% else %}<p>{{ all_fine }}</p>{% endif %}</div>
 {% for name, caption, image in figures %}{% if loop.first %}<h2>Results</h2>{% endif %}
 <figure><img alt="{{ caption }}" src="data:image/png;base64,{{ image }}"><figcaption>{{ caption }}</figcaption></figure>{% endfor %}
 {% for heading, columns, rows in tables %}<h2>{{ heading }}</h2><div class="scroll"><table><tr>{% for c in columns %}<th>{{ c }}</th>{% endfor %}</tr>
 {% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></div>{% endfor %}
 <h2>What was run</h2><div class="scroll"><table>{% for key, value in facts %}<tr><td>{{ key }}</td><td style="text-align:left">{{ value }}</td></tr>{% endfor %}</table></div>
 <h2>Input</h2><pre>{{ input }}</pre>
-<p>Numbers with their errors are in <code>results.h5</code>. To cite: see CITATION.cff of RedoxMC.</p>
+<p>Numbers with their errors are in <code>{{ numbers }}</code>. To cite: see CITATION.cff of RedoxMC.</p>
 </body></html>
 """
 
@@ -53,13 +53,18 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
         return
     fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
     captions = draw_all(results, fit, folder / "figures")
-    figures = [(n, c, base64.b64encode((folder / "figures" / f"{n}.png").read_bytes()).decode()) for n, c in captions.items()]
-    template = Environment(autoescape=select_autoescape(default_for_string=True)).from_string(TEMPLATE)
-    text = template.render(
-        mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results), warnings=distrust(results, fit),
-        figures=figures, tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],
+    write_page(
+        page, captions, mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results),
+        warnings=distrust(results, fit), tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],
+        numbers="results.h5", all_fine="Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.",
     )  # fmt: skip
-    write_text(page, text)
+
+
+def write_page(page: Path, captions: dict[str, str], **content: Any) -> None:
+    """One self-contained page; captions: figures of the folder `figures` beside it, by name."""
+    images = {n: base64.b64encode((page.parent / "figures" / f"{n}.png").read_bytes()).decode() for n in captions}
+    template = Environment(autoescape=select_autoescape(default_for_string=True)).from_string(TEMPLATE)
+    write_text(page, template.render(figures=[(n, c, images[n]) for n, c in captions.items()], **content))
     log.info("report: %s", page)
 
 

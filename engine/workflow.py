@@ -1,4 +1,4 @@
-"""The stages of a run, in order: fit, sample, analyse, report. Each is done only if what it depends on has changed."""
+"""The stages of a run, in order. Each is done only if what it depends on has changed."""
 
 import json
 import logging
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 from icet import ClusterExpansion
 from mpi4py import MPI
 
@@ -23,17 +26,17 @@ from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
 from .moves import Mix
 from .parallel import StopWatch, wait_idly
-from .prepare import Prepared, prepare
+from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .report import write_report
 from .results import Results, read_results, write_results
 from .sampling.stage import run_sampling
-from .storage import SampleStore, differences, write_bytes, write_text, write_whole
+from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.samples import read_samples
 
-STAGES = ("fit", "sample", "analyse", "report")
+STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
 log = logging.getLogger("redoxmc")
 
 
@@ -73,6 +76,11 @@ class Output:
         return self.folder / "report.html"
 
     @property
+    def made_by_potentials(self) -> tuple[Path, ...]:
+        names = ("labelled.extxyz", "label.json", "label.mark", "evaluation.json", "evaluation.html", "refused_frames.txt")
+        return tuple(self.folder / name for name in names)
+
+    @property
     def store(self) -> SampleStore:
         return SampleStore(self.folder / "samples")
 
@@ -88,14 +96,44 @@ def run(path: Path, options: Options) -> None:
             print_plan(prepared, comm.size)
     if options.check:
         return
-    config: Config = comm.bcast(prepared.config if prepared else None)
     output: Output = comm.bcast(Output(prepared.source.resolve(prepared.config.output)) if prepared else None)
-    watch = StopWatch(comm, config.sampling.walltime_s)
-    watch.listen()
-    hamiltonian = None
     if prepared:
         _open_output(output, prepared.source, options)
-        hamiltonian = _hamiltonian(prepared, output, options)
+    config: Config = comm.bcast(prepared.config if prepared else None)
+    watch = StopWatch(comm, config.sampling.walltime_s if config.sampling else None)
+    watch.listen()
+    makes_labels = config.energy is not None and config.energy.needs_labels
+    if config.training or config.evaluation or makes_labels:
+        prepared = _potentials(prepared, makes_labels, output, options, comm, watch)
+    if config.energy is not None:
+        _thermodynamics(prepared, config, output, options, comm, watch)
+    wait_idly(comm)
+
+
+def _potentials(
+    prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
+) -> Prepared | None:
+    """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
+    from .potentials.stages import Place, evaluate_stage, label_stage, train_stage
+
+    place: Place = comm.bcast(Place(prepared.source, prepared.lattice, output.folder) if prepared else None)
+    if options.includes("train"):
+        train_stage(place, comm, watch)
+    if options.includes("evaluate"):
+        evaluate_stage(place, comm, watch)
+    if makes_labels and options.includes("label"):
+        label_stage(place, comm, watch)
+    labelled = output.folder / "labelled.extxyz"
+    return with_labels(prepared, labelled) if prepared and makes_labels and labelled.exists() else prepared
+
+
+def _thermodynamics(
+    prepared: Prepared | None, config: Config, output: Output, options: Options, comm: Any, watch: StopWatch
+) -> None:
+    """From the Hamiltonian to the report."""
+    if options.until in STAGES[:3] or options.only in STAGES[:3]:
+        return
+    hamiltonian = _hamiltonian(prepared, output, options) if prepared else None
     system = None
     if options.includes("sample") or options.includes("analyse"):
         ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
@@ -107,11 +145,10 @@ def run(path: Path, options: Options) -> None:
             _analyse(prepared, system, output)
         if options.includes("report"):
             write_report(output.results, output.fit, output.folder)
-    wait_idly(comm)
 
 
 def _mix(config: Config) -> Mix:
-    moves = config.sampling.moves
+    moves = config.sampler.moves
     return Mix() if moves == "auto" else Mix(moves.swap, moves.neutral_exchange, moves.near_exchange, moves.pair_hop)
 
 
@@ -120,9 +157,10 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
     identity = sample_identity(source)
     if options.fresh:
         output.store.clear()
-        for path in (output.results, output.report, output.fit, output.expansion):
+        for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        shutil.rmtree(output.folder / "figures", ignore_errors=True)
+        for name in ("figures", "potentials", "relaxations", "moments", "held_out"):
+            shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
         _log_to(output.folder / "run.log")
@@ -133,7 +171,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
                     f"the samples in {output.folder} belong to another input:\n  " + "\n  ".join(changed)
                     + "\nuse another output folder, or --fresh to delete them and start over"
                 )  # fmt: skip
-        elif options.includes("sample"):
+        elif source.config.energy is not None and options.includes("sample"):
             write_text(output.store.identity, json.dumps(identity, indent=1))
     except OSError as error:
         raise RedoxError(f"cannot write to the output folder {output.folder}: {error.strerror}") from None
@@ -142,6 +180,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
 def _log_to(path: Path) -> None:
     log.setLevel(logging.INFO)
     log.handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(path)]
+    log.propagate = False  # libraries of potentials give the root logger handlers of their own
     for handler in log.handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
@@ -151,19 +190,22 @@ def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamilt
     total = prepared.typed
     if prepared.model is not None:
         total = total + from_icet(prepared.model, prepared.lattice)
+    if prepared.config.energy is not None and prepared.config.energy.needs_labels and prepared.training is None:
+        raise RedoxError("there are no labelled configurations yet; run without --only, or with --until label")
     if prepared.training is not None:
         total = total + from_icet(_fitted(prepared, output, options), prepared.lattice)
     return total
 
 
 def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpansion:
-    assert prepared.training is not None and prepared.config.energy.cluster_expansion is not None
+    energy = prepared.config.energy
+    assert prepared.training is not None and energy is not None and energy.cluster_expansion is not None
     mark = fingerprint(fit_identity(prepared.source))
     if output.fit.exists() and output.expansion.exists() and json.loads(output.fit.read_text())["fingerprint"] == mark:
         return ClusterExpansion.read(str(output.expansion))
     if not options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
-    given, training = prepared.config.energy.cluster_expansion, prepared.training
+    given, training = energy.cluster_expansion, prepared.training
     fit = fit_expansion(
         training.space, training.vectors, training.data, training.null, given.fit.method, given.fit.n_folds, prepared.config.seed
     )
@@ -173,12 +215,25 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     )  # fmt: skip
     result = expansion(training.space, fit)
     write_whole(output.expansion, lambda p: result.write(str(p)))
-    dataset = prepared.source.resolve(given.dataset) if given.dataset else None
-    if dataset:
-        write_bytes(output.folder / "labelled.extxyz", dataset.read_bytes())
+    if given.dataset:
+        frames = [_plain_frame(f) for f in training.frames]
+        write_whole(
+            output.folder / "labelled.extxyz", lambda p: write(p, frames, format="extxyz", columns=["symbols", "positions"])
+        )
+    if training.refusals:
+        write_text(output.folder / "refused_cells.txt", "\n".join(training.refusals) + "\n")
+        log.info("fit: %d cells have no certain charges and are left out; see refused_cells.txt", len(training.refusals))
     record = fit_record(fit, training, prepared.lattice, prepared.ions)
     write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
     return result
+
+
+def _plain_frame(frame: Atoms) -> Atoms:
+    """Symbols, positions, cell, energy and the configuration's name."""
+    plain = Atoms(frame.get_chemical_symbols(), positions=frame.positions, cell=frame.cell, pbc=True)
+    plain.calc = SinglePointCalculator(plain, energy=frame.get_potential_energy())
+    plain.info = {k: frame.info[k] for k in ("config",) if k in frame.info}
+    return plain
 
 
 def _analyse(prepared: Prepared, system: System, output: Output) -> None:

@@ -54,7 +54,7 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
             progress.update(block - done_before, n_blocks - done_before)
 
         finished = sample(
-            replicas, store, empty_tally(system), config.sampling.sweeps.measure, config.sampling.exchange_every,
+            replicas, store, empty_tally(system), config.sampler.sweeps.measure, config.sampler.exchange_every,
             should_commit=_every(COMMIT_EVERY_S, comm), should_stop=watch.asks_to_stop, report=report,
         )  # fmt: skip
         if not finished:
@@ -91,7 +91,7 @@ def window_targets(system: System, points: int | str) -> tuple[Float, float]:
 
 
 def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str, ...]]:
-    given = config.sampling
+    given = config.sampler
     if given.exchange_every == 0:
         return np.array(given.temperature_K), ("replica exchange is off: no temperatures were inserted",)
     most = given.rungs if isinstance(given.rungs, int) else None
@@ -103,7 +103,7 @@ def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str,
 
 def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) -> None:
     """Collective; rank 0 writes the ladder with the chains' starting states."""
-    given = config.sampling
+    given = config.sampler
     temperatures, notes = _rungs(system, config, comm)
     asked = np.isin(temperatures, given.temperature_K)
     targets, sigma = window_targets(system, given.vcsgc.points)
@@ -130,14 +130,14 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
 def _ensembles(system: System, config: Config) -> list[str]:
     if not system.ions:
         return ["canonical"]
-    if config.sampling.ensemble == "auto":
+    if config.sampler.ensemble == "auto":
         return ["vcsgc", "semigrand"] if len(system.ions) == 1 else ["semigrand"]
-    return [config.sampling.ensemble]
+    return [config.sampler.ensemble]
 
 
 def equilibration_sweeps(config: Config, n_sites: int) -> int:
     """Sweeps per chain and rung while annealing, and per window in the scans."""
-    given = config.sampling.sweeps.equilibrate
+    given = config.sampler.sweeps.equilibrate
     return given if isinstance(given, int) else max(LEAST_SWEEPS, LEAST_MOVES // n_sites)
 
 
@@ -157,7 +157,7 @@ def _scan_asked(system: System, config: Config, plan: Plan, sweeps: int, comm: A
 
 def _mu_axis(system: System, config: Config, plan: Plan, ion: str) -> Float:
     """The grid asked for; else one that spans the compositions at every temperature asked for."""
-    given = config.sampling.chemical_potential_eV.get(ion)
+    given = config.sampler.chemical_potential_eV.get(ion)
     if given is not None and not given.automatic:
         assert given.min is not None and given.max is not None
         return np.linspace(given.min, given.max, given.points or 41)

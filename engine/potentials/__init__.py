@@ -1,0 +1,1 @@
+"""Energy of a relaxed, charge-labelled structure."""

@@ -1,0 +1,107 @@
+"""Finished calculations as labelled frames: read by ASE, the magnetic moments of VASP, charge states assigned."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read
+from ase.io.formats import filetype, open_with_compression
+from numpy.typing import NDArray
+
+from ..errors import RedoxError
+from .charges import assign_charges, strange_symbols, with_known_symbols
+from .labels import Labels
+
+KEPT = ("energy", "forces", "stress", "magmoms")
+
+
+def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
+    """Frames of a file that ASE reads (extxyz, OUTCAR, vasprun.xml, ..., also .gz), or the last frame of each config only.
+
+    Energy, forces, stress and moments are kept where there. The energy of VASP is the one without entropy (sigma → 0), as ASE
+    gives it. Moments of VASP come from the tables of the OUTCAR (LORBIT = 11) for OUTCAR and vasprun.xml alike, which holds
+    none: VASP prints them at the end of every ionic step or after the last one only. ASE does not see the latter.
+    info["config"], unless there, is the folder of an OUTCAR or vasprun.xml and the name of any other file: all frames of a
+    relaxation share it. Raises RedoxError if the file cannot be read.
+    """
+    try:
+        kind = filetype(str(path))
+        found = read(path, ":", format=kind)
+        frames = [_with_results(f, f) for f in ([found] if isinstance(found, Atoms) else found)]
+        if kind in ("vasp-out", "vasp-xml"):
+            _add_moments(frames, path if kind == "vasp-out" else path.parent)
+    except Exception as error:  # ase raises whatever its parsers raise
+        raise RedoxError(f"cannot read the calculation {path}: {type(error).__name__}: {error}") from None
+    own_name = path.name.split(".")[0]
+    name = path.resolve().parent.name if own_name in ("OUTCAR", "vasprun") else own_name
+    for k, frame in enumerate(frames):
+        frame.info.setdefault("config", name)
+        frame.info.setdefault("step", k)
+    return frames if every_step else list({f.info["config"]: f for f in frames}.values())
+
+
+def label_frames(frames: list[Atoms], labels: Labels) -> tuple[list[Atoms], list[str]]:
+    """Frames with the symbols of their charge states, energy, forces, stress, moments and info kept; and why others are refused.
+
+    Frames that bear a proxy are labelled already; they only have to be neutral.
+    """
+    labelled, refusals = [], []
+    for k, frame in enumerate(frames):
+        result, problem = _labelled(frame, labels)
+        if problem:
+            refusals.append(f"config {frame.info.get('config', k + 1)} step {frame.info.get('step', k)}: {problem}")
+        else:
+            labelled.append(_with_results(result, frame))
+    return labelled, refusals
+
+
+def _labelled(frame: Atoms, labels: Labels) -> tuple[Atoms, str | None]:
+    if any(s in labels.ions and labels.element(s) != s for s in frame.symbols):
+        strange = strange_symbols(frame, labels)
+        charge = 0 if strange else int(labels.charges(frame).sum())
+        return frame, strange or (f"{frame.symbols} has charge {charge:+d}, not 0" if charge else None)
+    results = frame.calc.results if frame.calc else {}
+    assigned = assign_charges(frame, labels, results.get("magmoms"))
+    return frame if assigned.problem else labels.labelled(with_known_symbols(frame, labels), assigned.charges), assigned.problem
+
+
+def _with_results(atoms: Atoms, source: Atoms) -> Atoms:
+    """Without constraints, which would hide forces."""
+    results = source.calc.results if source.calc else {}
+    frame = Atoms(
+        atoms.get_chemical_symbols(), positions=source.positions, cell=source.cell, pbc=source.pbc, info=dict(source.info)
+    )
+    frame.calc = SinglePointCalculator(frame, **{k: results[k] for k in KEPT if results.get(k) is not None})
+    return frame
+
+
+def _add_moments(frames: list[Atoms], source: Path) -> None:
+    """From an OUTCAR, or from the one in a folder if it has as many steps."""
+    outcar = next((p for p in (source / "OUTCAR", source / "OUTCAR.gz") if p.is_file()), None) if source.is_dir() else source
+    steps = _outcar_moments(outcar) if outcar else []
+    for frame, moments in zip(frames, steps if len(steps) == len(frames) else []):
+        if len(moments) == len(frame):
+            frame.calc.results["magmoms"] = moments
+
+
+def _outcar_moments(path: Path) -> list[NDArray[np.float64]]:
+    """Per finished ionic step (atoms,), (atoms, 3) if non-collinear, empty if not printed."""
+    tables: dict[int, dict[str, list[float]]] = defaultdict(dict)
+    step, finished, rows = 0, 0, None
+    with open_with_compression(str(path)) as lines:
+        for line in lines:
+            if "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
+                finished += 1
+            elif "- Iteration " in line:
+                step = finished  # until then a table belongs to the step before
+            elif title := re.match(r" *magnetization \(([xyz])\)", line):
+                rows = tables[step][title[1]] = []
+            elif rows is not None and re.match(r" *\d+ ", line):
+                rows.append(float(line.split()[-1]))
+            elif rows:
+                rows = None
+    columns = [np.array(list(tables[k].values())).T for k in range(finished)]
+    return [c[:, 0] if c.ndim == 2 and c.shape[1] == 1 else c for c in columns]

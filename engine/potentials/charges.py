@@ -1,0 +1,233 @@
+"""Charge states of frames that a calculation left unlabelled: from neutrality, magnetic moments and bond lengths."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, product
+from math import inf, nan
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+from ..errors import RedoxError
+from ..lattice import Species
+from .labels import Labels
+
+LEAST_GAP_MU_B = 0.15  # between the moments of neighbouring states
+LEAST_GAP_A = 0.02  # between the bond lengths of neighbouring states, where there are no moments
+LEAST_MARGIN_MU_B2 = 0.2  # by which the best neutral counts must fit the moments better than any other
+LONGEST_BOND_A = 5.0
+TIE_A = 1e-6
+# Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
+MOMENTS_MU_B = {"Fe2+": 3.78, "Fe3+": 4.34, "Mn2+": 4.6, "Mn3+": 3.8, "Mn4+": 3.0, "Ni2+": 1.7, "Ni3+": 1.0, "Ni4+": 0.1}
+MOMENTS_MU_B |= {"Co2+": 2.7, "Co3+": 0.1, "Co4+": 1.0, "V2+": 2.7, "V3+": 1.9, "V4+": 1.0, "V5+": 0.1}
+MOMENTS_MU_B |= {"Cr3+": 2.9, "Cr4+": 2.0, "Ti3+": 0.9, "Ti4+": 0.0, "Cu+": 0.0, "Cu2+": 0.6}
+
+Counts = dict[str, dict[int, int]]  # element → charge → number of atoms
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """charges: of every atom (atoms,). gaps_muB: smallest gap between the moments of neighbouring states, inf if every element
+    shows one state only, nan without moments. problem: why the charges are not certain and must not be used, or None.
+    """
+
+    charges: NDArray[np.int64]
+    gaps_muB: float
+    problem: str | None
+
+
+def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64] | None = None) -> Assignment:
+    """Charges of a frame with real elements. moments_muB: (atoms,), (atoms, 3) if non-collinear, None if unknown.
+
+    Neutrality gives the number of atoms per state, the moments choosing where several are neutral; the order of the moments
+    says which atoms they are. Certain if the gaps are wide and the order of the bond lengths names the same atoms.
+    Raises RedoxError if a moment is needed that neither the species nor the table has.
+    """
+    atoms = with_known_symbols(atoms, labels)
+    if strange := strange_symbols(atoms, labels):
+        return Assignment(np.zeros(len(atoms), np.int64), nan, strange)
+    moments = None if moments_muB is None else _sizes(moments_muB)
+    found = _neutral_counts(atoms, labels, moments)
+    if not found:
+        return Assignment(labels.charges(atoms), nan, _imbalance(atoms, labels))
+    (misfit, counts), others = found[0], found[1:]
+    bonds = _bond_lengths(atoms, labels)
+    by_moment = moments is not None
+    charges = _split(atoms, labels, counts, bonds if moments is None else moments, by_moment)
+    gap_muB = nan if moments is None else _least_gap(atoms, labels, charges, moments, True)
+    gap_A = _least_gap(atoms, labels, charges, bonds, False)
+    problem = None
+    if others and not (by_moment and others[0][0] - misfit > LEAST_MARGIN_MU_B2):
+        problem = f"{_counted(counts)} and {_counted(others[0][1])} are both neutral and the moments do not choose"
+    elif not by_moment and not gap_A > LEAST_GAP_A:
+        problem = f"no moments, and the bond lengths of two states lie {gap_A:.3f} A apart, not above {LEAST_GAP_A}"
+    elif by_moment and not gap_muB > LEAST_GAP_MU_B:
+        problem = f"the moments of two states lie {gap_muB:.3f} muB apart, not above {LEAST_GAP_MU_B}"
+    elif not gap_A > TIE_A:
+        problem = "moments and bond lengths do not name the same atoms"
+    return Assignment(charges, gap_muB, problem and f"{problem}; {_evidence(atoms, labels, moments, bonds)}")
+
+
+def states_by_moment(
+    atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments_muB: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Charges (atoms,) by the order of the moments (atoms,) or (atoms, 3), as many of every state as in the charges given."""
+    return _split(atoms, labels, _counts(atoms, labels, charges), _sizes(moments_muB), True)
+
+
+def states_by_bond_length(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Charges (atoms,) by the order of the bond lengths, as many of every state as in the charges (atoms,) given."""
+    return _split(atoms, labels, _counts(atoms, labels, charges), _bond_lengths(atoms, labels), False)
+
+
+def bond_lengths_A(atoms: Atoms, labels: Labels) -> NDArray[np.float64]:
+    """Mean distance of every redox atom (redox atoms,) to its nearest anions; nan with fewer than 4 within reach."""
+    return _bond_lengths(atoms, labels)[labels.redox_atoms(with_known_symbols(atoms, labels))]
+
+
+def anion_bonds(atoms: Atoms, labels: Labels, index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The nearest anions of a redox atom: their indices (bonds,) and the vectors to them (bonds, 3) in A."""
+    return _nearest_anions(atoms, labels)[index]
+
+
+def with_known_symbols(atoms: Atoms, labels: Labels) -> Atoms:
+    """A copy where the labels know every redox atom, also if all states of its element have a proxy."""
+    atoms = atoms.copy()
+    atoms.symbols = [labels.redox[s][0].symbol if s not in labels.ions and s in labels.redox else s for s in atoms.symbols]
+    return atoms
+
+
+def strange_symbols(atoms: Atoms, labels: Labels) -> str | None:
+    """What is wrong if the labels do not know all atoms."""
+    strange = sorted(set(atoms.symbols) - set(labels.ions))
+    return f"it holds {', '.join(strange)}; allowed: {', '.join(sorted(labels.ions))}" if strange else None
+
+
+def _by_element(atoms: Atoms, labels: Labels) -> dict[str, NDArray[np.int64]]:
+    """Indices of the redox atoms of every element that is there."""
+    redox = labels.redox_atoms(atoms)
+    elements = np.array([labels.element(atoms.symbols[i]) for i in redox])
+    return {e: redox[elements == e] for e in labels.redox if e in elements}
+
+
+def _nearest_anions(atoms: Atoms, labels: Labels) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """anion_bonds of every redox atom, periodic images included.
+
+    All atoms of an element have the same number, 4 to 8: those before the widest relative gap of the mean distances.
+    """
+    atoms = with_known_symbols(atoms, labels)
+    anion = np.array([s in labels.ions and labels.ions[s].charge < 0 for s in atoms.symbols])
+    first, second, distance, vector = neighbor_list("ijdD", atoms, LONGEST_BOND_A)
+    nearest: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    for where in _by_element(atoms, labels).values():
+        bonds = {int(i): np.flatnonzero((first == i) & anion[second]) for i in where}
+        bonds = {i: b[np.argsort(distance[b], kind="stable")][:9] for i, b in bonds.items()}
+        shells = np.array([np.append(distance[b], [LONGEST_BOND_A] * (9 - len(b))) for b in bonds.values()]).mean(axis=0)
+        k = 4 + int(np.argmax(shells[4:] / shells[3:-1]))
+        nearest |= {i: (second[b[:k]], vector[b[:k]]) for i, b in bonds.items()}
+    return nearest
+
+
+def _bond_lengths(atoms: Atoms, labels: Labels) -> NDArray[np.float64]:
+    """bond_lengths_A for all atoms (atoms,), nan for others."""
+    lengths = np.full(len(atoms), nan)
+    for i, (neighbours, vectors) in _nearest_anions(atoms, labels).items():
+        if len(neighbours) >= 4:
+            lengths[i] = np.linalg.norm(vectors, axis=1).mean()
+    return lengths
+
+
+def _sizes(moments_muB: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Absolute moments (atoms,)."""
+    moments = np.asarray(moments_muB, float)
+    return np.abs(moments) if moments.ndim == 1 else np.linalg.norm(moments, axis=1)
+
+
+def _reference_muB(species: Species) -> float:
+    moment = MOMENTS_MU_B.get(species.name) if species.moment_muB is None else species.moment_muB
+    if moment is None:
+        raise RedoxError(f"the magnetic moment of {species.name} is unknown; give it as moment_muB of the species")
+    return abs(moment)
+
+
+def _ordered(states: tuple[Species, ...], by_moment: bool) -> list[Species]:
+    """By ascending moment, or by ascending bond length: descending charge."""
+    return sorted(states, key=_reference_muB) if by_moment else sorted(states, key=lambda s: -s.charge)
+
+
+def _counts(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> Counts:
+    where = _by_element(with_known_symbols(atoms, labels), labels)
+    return {e: {s.charge: int(np.sum(charges[w] == s.charge)) for s in labels.redox[e]} for e, w in where.items()}
+
+
+def _neutral_counts(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] | None) -> list[tuple[float, Counts]]:
+    """The two neutral counts that fit the moments (atoms,) best, best first, with the sum of squared deviations (muB²)."""
+    charges = labels.charges(atoms)
+    charges[labels.redox_atoms(atoms)] = 0
+    best: dict[int, list[tuple[float, Counts]]] = {int(charges.sum()): [(0.0, {})]}
+    for element, where in _by_element(atoms, labels).items():
+        options = list(_element_counts(labels.redox[element], len(where), None if moments is None else np.sort(moments[where])))
+        reached = defaultdict(list)
+        for charge, found in best.items():
+            for (misfit, counts), (more, extra) in product(found, options):
+                total = charge + sum(q * n for q, n in extra.items())
+                reached[total].append((misfit + more, counts | {element: extra}))
+        # Misfits add up, so that the best two of all are among the best two at every charge.
+        best = {q: sorted(found, key=lambda f: f[0])[:2] for q, found in reached.items()}
+    return best.get(0, [])
+
+
+def _element_counts(
+    states: tuple[Species, ...], n_atoms: int, moments: NDArray[np.float64] | None
+) -> Iterator[tuple[float, dict[int, int]]]:
+    """Every way to give n_atoms a state each, with its misfit to the ascending moments (muB²), 0 without moments."""
+    ordered = _ordered(states, moments is not None)
+    for numbers in product(range(n_atoms + 1), repeat=len(states) - 1):
+        if (last := n_atoms - sum(numbers)) >= 0:
+            counts = dict(zip((s.charge for s in ordered), (*numbers, last)))
+            expected = 0.0 if moments is None else np.repeat([_reference_muB(s) for s in ordered], (*numbers, last))
+            yield 0.0 if moments is None else float(np.sum((moments - expected) ** 2)), counts
+
+
+def _split(atoms: Atoms, labels: Labels, counts: Counts, values: NDArray[np.float64], by_moment: bool) -> NDArray[np.int64]:
+    """Charges (atoms,): the given number of atoms per state, in the order of the values (atoms,)."""
+    atoms = with_known_symbols(atoms, labels)
+    charges = labels.charges(atoms)
+    for element, where in _by_element(atoms, labels).items():
+        states = [s.charge for s in _ordered(labels.redox[element], by_moment)]
+        charges[where[np.argsort(values[where], kind="stable")]] = np.repeat(states, [counts[element][q] for q in states])
+    return charges
+
+
+def _least_gap(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], values: NDArray[np.float64], by_moment: bool) -> float:
+    """From the highest value (atoms,) of one state to the lowest of the next that occurs: negative out of order."""
+    gaps = [inf]
+    for element, where in _by_element(atoms, labels).items():
+        states = [values[where][charges[where] == s.charge] for s in _ordered(labels.redox[element], by_moment)]
+        gaps += [high.min() - low.max() for low, high in pairwise(s for s in states if len(s))]
+    return float(np.min(gaps))
+
+
+def _imbalance(atoms: Atoms, labels: Labels) -> str:
+    fixed = int(sum(labels.ions[s].charge for s in atoms.symbols if labels.element(s) not in labels.redox))
+    where = _by_element(atoms, labels).items()
+    wanted = ", ".join(f"{len(w)} {e} ({', '.join(s.name for s in labels.redox[e])})" for e, w in where) or "no redox ions"
+    return f"{atoms.symbols} cannot be neutral: the fixed ions have charge {fixed:+d}, to balance it there are {wanted}"
+
+
+def _counted(counts: Counts) -> str:
+    return ", ".join(f"{n} {e} of {q:+d}" for e, numbers in counts.items() for q, n in sorted(numbers.items()) if n)
+
+
+def _evidence(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] | None, bonds: NDArray[np.float64]) -> str:
+    """Moments and bond lengths of every element, by ascending moment."""
+    texts = []
+    for element, where in _by_element(atoms, labels).items():
+        order = where[np.argsort((bonds if moments is None else moments)[where], kind="stable")]
+        if moments is not None:
+            texts.append(f"{element} moments (muB) " + " ".join(f"{m:.2f}" for m in moments[order]))
+        texts.append(f"{element} bond lengths (A) " + " ".join(f"{b:.3f}" for b in bonds[order]))
+    return "; ".join(texts)

@@ -1,0 +1,80 @@
+"""The `label` stage: configurations chosen over x, relaxed by the potential, checked, and written as a data set."""
+
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from ..config import Config, matrix_of
+from ..errors import RedoxError
+from ..lattice import Lattice
+from ..parallel import StopWatch
+from ..storage import write_text, write_whole
+from .configurations import Configuration, choose_configurations
+from .labels import labels_of
+from .potential import load_potential
+from .relaxations import Done, Relaxations, relax_all
+
+log = logging.getLogger("redoxmc")
+
+
+def run_labelling(
+    config: Config, lattice: Lattice, weights_file: Path | None, mark: str, folder: Path, comm: Any, watch: StopWatch
+) -> None:
+    """Writes folder/labelled.extxyz and label.json; finished relaxations in folder/relaxations are not done again. Collective."""
+    assert config.potential is not None
+    given = config.potential
+    torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
+    store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
+    chosen: list[Configuration] = comm.bcast(_chosen(config, lattice) if comm.rank == 0 else None)
+    calculator = load_potential(given.model, weights_file, labels_of(lattice), given.charge_aware, given.options)
+    relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
+    if comm.rank == 0:
+        _write(chosen, [store.read(c) for c in chosen], folder)
+
+
+def _chosen(config: Config, lattice: Lattice) -> list[Configuration]:
+    matrices = [np.array(matrix_of(s), np.int64) for s in config.label.supercells]
+    chosen = choose_configurations(lattice, matrices, config.label.configurations, config.seed)
+    if len(chosen) < config.label.configurations:
+        log.info("label: these supercells hold %d distinct configurations, not %d", len(chosen), config.label.configurations)
+    return chosen
+
+
+def _write(chosen: list[Configuration], done: list[Done], folder: Path) -> None:
+    kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
+    reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
+    if not kept:
+        raise RedoxError(f"label: none of {len(done)} relaxations can be used: {dict(reasons)}")
+    write_whole(folder / "labelled.extxyz", lambda p: write(p, kept, format="extxyz", columns=["symbols", "positions"]))
+    hours = sum(d.seconds for d in done) / 3600
+    record = {
+        "configurations": len(done),
+        "kept": len(kept),
+        "relaxations_per_hour_and_core": round(len(done) / hours, 1) if hours else None,
+        "median_steps": float(np.median([d.steps for d in done])),
+        "rejected": [{"config": c.name, "reason": d.problem} for c, d in zip(chosen, done) if d.problem],
+    }
+    write_text(folder / "label.json", json.dumps(record, indent=1))
+    log.info(
+        "label: %d of %d configurations kept; %s relaxations per hour and core",
+        len(kept),
+        len(done),
+        record["relaxations_per_hour_and_core"],
+    )
+    for reason, n in reasons.items():
+        log.info("label: %d rejected: %s", n, reason)
+
+
+def _plain(configuration: Configuration, done: Done) -> Atoms:
+    cell = Atoms(done.cell.symbols, positions=done.cell.positions, cell=done.cell.cell, pbc=True)
+    cell.calc = SinglePointCalculator(cell, energy=done.cell.get_potential_energy())
+    cell.info = {"config": configuration.name}
+    return cell

@@ -1,0 +1,75 @@
+"""Charge labels: every redox ion of a structure bears the symbol of its charge state, the proxy element (arXiv 2603.26471)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from ..lattice import VACANCY, Lattice, Species
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The species of a lattice as a structure shows them.
+
+    ions: every species but the vacancy, and the spectators, by the symbol that stands for it. redox: element → its charge
+    states (two or more), by ascending charge.
+    """
+
+    ions: dict[str, Species]
+    redox: dict[str, tuple[Species, ...]]
+
+    def element(self, symbol: str) -> str:
+        """The real element behind a symbol: Fe for Ga."""
+        return self.ions[symbol].element
+
+    def charges(self, labelled: Atoms) -> NDArray[np.int64]:
+        """Charge of every atom (atoms,)."""
+        return np.array([self.ions[s].charge for s in labelled.get_chemical_symbols()], np.int64)
+
+    def redox_atoms(self, atoms: Atoms) -> NDArray[np.int64]:
+        """Indices of the atoms that have a choice of charge, labelled or not."""
+        return np.array(
+            [i for i, s in enumerate(atoms.get_chemical_symbols()) if s in self.ions and self.ions[s].element in self.redox],
+            np.int64,
+        )
+
+    def unlabelled(self, labelled: Atoms) -> Atoms:
+        """The same structure with real elements only, as a charge-blind potential sees it."""
+        plain = _bare(labelled)
+        plain.symbols = [self.element(s) for s in labelled.get_chemical_symbols()]
+        return plain
+
+    def labelled(self, atoms: Atoms, charges: NDArray[np.int64]) -> Atoms:
+        """The structure with the symbols of the given charges (atoms,); atoms without a choice keep theirs.
+
+        Raises ValueError if a redox atom is given a charge that its element cannot have.
+        """
+        symbols = atoms.get_chemical_symbols()
+        for i in self.redox_atoms(atoms):
+            states = self.redox[self.element(symbols[i])]
+            state = next((s for s in states if s.charge == charges[i]), None)
+            if state is None:
+                raise ValueError(f"atom {i} ({symbols[i]}) cannot have charge {charges[i]:+d}")
+            symbols[i] = state.symbol
+        result = _bare(atoms)
+        result.symbols = symbols
+        return result
+
+    def moments(self, labelled: Atoms) -> NDArray[np.float64]:
+        """Magnetic moments (Bohr magnetons, ferromagnetic) to start a calculation from, 0 where none is known."""
+        return np.array([self.ions[s].moment_muB or 0.0 for s in labelled.get_chemical_symbols()])
+
+
+def labels_of(lattice: Lattice) -> Labels:
+    """The labels that the species of a lattice imply."""
+    species = {sp.symbol: sp for s in lattice.sublattices for sp in s.species if sp.name != VACANCY}
+    ions = {e: Species(e, q) for e, q in lattice.spectators.items()} | species
+    elements = sorted({sp.element for sp in species.values()})
+    states = {e: tuple(sorted((sp for sp in species.values() if sp.element == e), key=lambda sp: sp.charge)) for e in elements}
+    return Labels(ions, {e: s for e, s in states.items() if len(s) > 1})
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)

@@ -1,0 +1,131 @@
+"""One call for every potential: a charge-labelled structure gives energy, forces, stress and, where there are any, moments."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+
+from ..errors import RedoxError
+from .labels import Labels
+from .weights import Weights, read_weights
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """energy_eV per cell; forces_eV_per_A (atoms, 3); stress_eV_per_A3 (3, 3), ASE's sign; moments_muB (atoms,) or None."""
+
+    energy_eV: float
+    forces_eV_per_A: NDArray[np.float64]
+    stress_eV_per_A3: NDArray[np.float64]
+    moments_muB: NDArray[np.float64] | None
+
+
+class LabelledCalculator(Calculator):
+    """An ASE calculator for labelled structures around one that knows proxies (charge-aware) or real elements only.
+
+    A calculator that knows elements is given the labels as initial magnetic moments, which a self-consistent calculation
+    follows and a potential ignores.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress", "magmoms"]
+
+    def __init__(self, inner: Calculator, labels: Labels, knows_proxies: bool) -> None:
+        super().__init__()
+        self.inner, self.labels, self.knows_proxies = inner, labels, knows_proxies
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        assert atoms is not None
+        seen = (
+            Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+            if self.knows_proxies
+            else self._plain(atoms)
+        )
+        wanted = [p for p in ("energy", "forces", "stress") if p in self.inner.implemented_properties]
+        self.inner.calculate(seen, wanted, all_changes)
+        found = self.inner.results
+        self.results = {
+            "energy": float(found["energy"]),
+            "free_energy": float(found["energy"]),
+            "forces": np.asarray(found["forces"], float),
+        }
+        if "stress" in found:
+            stress = np.asarray(found["stress"], float)
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress) if stress.shape == (3, 3) else stress
+        if found.get("magmoms") is not None:
+            self.results["magmoms"] = np.ravel(np.asarray(found["magmoms"], float))
+
+    def _plain(self, atoms: Atoms) -> Atoms:
+        plain = self.labels.unlabelled(atoms)
+        moments = self.labels.moments(atoms)
+        if moments.any():
+            plain.set_initial_magnetic_moments(moments)
+        return plain
+
+
+def predict(calculator: LabelledCalculator, labelled: Atoms) -> Prediction:
+    """Energy, forces, stress, moments. Raises RedoxError if the potential gives no stress."""
+    calculator.calculate(labelled)
+    found = calculator.results
+    if "stress" not in found:
+        raise RedoxError("this calculator gives no stress; cells cannot be relaxed with it")
+    return Prediction(found["energy"], found["forces"], voigt_6_to_full_3x3_stress(found["stress"]), found.get("magmoms"))
+
+
+def load_potential(
+    model: str, file: Path | None, labels: Labels, charge_aware: bool = True, options: dict[str, Any] | None = None
+) -> LabelledCalculator:
+    """The potential that an input names.
+
+    model: mace, chgnet, cpainn, or the import path of an ASE calculator class or factory, called with `options`.
+    Raises RedoxError if it cannot be had, or if its weights lack a symbol that the labels need.
+    """
+    if "." in model:
+        return LabelledCalculator(_imported(model, options or {}), labels, knows_proxies=False)
+    weights = read_weights(file, model) if file is not None else None
+    if weights is not None and weights.charge_aware != charge_aware:
+        kind = {True: "charge-aware", False: "charge-blind"}
+        raise RedoxError(f"{file}: found {kind[weights.charge_aware]} weights; the input says {kind[charge_aware]}")
+    if weights is not None:
+        needed = {s if charge_aware else labels.element(s) for s in labels.ions}
+        if missing := sorted(needed - set(weights.symbols)):
+            raise RedoxError(f"{file}: was not trained on {', '.join(missing)}; it knows {', '.join(weights.symbols)}")
+    return LabelledCalculator(calculator_of(model, weights, file), labels, charge_aware)
+
+
+def calculator_of(model: str, weights: Weights | None, file: Path | None = None) -> Calculator:
+    """ASE calculator of one of our architectures; `file` is a foreign checkpoint, where `weights` is None."""
+    if model == "mace":
+        from .mace import mace_calculator
+
+        return mace_calculator(weights, file)
+    if model == "chgnet":
+        from .chgnet import chgnet_calculator
+
+        return chgnet_calculator(weights, file)
+    from .cpainn import CPaiNN
+    from .network import NetworkCalculator
+
+    if weights is None:
+        raise RedoxError("potential: cpainn needs file: there are no weights to start from")
+    network = CPaiNN(weights.symbols, **weights.settings)
+    network.load_state_dict(weights.state)
+    return NetworkCalculator(network.double().eval())
+
+
+def _imported(path: str, options: dict[str, Any]) -> Calculator:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)(**options)
+    except (ImportError, AttributeError) as error:
+        raise RedoxError(f"potential: cannot import {path}: {error}; install it, or correct the path") from None
+    except Exception as error:  # a constructor raises anything
+        raise RedoxError(f"potential: {path} with {options}: {type(error).__name__}: {error}") from None

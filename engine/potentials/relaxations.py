@@ -1,0 +1,107 @@
+"""Relaxed configurations on disk, each under the hash of everything that its result depends on."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+
+from ..config import RelaxationInput
+from ..errors import RedoxError
+from ..farm import farm
+from ..lattice import Lattice
+from ..parallel import StopWatch
+from ..provenance import fingerprint
+from ..storage import write_whole
+from .configurations import Configuration, key
+from .potential import LabelledCalculator
+from .relax import Relaxed, relax, start
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished relaxation. cell: relaxed, labelled, energy attached; arrays `by_bond`, `by_moment` if known, moments in the calculator."""
+
+    cell: Atoms
+    steps: int
+    seconds: float
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Relaxations:
+    """Relaxations of one lattice with one potential (`mark`: hash of its weights) and one set of settings."""
+
+    folder: Path
+    lattice: Lattice
+    settings: RelaxationInput
+    mark: str
+
+    def path(self, configuration: Configuration) -> Path:
+        name = fingerprint(
+            key(configuration, self.lattice), self.mark, self.settings.model_dump(mode="json"), _lattice_mark(self.lattice)
+        )
+        return self.folder / f"{name}.extxyz"
+
+    def run(self, configuration: Configuration, calculator: LabelledCalculator) -> None:
+        """Relax and keep, unless it is there already."""
+        path = self.path(configuration)
+        if path.exists():
+            return
+        begin = time.monotonic()
+        atoms = start(configuration.supercell(self.lattice), configuration.occupation(), calculator.labels, self.settings)
+        found = relax(atoms, calculator, self.settings)
+        cell = _to_frame(found, configuration.name, time.monotonic() - begin)
+        write_whole(path, lambda p: write(p, cell, format="extxyz"))
+
+    def read(self, configuration: Configuration) -> Done:
+        """Raises RedoxError if the file is damaged; deleting it makes it anew."""
+        path = self.path(configuration)
+        try:
+            cell: Any = read(path)
+            info = cell.info
+            return Done(cell, int(info["steps"]), float(info["seconds"]), str(info["problem"]) if "problem" in info else None)
+        except Exception as error:  # ase raises whatever its parsers raise
+            raise RedoxError(f"{path}: damaged ({type(error).__name__}: {error}); delete it and run again") from None
+
+
+def relax_all(
+    jobs: Sequence[tuple[Relaxations, Configuration]],
+    calculators: dict[str, LabelledCalculator],
+    comm: Any,
+    watch: StopWatch,
+    what: str,
+) -> None:
+    """Relax what is not there yet, a relaxation to a rank at a time; calculators by the mark of their potential. Collective."""
+    todo = comm.bcast([k for k, (store, c) in enumerate(jobs) if not store.path(c).exists()] if comm.rank == 0 else None)
+
+    def work(number: int) -> None:
+        store, configuration = jobs[todo[number]]
+        store.run(configuration, calculators[store.mark])
+
+    farm(len(todo), work, comm, watch, what)
+
+
+def _lattice_mark(lattice: Lattice) -> list[Any]:
+    return [
+        lattice.atoms.positions.round(6).tolist(),
+        np.asarray(lattice.atoms.cell).round(6).tolist(),
+        str(lattice.atoms.symbols),
+    ]
+
+
+def _to_frame(found: Relaxed, name: str, seconds: float) -> Atoms:
+    cell = found.cell.copy()
+    cell.calc = SinglePointCalculator(cell, energy=found.energy_eV, magmoms=found.moments_muB)
+    cell.arrays["by_bond"] = found.by_bond
+    if found.by_moment is not None:
+        cell.arrays["by_moment"] = found.by_moment
+    cell.info = {"config": name, "steps": found.steps, "seconds": round(seconds, 2)}
+    if found.problem:
+        cell.info["problem"] = found.problem
+    return cell

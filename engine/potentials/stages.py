@@ -1,0 +1,121 @@
+"""The stages train, evaluate and label: from the input file to the work and back to files. All collective."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import Config
+from ..dataset import read_relaxed
+from ..errors import RedoxError
+from ..inputfile import InputFile
+from ..lattice import Lattice
+from ..parallel import StopWatch
+from ..provenance import fingerprint, fit_identity, potential_mark
+from ..storage import write_text
+from .calculations import label_frames, read_calculations
+from .evaluation import Candidate, run_evaluation
+from .evaluation_report import write_evaluation
+from .labelling import run_labelling
+from .labels import labels_of
+from .reference import reference_cells
+from .training import Frames, split, train_all, weights_file
+
+log = logging.getLogger("redoxmc")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What every rank needs to know: the input, where its files are, the folder of the output."""
+
+    source: InputFile
+    lattice: Lattice
+    folder: Path
+
+    @property
+    def config(self) -> Config:
+        return self.source.config
+
+
+def labelled_frames(place: Place) -> Frames:
+    """Frames of the training section, labelled and split; those refused are listed in refused_frames.txt."""
+    given = place.config.training
+    assert given is not None
+    frames = [f for path in place.source.files(given.dataset) for f in read_calculations(path, every_step=True)]
+    for f in frames:
+        if f.calc is None or not {"energy", "forces"} <= set(f.calc.results):
+            raise RedoxError(
+                f"training: dataset: frame {f.info.get('config')} step {f.info.get('step')} has no energy or no forces"
+            )
+    labelled, refusals = label_frames(frames, labels_of(place.lattice))
+    if refusals:
+        write_text(place.folder / "refused_frames.txt", "\n".join(refusals) + "\n")
+        log.info("train: %d of %d frames refused, listed with their moments in refused_frames.txt", len(refusals), len(frames))
+    if not labelled:
+        raise RedoxError(f"training: dataset: no frame has certain charges: {refusals[0]}")
+    parts = split(labelled, given.split, place.config.seed)
+    log.info(
+        "train: %d frames to train, %d to validate, %d held out", len(parts.training), len(parts.validation), len(parts.test)
+    )
+    return parts
+
+
+def train_stage(place: Place, comm: Any, watch: StopWatch) -> None:
+    """Train every potential of the training section that has no file."""
+    given = place.config.training
+    if given is None or all(p.file for p in given.potentials):
+        return
+    frames = comm.bcast(labelled_frames(place) if comm.rank == 0 else None)
+    folder = place.folder / "potentials"
+    train_all(given, frames, labels_of(place.lattice), place.config.seed, folder, place.source.resolve, comm, watch)
+
+
+def evaluate_stage(place: Place, comm: Any, watch: StopWatch) -> None:
+    """Hold the potentials against held-out frames, prepared orders and the reference; print, plot and keep it."""
+    config = place.config
+    if config.evaluation is None:
+        return
+    frames, reference = None, []
+    if comm.rank == 0:
+        frames = labelled_frames(place) if config.training else None
+        if config.evaluation.reference:
+            cells, refusals = read_relaxed(place.source.files(config.evaluation.reference), place.lattice)
+            reference = reference_cells(cells, place.lattice)
+            log.info("evaluate: %d reference cells hold their charge order, %d do not", len(cells), len(refusals))
+    frames, reference = comm.bcast((frames, reference))
+    record = run_evaluation(config, place.lattice, _candidates(place), frames, reference, place.folder, comm, watch)
+    if record is not None:
+        write_evaluation(record, place.folder, config.title)
+
+
+def _candidates(place: Place) -> list[Candidate]:
+    config, folder = place.config, place.folder / "potentials"
+    found = []
+    for entry in config.training.potentials if config.training else ():
+        path = weights_file(entry, folder, place.source.resolve)
+        if not path.exists():
+            raise RedoxError(f"{entry.name} is not trained yet; run without --only")
+        found.append(Candidate(entry.name, entry.model, entry.charge_aware, path, potential_mark(place.source, entry, path), {}))
+    if config.potential is not None:
+        given = config.potential
+        path = place.source.resolve(given.file) if given.file else None
+        found.append(
+            Candidate("potential", given.model, given.charge_aware, path, potential_mark(place.source, given), given.options)
+        )
+    return found
+
+
+def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
+    """Make the data set, unless the one that is there was made from this input."""
+    config = place.config
+    assert config.potential is not None
+    mark = fingerprint(fit_identity(place.source))
+    seal = place.folder / "label.mark"
+    if comm.bcast(
+        (place.folder / "labelled.extxyz").exists() and seal.exists() and seal.read_text() == mark if comm.rank == 0 else None
+    ):
+        return
+    path = place.source.resolve(config.potential.file) if config.potential.file else None
+    run_labelling(config, place.lattice, path, potential_mark(place.source, config.potential), place.folder, comm, watch)
+    if comm.rank == 0:
+        write_text(seal, mark)

@@ -1,0 +1,164 @@
+"""The `train` stage: labelled frames, split by configuration, to potentials that see charges or elements only."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from ..config import SplitInput, TrainedPotentialInput, TrainingInput
+from ..errors import RedoxError
+from ..farm import farm
+from ..parallel import StopWatch
+from ..provenance import fingerprint
+from .labels import Labels
+from .network import CPaiNNNetwork, Network
+from .network_training import reference_energies, train_network
+from .weights import Weights, read_weights, write_weights
+
+log = logging.getLogger("redoxmc")
+CPAINN = {"width": 64, "n_layers": 3, "cutoff_A": 5.0, "n_radial": 16}
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Labelled frames by part; a configuration is in one part only. mark: hash of what they are."""
+
+    training: list[Atoms]
+    validation: list[Atoms]
+    test: list[Atoms]
+    mark: str
+
+    def seen(self, part: str, labels: Labels, charge_aware: bool) -> list[Atoms]:
+        """A part as a potential sees it, results attached."""
+        frames: list[Atoms] = getattr(self, part)
+        return frames if charge_aware else [_blind(f, labels) for f in frames]
+
+
+def _blind(frame: Atoms, labels: Labels) -> Atoms:
+    plain = labels.unlabelled(frame)
+    plain.arrays |= {k: v for k, v in frame.arrays.items() if k == "bader"}
+    plain.info = dict(frame.info)
+    plain.calc = SinglePointCalculator(plain, **frame.calc.results)
+    return plain
+
+
+def split(frames: list[Atoms], shares: SplitInput, seed: int) -> Frames:
+    """Whole configurations to training, validation and test. Raises RedoxError if a part would be empty."""
+    names = sorted({str(f.info["config"]) for f in frames})
+    order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
+    n_validation = max(1, round(shares.validation * len(names)))
+    n_test = round(shares.test * len(names))
+    if len(names) - n_validation - n_test < 1:
+        raise RedoxError(f"training: {len(names)} configurations are too few to split into training, validation and test")
+    part = dict.fromkeys(order[:n_validation], "validation") | dict.fromkeys(order[n_validation : n_validation + n_test], "test")
+    lists: dict[str, list[Atoms]] = {"training": [], "validation": [], "test": []}
+    for f in frames:
+        lists[part.get(str(f.info["config"]), "training")].append(f)
+    positions = [f.positions.tobytes().hex() + str(f.symbols) for f in frames]
+    return Frames(**lists, mark=fingerprint(positions, shares.model_dump(), seed))
+
+
+def train_all(
+    given: TrainingInput, frames: Frames, labels: Labels, seed: int, folder: Path, resolve: Any, comm: Any, watch: StopWatch
+) -> None:
+    """Train what is not trained yet; one potential to a rank at a time. Collective."""
+    todo = [p for p in given.potentials if p.file is None]
+    for entry in todo:
+        _check(entry, folder)
+    torch.set_num_threads(1 if comm.size > 1 else torch.get_num_threads())
+
+    def work(k: int) -> None:
+        train(todo[k], frames, labels, seed, folder / todo[k].name, resolve, watch)
+
+    farm(len(todo), work, comm, watch, "training")
+
+
+def weights_file(entry: TrainedPotentialInput, folder: Path, resolve: Any) -> Path:
+    """Where the weights of an entry are, or will be."""
+    return resolve(entry.file) if entry.file else folder / entry.name / f"{entry.name}.model"
+
+
+def _check(entry: TrainedPotentialInput, folder: Path) -> None:
+    """What can be wrong before anything is trained."""
+    if entry.model == "mace":
+        from .mace_training import arguments
+
+        arguments(entry, 0, folder, entry.epochs)
+    elif entry.model == "cpainn":
+        if unknown := sorted(set(entry.settings) - set(CPAINN)):
+            raise RedoxError(f"training: {entry.name}: settings: found {', '.join(unknown)}; allowed: {', '.join(CPAINN)}")
+    elif entry.settings:
+        raise RedoxError(f"training: {entry.name}: settings: chgnet keeps the network of its published weights; allowed: none")
+
+
+def train(
+    entry: TrainedPotentialInput, frames: Frames, labels: Labels, seed: int, folder: Path, resolve: Any, watch: StopWatch
+) -> None:
+    """Train one potential, or go on with it; its weights appear when it is finished."""
+    mark = fingerprint(entry.model_dump(mode="json"), frames.mark, seed)
+    path = folder / f"{entry.name}.model"
+    if path.exists() and (old := read_weights(path, entry.model)) is not None:
+        if old.card.get("fingerprint") == mark:
+            log.info("train: %s is trained already", entry.name)
+            return
+        raise RedoxError(f"{path} was trained from another input; give the potential another name, or use --fresh")
+    training, validation = (frames.seen(part, labels, entry.charge_aware) for part in ("training", "validation"))
+    symbols = sorted({s for f in training for s in f.get_chemical_symbols()})
+    card = {"fingerprint": mark, "training": entry.model_dump(mode="json"), "seed": seed, "frames": len(training),
+            "configurations": len({f.info["config"] for f in training})}  # fmt: skip
+    weights = _trained(entry, training, validation, labels, symbols, seed, folder, resolve, watch, card)
+    if weights is not None:
+        write_weights(path, weights)
+        log.info("train: %s is trained", entry.name)
+
+
+def _trained(
+    entry: TrainedPotentialInput, training: list[Atoms], validation: list[Atoms], labels: Labels, symbols: list[str],
+    seed: int, folder: Path, resolve: Any, watch: StopWatch, card: dict[str, Any],
+) -> Weights | None:  # fmt: skip
+    if entry.model == "mace":
+        from .mace import weights_of
+        from .mace_training import train_mace
+
+        network = train_mace(training, validation, entry, seed, folder, watch.rings)
+        return weights_of(network, entry.charge_aware, card) if network is not None else None
+    torch.manual_seed(seed)
+    begin = resolve(entry.start_from) if entry.start_from else None
+    net = _network(entry, symbols, labels, begin)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net.to(device)  # type: ignore[attr-defined]
+    _match_reference(net, training)
+    finished = train_network(net, training, validation, entry, seed, folder, watch.rings)
+    return net.weights(symbols, entry.charge_aware, card) if finished else None
+
+
+def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, begin: Path | None) -> Network:
+    weights = read_weights(begin, entry.model) if begin else None
+    if begin and weights is None:
+        raise RedoxError(f"training: {entry.name}: start_from: {begin} is not a file of ours")
+    if entry.model == "chgnet":
+        from .chgnet import CHGNetNetwork, adopt_proxies, build, published
+
+        network = build(weights) if weights else published()
+        if not weights and entry.charge_aware:
+            adopt_proxies(network, labels)
+        return CHGNetNetwork(network)
+    from .cpainn import CPaiNN
+
+    network = CPaiNN(weights.symbols, **weights.settings) if weights else CPaiNN(symbols, **(CPAINN | entry.settings))
+    if weights:
+        network.load_state_dict(weights.state)
+    return CPaiNNNetwork(network)
+
+
+def _match_reference(network: Network, frames: list[Atoms]) -> None:
+    """Take out what the composition explains, so that the network starts near the data."""
+    network.train(False)
+    found = np.array([float(network(network.collate([network.graph(f)]))["energy"][0]) for f in frames])
+    wanted = np.array([f.get_potential_energy() for f in frames])
+    network.shift_reference(reference_energies(frames, wanted - found))
