@@ -337,8 +337,6 @@ class Config(Model):
             raise ValueError("energy is needed, or training, or evaluation")
         if self.energy is not None and self.sampling is None:
             raise ValueError("sampling is needed beside energy")
-        if self.energy is not None and self.energy.needs_labels and self.potential is None:
-            raise ValueError("the cluster expansion has no dataset and no model: potential is needed, to make the data set")
         return self
 
 

@@ -71,8 +71,9 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
         return f"frame {name} has no energy"
     if not frame.pbc.all() or abs(frame.get_volume()) < 1e-6:
         return f"frame {name} is not periodic in three directions"
-    labelled = not any(s.element in counts for g in lattice.sublattices for s in g.species if s.symbol != s.element)
-    if set(counts) <= set(charge_of) and (charge := sum(charge_of[s] * n for s, n in counts.items())) and labelled:
+    proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
+    labelled = any(sp.symbol in counts for sp in proxied) or not any(sp.element in counts for sp in proxied)
+    if labelled and set(counts) <= set(charge_of) and (charge := sum(charge_of[s] * n for s, n in counts.items())):
         return f"frame {name} ({frame.get_chemical_formula()}) has charge {charge:+d}, not 0"
     host = Counter(lattice.atoms.get_chemical_symbols())
     ratios = {counts[s] / host[s] for s in lattice.spectators}

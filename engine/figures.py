@@ -36,7 +36,8 @@ def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]],
         for name, (draw, caption) in figures.items():
             figure = draw()
             if figure is not None:
-                figure.tight_layout()
+                if figure.get_layout_engine() is None:
+                    figure.tight_layout()
                 figure.savefig(folder / f"{name}.png")
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 plt.close(figure)

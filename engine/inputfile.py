@@ -41,8 +41,9 @@ class InputFile:
         return found
 
     def problem(self, location: Location, message: str) -> Problem:
+        """At the line of the key, or of the section that lacks it."""
         known, line = _locate(self.document, location)
-        return Problem(_spell(known or location), message, line)
+        return Problem(_spell(location if len(known) >= len(location) - 1 else known or location), message, line)
 
 
 def read_input(path: Path) -> InputFile:
@@ -53,7 +54,7 @@ def read_input(path: Path) -> InputFile:
         raise RedoxError(f"cannot read the input file {path}: {error}") from None
     document = _parse(text, str(path))
     try:
-        config = Config.model_validate(document)
+        config = Config.model_validate(YAML(typ="safe", pure=True).load(text))  # plain values; `document` knows the lines
     except ValidationError as error:
         raise InputError(_problems(error, document), str(path)) from None
     return InputFile(path.resolve(), text, document, config)

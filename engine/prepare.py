@@ -278,6 +278,11 @@ def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
         return
     _symbols_differ(source, lattice, check)
     named: list[tuple[Location, tuple[str, ...]]] = []
+    if config.energy is not None and config.energy.needs_labels and config.potential is None:
+        check.wrong(
+            ("energy", "cluster_expansion"),
+            "found neither dataset nor model; allowed: either dataset or model, or potential, which makes the data set",
+        )
     if config.potential is not None:
         at: Location = ("potential",)
         named += [((*at, "file"), (str(config.potential.file),))] if config.potential.file else []

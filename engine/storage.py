@@ -37,6 +37,12 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         os.close(folder)
 
 
+def remove_partial(folder: Path) -> None:
+    """Drop the temporary files that a killed run left."""
+    for path in folder.glob(f"*{TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -110,8 +116,7 @@ class SampleStore:
             match = re.fullmatch(r"segment_(\d+)\.h5", path.name)
             if TEMPORARY in path.name or (match and int(match[1]) >= done):
                 path.unlink(missing_ok=True)
-        for path in self.folder.glob(f"*{TEMPORARY}*"):
-            path.unlink(missing_ok=True)
+        remove_partial(self.folder)
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

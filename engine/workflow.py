@@ -52,6 +52,11 @@ class Options:
             return stage == self.only
         return self.until is None or STAGES.index(stage) <= STAGES.index(self.until)
 
+    @property
+    def stops_before_fit(self) -> bool:
+        """Whether potentials and labels are all that is wanted."""
+        return (self.only or self.until) in STAGES[: STAGES.index("fit")]
+
 
 @dataclass(frozen=True)
 class Output:
@@ -114,7 +119,7 @@ def _potentials(
     prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> Prepared | None:
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
-    from .potentials.stages import Place, evaluate_stage, label_stage, train_stage
+    from .potentials.stages import Place, evaluate_stage, label_stage, labels_are_there, train_stage
 
     place: Place = comm.bcast(Place(prepared.source, prepared.lattice, output.folder) if prepared else None)
     if options.includes("train"):
@@ -123,15 +128,16 @@ def _potentials(
         evaluate_stage(place, comm, watch)
     if makes_labels and options.includes("label"):
         label_stage(place, comm, watch)
-    labelled = output.folder / "labelled.extxyz"
-    return with_labels(prepared, labelled) if prepared and makes_labels and labelled.exists() else prepared
+    if prepared and makes_labels and not options.stops_before_fit and labels_are_there(place):
+        return with_labels(prepared, output.folder / "labelled.extxyz")
+    return prepared
 
 
 def _thermodynamics(
     prepared: Prepared | None, config: Config, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> None:
     """From the Hamiltonian to the report."""
-    if options.until in STAGES[:3] or options.only in STAGES[:3]:
+    if options.stops_before_fit:
         return
     hamiltonian = _hamiltonian(prepared, output, options) if prepared else None
     system = None
@@ -191,7 +197,7 @@ def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamilt
     if prepared.model is not None:
         total = total + from_icet(prepared.model, prepared.lattice)
     if prepared.config.energy is not None and prepared.config.energy.needs_labels and prepared.training is None:
-        raise RedoxError("there are no labelled configurations yet; run without --only, or with --until label")
+        raise RedoxError("there are no labelled configurations of this input yet; run without --only, or with --until label")
     if prepared.training is not None:
         total = total + from_icet(_fitted(prepared, output, options), prepared.lattice)
     return total

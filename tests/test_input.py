@@ -94,9 +94,15 @@ CASES = {
     "not YAML": ("seed: 7", "seed: [7", ["YAML", "line"]),
     "data set and model": (
         "  points: [{species: Na+, energy_eV: -4.0}]",
-        "  cluster_expansion: {cutoffs_A: [5.0]}",
-        ["either dataset or model"],
+        "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz, model: none.ce}",
+        ["line 11", "energy.cluster_expansion", "either dataset or model"],
     ),
+    "neither data set nor model": (
+        "  points: [{species: Na+, energy_eV: -4.0}]",
+        "  cluster_expansion: {cutoffs_A: [5.0]}",
+        ["line 11", "energy.cluster_expansion", "neither dataset nor model", "potential"],
+    ),
+    "no sampling": ("sampling:\n  temperature_K: [300, 600]\n", "", ["sampling is needed"]),
     "no data set": (
         "  points: [{species: Na+, energy_eV: -4.0}]",
         "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}",
@@ -158,7 +164,8 @@ def test_wrong_data_sets(tmp_path: Path) -> None:
     (tmp_path / "data.extxyz").write_text("")
     text = with_data(tmp_path, cells)
     (tmp_path / "data.extxyz").write_text("")
-    assert "data set" in problems(tmp_path, text)
+    message = problems(tmp_path, text)
+    assert "line 11, energy.cluster_expansion.dataset" in message and "data.extxyz: the file is empty" in message
 
     other = [c.copy() for c in cells]
     for c, o in zip(cells, other):

@@ -16,6 +16,7 @@ from .charges import assign_charges, strange_symbols, with_known_symbols
 from .labels import Labels
 
 KEPT = ("energy", "forces", "stress", "magmoms")
+COLLECTIONS = ("extxyz", "db", "json")  # formats whose frames need not be steps of one relaxation
 
 
 def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
@@ -25,8 +26,11 @@ def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
     gives it. Moments of VASP come from the tables of the OUTCAR (LORBIT = 11) for OUTCAR and vasprun.xml alike, which holds
     none: VASP prints them at the end of every ionic step or after the last one only. ASE does not see the latter.
     info["config"], unless there, is the folder of an OUTCAR or vasprun.xml and the name of any other file: all frames of a
-    relaxation share it. Raises RedoxError if the file cannot be read.
+    relaxation share it. Without it, and unless every step is wanted, the frames of an extxyz or a database are cells of their
+    own: NAME-1, NAME-2, ... Raises RedoxError if the file cannot be read.
     """
+    if path.is_file() and path.stat().st_size == 0:
+        raise RedoxError(f"cannot read the calculation {path}: the file is empty")
     try:
         kind = filetype(str(path))
         found = read(path, ":", format=kind)
@@ -37,8 +41,9 @@ def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
         raise RedoxError(f"cannot read the calculation {path}: {type(error).__name__}: {error}") from None
     own_name = path.name.split(".")[0]
     name = path.resolve().parent.name if own_name in ("OUTCAR", "vasprun") else own_name
+    apart = not every_step and kind in COLLECTIONS and len(frames) > 1
     for k, frame in enumerate(frames):
-        frame.info.setdefault("config", name)
+        frame.info.setdefault("config", f"{name}-{k + 1}" if apart else name)
         frame.info.setdefault("step", k)
     return frames if every_step else list({f.info["config"]: f for f in frames}.values())
 

@@ -85,11 +85,12 @@ class CHGNetNetwork(torch.nn.Module):
         return self.network.graph_converter(AseAtomsAdaptor.get_structure(atoms))
 
     def collate(self, graphs: list[Any]) -> list[Any]:
-        return graphs
+        device = next(self.parameters()).device
+        return [g.to(device) for g in graphs]
 
     def forward(self, graphs: list[Any]) -> dict[str, torch.Tensor]:
         found = self.network(graphs, task="efsm")
-        counts = torch.tensor([len(g.atomic_number) for g in graphs])
+        counts = torch.tensor([len(g.atomic_number) for g in graphs], device=found["e"].device)
         return {
             "energy": found["e"] * counts,
             "forces": torch.cat(found["f"]),

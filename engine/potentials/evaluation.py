@@ -77,7 +77,7 @@ def run_evaluation(
 
 
 def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list[Configuration]:
-    """Charge orders to be kept: single electrons and single holes first, then all compositions."""
+    """Charge orders to be kept: single electrons and single holes first, then evenly over all compositions."""
     matrices = [np.array(matrix_of(s), np.int64) for s in given.supercells]
     found: dict[tuple[Any, bytes], Configuration] = {}
     for matrix in matrices:
@@ -86,10 +86,11 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
         for ions in (1, fu - 1):
             for c in [c for c in pool if round(c.composition(lattice) * fu) == ions][: given.dilute]:
                 found[c.matrix, c.species] = c
-    for c in choose_configurations(lattice, matrices, given.orders, seed):
-        if len(found) < given.orders and 0 < c.composition(lattice) < 1:
-            found.setdefault((c.matrix, c.species), c)
-    return list(found.values())
+    enough = given.orders + len(found) + 2  # when those found and the two ends are taken out
+    pool = choose_configurations(lattice, matrices, enough, seed)
+    rest = [c for c in pool if (c.matrix, c.species) not in found and 0 < c.composition(lattice) < 1]
+    n = min(len(rest), max(0, given.orders - len(found)))
+    return [*found.values(), *(rest[k * len(rest) // n] for k in range(n))]
 
 
 def _held_out(

@@ -206,9 +206,8 @@ def _formation(record: dict[str, Any]) -> Figure | None:
     if not (found := _with_reference(record)):
         return None
     columns = min(3, len(found))
-    figure, grid = plt.subplots(
-        -(-len(found) // columns), columns, squeeze=False, figsize=(3.1 * columns, 3 * -(-len(found) // columns))
-    )
+    rows = -(-len(found) // columns)
+    figure, grid = plt.subplots(rows, columns, squeeze=False, figsize=(3.1 * columns, 3 * rows), layout="constrained")
     wanted = 1e3 * np.array(record["reference"]["formation_energy_eV"])
     for axes, (name, p) in zip(grid.flat, found.items()):
         values = np.array([np.nan if v is None else 1e3 * v for v in p["formation_energy_eV"]])
@@ -220,7 +219,6 @@ def _formation(record: dict[str, Any]) -> Figure | None:
     for axes in list(grid.flat)[len(found) :]:
         axes.axis("off")
     figure.colorbar(points, ax=grid, label="x")
-    figure.set_layout_engine("constrained")
     return figure
 
 

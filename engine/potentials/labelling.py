@@ -52,7 +52,7 @@ def _write(chosen: list[Configuration], done: list[Done], folder: Path) -> None:
     kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
     reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
     if not kept:
-        raise RedoxError(f"label: none of {len(done)} relaxations can be used: {dict(reasons)}")
+        raise RedoxError(f"label: none of {len(done)} relaxations can be used; the first: {done[0].problem}")
     write_whole(folder / "labelled.extxyz", lambda p: write(p, kept, format="extxyz", columns=["symbols", "positions"]))
     hours = sum(d.seconds for d in done) / 3600
     record = {

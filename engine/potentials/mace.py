@@ -11,7 +11,8 @@ from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
 from ..errors import RedoxError
-from .weights import Weights
+from ..storage import write_whole
+from .weights import Weights, read_weights
 
 SILENT = logging.getLogger("redoxmc.mace")
 
@@ -34,8 +35,8 @@ def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
 
 def build(weights: Weights) -> torch.nn.Module:
     """The network from its plain settings."""
+    import mace.modules as modules  # before e3nn, which torch would not let read its own constants
     from e3nn import o3
-    from mace import modules
 
     settings = dict(weights.settings)
     for key in ("hidden_irreps", "MLP_irreps"):
@@ -48,6 +49,15 @@ def build(weights: Weights) -> torch.nn.Module:
     network = modules.ScaleShiftMACE(**settings)
     network.load_state_dict(weights.state)
     return network
+
+
+def checkpoint(path: Path, copy: Path) -> Path:
+    """A file that mace-torch itself opens: `copy`, made here, if `path` holds weights of ours, else `path`."""
+    weights = read_weights(path, "mace")
+    if weights is None:
+        return path
+    write_whole(copy, lambda p: torch.save(build(weights), p))
+    return copy
 
 
 def weights_of(network: torch.nn.Module, charge_aware: bool, card: dict[str, Any]) -> Weights:

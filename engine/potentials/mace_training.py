@@ -124,7 +124,7 @@ def run_command(
                     process.wait()
                     if not late:
                         return False
-                    done = int(curve(results)[-1][0])
+                    done = int(max([1.0, *(row[0] for row in (curve(results) if results.exists() else []))]))
                     shorter = [str(done) if before == "--max_num_epochs" else word for before, word in zip(["", *words], words)]
                     return run_command(shorter, folder, settings.model_copy(update={"minutes": None}), results, stopped)
         finally:

@@ -52,7 +52,7 @@ class CPaiNNNetwork(torch.nn.Module):
     def weights(self, symbols: list[str], charge_aware: bool, card: dict[str, Any]) -> Weights:
         state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
         settings = {k: v for k, v in self.network.settings.items() if k != "symbols"}
-        return Weights("cpainn", charge_aware, symbols, settings, state, card)
+        return Weights("cpainn", charge_aware, self.network.symbols, settings, state, card)
 
 
 class NetworkCalculator(Calculator):

@@ -15,6 +15,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..config import LossWeightsInput, TrainedPotentialInput
+from ..errors import RedoxError
 from ..storage import write_text, write_whole
 from .network import Network
 
@@ -80,8 +81,8 @@ def loss_and_errors(
                 + weights.moments
                 * _known(found[key].abs() if key == "moments" else found[key], tensor(np.concatenate(values))).square().mean()
             )
-    sums = [energy.abs().sum(), energy.numel(), forces.abs().sum(), forces.numel(), stress.abs().sum(), stress.numel()]
-    return loss, np.array([float(s) for s in sums])
+    sums = [part for v in (energy, forces, stress) for part in (float(v.detach().abs().sum()), v.numel())]
+    return loss, np.array(sums, float)
 
 
 def _known(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -132,6 +133,8 @@ def train_network(
         state |= {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
         write_whole(checkpoint, partial(torch.save, state))
         write_curve(folder / "curve.csv", state["curve"])
+    if state["best"] is None:
+        raise RedoxError(f"training: {settings.name}: the loss was never finite; lower learning_rate, or look at the data set")
     network.load_state_dict(state["best"])
     return True
 
@@ -151,7 +154,7 @@ def _epoch(
     for k in range(0, len(items), settings.batch_size):
         graphs, targets = zip(*items[k : k + settings.batch_size])
         loss, found = loss_and_errors(network(network.collate(list(graphs))), list(targets), settings.weights)
-        total += float(loss) * len(targets)
+        total += float(loss.detach()) * len(targets)
         sums += found
         if optimiser is not None:
             optimiser.zero_grad()

@@ -90,6 +90,8 @@ def load_potential(
     """
     if "." in model:
         return LabelledCalculator(_imported(model, options or {}), labels, knows_proxies=False)
+    if model == "chgnet" and file is None and charge_aware:
+        raise RedoxError("potential: the published chgnet knows no charges; give charge_aware: false, or a file")
     weights = read_weights(file, model) if file is not None else None
     if weights is not None and weights.charge_aware != charge_aware:
         kind = {True: "charge-aware", False: "charge-blind"}
@@ -115,7 +117,9 @@ def calculator_of(model: str, weights: Weights | None, file: Path | None = None)
     from .network import NetworkCalculator
 
     if weights is None:
-        raise RedoxError("potential: cpainn needs file: there are no weights to start from")
+        raise RedoxError(
+            f"{file}: not weights of cpainn" if file else "potential: cpainn needs file: there are no weights to start from"
+        )
     network = CPaiNN(weights.symbols, **weights.settings)
     network.load_state_dict(weights.state)
     return NetworkCalculator(network.double().eval())
@@ -124,8 +128,13 @@ def calculator_of(model: str, weights: Weights | None, file: Path | None = None)
 def _imported(path: str, options: dict[str, Any]) -> Calculator:
     module, _, name = path.rpartition(".")
     try:
-        return getattr(import_module(module), name)(**options)
-    except (ImportError, AttributeError) as error:
+        factory = getattr(import_module(module), name)
+    except Exception as error:  # a module raises anything
         raise RedoxError(f"potential: cannot import {path}: {error}; install it, or correct the path") from None
-    except Exception as error:  # a constructor raises anything
+    try:
+        made = factory(**options)
+    except Exception as error:  # and so does a constructor
         raise RedoxError(f"potential: {path} with {options}: {type(error).__name__}: {error}") from None
+    if not hasattr(made, "calculate"):
+        raise RedoxError(f"potential: {path} gives no ASE calculator but a {type(made).__name__}")
+    return made

@@ -49,7 +49,7 @@ def configuration_of(cell: Atoms, lattice: Lattice, name: str) -> Configuration:
     try:
         species = [tables[g][s] for s, g in zip(symbols.ravel(), supercell.site_sublattice)]
     except KeyError as strange:
-        raise RedoxError(f"configuration {name}: {strange} is not allowed on its site") from None
+        raise RedoxError(f"configuration {name}: {strange.args[0]} is not allowed on its site") from None
     return Configuration(tuple(tuple(int(v) for v in row) for row in whole), np.array(species, np.int8).tobytes(), name)
 
 

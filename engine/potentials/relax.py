@@ -1,5 +1,6 @@
 """Relaxation that keeps the labels: from the ideal lattice, octahedra distorted by charge, to a checked minimum."""
 
+import warnings
 from dataclasses import dataclass
 
 import ase.optimize
@@ -83,13 +84,18 @@ def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInpu
     optimiser = getattr(ase.optimize, settings.optimiser)(FrechetCellFilter(atoms), logfile=None, maxstep=LONGEST_STEP_A)
     problem = None
     try:
-        if not optimiser.run(fmax=settings.largest_force_eV_per_A, steps=settings.steps):
-            problem = f"not converged in {settings.steps} steps"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "logm result")  # of the filter's strain, at 1e-13
+            if not optimiser.run(fmax=settings.largest_force_eV_per_A, steps=settings.steps):
+                problem = f"not converged in {settings.steps} steps"
     except (ValueError, FloatingPointError, np.linalg.LinAlgError, RuntimeError) as error:
         problem = f"the relaxation broke down: {type(error).__name__}: {error}"
     energy = float(calculator.results.get("energy", np.nan))
     moments = calculator.results.get("magmoms")
     cell = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    if not (np.isfinite(energy) and np.isfinite(cell.positions).all() and np.isfinite(cell.cell.array).all()):
+        problem = "the relaxation broke down: energy or positions are no numbers"
+        cell, energy, moments = begin.copy(), np.nan, None
     labels, prepared = calculator.labels, calculator.labels.charges(cell)
     by_bond = states_by_bond_length(cell, labels, prepared)
     by_moment = states_by_moment(cell, labels, prepared, moments) if moments is not None else None

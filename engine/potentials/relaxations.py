@@ -17,7 +17,7 @@ from ..farm import farm
 from ..lattice import Lattice
 from ..parallel import StopWatch
 from ..provenance import fingerprint
-from ..storage import write_whole
+from ..storage import remove_partial, write_whole
 from .configurations import Configuration, key
 from .potential import LabelledCalculator
 from .relax import Relaxed, relax, start
@@ -78,7 +78,7 @@ def relax_all(
     what: str,
 ) -> None:
     """Relax what is not there yet, a relaxation to a rank at a time; calculators by the mark of their potential. Collective."""
-    todo = comm.bcast([k for k, (store, c) in enumerate(jobs) if not store.path(c).exists()] if comm.rank == 0 else None)
+    todo = comm.bcast(_missing(jobs) if comm.rank == 0 else None)
 
     def work(number: int) -> None:
         store, configuration = jobs[todo[number]]
@@ -87,8 +87,21 @@ def relax_all(
     farm(len(todo), work, comm, watch, what)
 
 
+def _missing(jobs: Sequence[tuple[Relaxations, Configuration]]) -> list[int]:
+    """Numbers of the jobs that are not there yet; of equivalent ones the first. Clears what a killed run left."""
+    for folder in {store.folder for store, _ in jobs}:
+        remove_partial(folder)
+    paths: dict[Path, int] = {}
+    for k, (store, configuration) in enumerate(jobs):
+        paths.setdefault(store.path(configuration), k)
+    return [k for path, k in paths.items() if not path.exists()]
+
+
 def _lattice_mark(lattice: Lattice) -> list[Any]:
+    species = [[(sp.name, sp.charge, sp.symbol, sp.moment_muB) for sp in s.species] for s in lattice.sublattices]
     return [
+        species,
+        sorted(lattice.spectators.items()),
         lattice.atoms.positions.round(6).tolist(),
         np.asarray(lattice.atoms.cell).round(6).tolist(),
         str(lattice.atoms.symbols),

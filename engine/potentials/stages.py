@@ -98,9 +98,9 @@ def _candidates(place: Place) -> list[Candidate]:
         found.append(Candidate(entry.name, entry.model, entry.charge_aware, path, potential_mark(place.source, entry, path), {}))
     if config.potential is not None:
         given = config.potential
-        path = place.source.resolve(given.file) if given.file else None
+        file = place.source.resolve(given.file) if given.file else None
         found.append(
-            Candidate("potential", given.model, given.charge_aware, path, potential_mark(place.source, given), given.options)
+            Candidate("potential", given.model, given.charge_aware, file, potential_mark(place.source, given), given.options)
         )
     return found
 
@@ -109,13 +109,19 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     """Make the data set, unless the one that is there was made from this input."""
     config = place.config
     assert config.potential is not None
-    mark = fingerprint(fit_identity(place.source))
-    seal = place.folder / "label.mark"
-    if comm.bcast(
-        (place.folder / "labelled.extxyz").exists() and seal.exists() and seal.read_text() == mark if comm.rank == 0 else None
-    ):
+    if comm.bcast(labels_are_there(place) if comm.rank == 0 else None):
         return
     path = place.source.resolve(config.potential.file) if config.potential.file else None
     run_labelling(config, place.lattice, path, potential_mark(place.source, config.potential), place.folder, comm, watch)
     if comm.rank == 0:
-        write_text(seal, mark)
+        write_text(_seal(place), fingerprint(fit_identity(place.source)))
+
+
+def labels_are_there(place: Place) -> bool:
+    """Whether labelled.extxyz was made from this input."""
+    made, seal = (place.folder / "labelled.extxyz").exists(), _seal(place)
+    return made and seal.exists() and seal.read_text() == fingerprint(fit_identity(place.source))
+
+
+def _seal(place: Place) -> Path:
+    return place.folder / "label.mark"

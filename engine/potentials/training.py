@@ -15,6 +15,7 @@ from ..errors import RedoxError
 from ..farm import farm
 from ..parallel import StopWatch
 from ..provenance import fingerprint
+from ..storage import write_text
 from .labels import Labels
 from .network import CPaiNNNetwork, Network
 from .network_training import reference_energies, train_network
@@ -101,14 +102,21 @@ def train(
 ) -> None:
     """Train one potential, or go on with it; its weights appear when it is finished."""
     mark = fingerprint(entry.model_dump(mode="json"), frames.mark, seed)
-    path = folder / f"{entry.name}.model"
-    if path.exists() and (old := read_weights(path, entry.model)) is not None:
-        if old.card.get("fingerprint") == mark:
-            log.info("train: %s is trained already", entry.name)
-            return
-        raise RedoxError(f"{path} was trained from another input; give the potential another name, or use --fresh")
+    path, seal = folder / f"{entry.name}.model", folder / "train.mark"
+    old = read_weights(path, entry.model) if path.exists() else None
+    begun = old.card.get("fingerprint") if old else seal.read_text() if seal.exists() else mark
+    if begun != mark:
+        raise RedoxError(f"{folder} holds a training of another input; remove that folder, or give the potential another name")
+    if old:
+        log.info("train: %s is trained already", entry.name)
+        return
     training, validation = (frames.seen(part, labels, entry.charge_aware) for part in ("training", "validation"))
     symbols = sorted({s for f in training for s in f.get_chemical_symbols()})
+    if strange := sorted({s for f in validation for s in f.get_chemical_symbols()} - set(symbols)):
+        raise RedoxError(
+            f"training: {entry.name}: only frames of the validation hold {', '.join(strange)}; change the seed or split"
+        )
+    write_text(seal, mark)
     card = {"fingerprint": mark, "training": entry.model_dump(mode="json"), "seed": seed, "frames": len(training),
             "configurations": len({f.info["config"] for f in training})}  # fmt: skip
     weights = _trained(entry, training, validation, labels, symbols, seed, folder, resolve, watch, card)
@@ -121,14 +129,16 @@ def _trained(
     entry: TrainedPotentialInput, training: list[Atoms], validation: list[Atoms], labels: Labels, symbols: list[str],
     seed: int, folder: Path, resolve: Any, watch: StopWatch, card: dict[str, Any],
 ) -> Weights | None:  # fmt: skip
+    begin = resolve(entry.start_from) if entry.start_from else None
     if entry.model == "mace":
-        from .mace import weights_of
+        from .mace import checkpoint, weights_of
         from .mace_training import train_mace
 
+        if begin:
+            entry = entry.model_copy(update={"start_from": checkpoint(begin, folder / "start.model")})
         network = train_mace(training, validation, entry, seed, folder, watch.rings)
         return weights_of(network, entry.charge_aware, card) if network is not None else None
     torch.manual_seed(seed)
-    begin = resolve(entry.start_from) if entry.start_from else None
     net = _network(entry, symbols, labels, begin)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net.to(device)  # type: ignore[attr-defined]
@@ -150,6 +160,8 @@ def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, b
         return CHGNetNetwork(network)
     from .cpainn import CPaiNN
 
+    if weights and (strange := sorted(set(symbols) - set(weights.symbols))):
+        raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(strange)}")
     network = CPaiNN(weights.symbols, **weights.settings) if weights else CPaiNN(symbols, **(CPAINN | entry.settings))
     if weights:
         network.load_state_dict(weights.state)

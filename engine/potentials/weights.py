@@ -39,7 +39,7 @@ def read_weights(path: Path, model: str) -> Weights | None:
     except pickle.UnpicklingError:
         return None
     except Exception as error:  # torch raises whatever the zip or the pickle reader raises
-        raise RedoxError(f"{path}: cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}") from None
+        raise RedoxError(f"{path}: cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         return None
     weights = Weights(**{k: v for k, v in found.items() if k != "format"})

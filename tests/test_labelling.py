@@ -1,0 +1,551 @@
+"""Relaxation of labelled cells, the `label` stage, and data sets of finished calculations, with springs for a potential."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+
+from redoxmc.engine.cli import main
+from redoxmc.engine.config import RelaxationInput
+from redoxmc.engine.dataset import read_relaxed
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.potentials.arrangements import site_permutations
+from redoxmc.engine.potentials.calculations import read_calculations
+from redoxmc.engine.potentials.charges import bond_lengths_A
+from redoxmc.engine.potentials.configurations import Configuration, choose_configurations, enumerate_configurations, key
+from redoxmc.engine.potentials.labels import Labels, labels_of
+from redoxmc.engine.potentials.potential import LabelledCalculator
+from redoxmc.engine.potentials.relax import relax, start
+from redoxmc.engine.potentials.relaxations import Relaxations
+
+from .conftest import HOST, ROOT, SODIUM
+from .runs import command, environment
+from .runs import run as run_command
+from .test_run import ranks_of
+from .toy_calculator import Springs, Tether
+from .vasp_files import write_outcar
+
+STRUCTURE = str(ROOT / "inputs/structures/NaFePO4.cif")
+UNIT = np.eye(3, dtype=int)
+SETTINGS = RelaxationInput()
+MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}
+
+INPUT = f"""\
+seed: 3
+output: out
+lattice:
+  structure: {STRUCTURE}
+  sublattices:
+    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
+    - element: Fe
+      species: {{Fe2+: {{charge: 2, moment_muB: 3.7}}, Fe3+: {{charge: 3, proxy: Ga, moment_muB: 4.3}}}}
+  spectators: {{P: 5, O: -2}}
+  supercell: [1, 1, 1]
+potential:
+  model: tests.toy_calculator.Springs
+  options: {{structure: {STRUCTURE}}}
+relaxation: {{largest_force_eV_per_A: 0.03}}
+label: {{configurations: 12, supercells: [[1, 1, 1], [1, 2, 1]]}}
+energy:
+  cluster_expansion: {{cutoffs_A: [3.5]}}
+sampling:
+  temperature_K: [300, 600]
+"""
+
+
+@pytest.fixture(scope="module")
+def labels(olivine: Lattice) -> Labels:
+    return labels_of(olivine)
+
+
+@pytest.fixture(scope="module")
+def springs(labels: Labels) -> LabelledCalculator:
+    return LabelledCalculator(Springs(STRUCTURE), labels, knows_proxies=True)
+
+
+@pytest.fixture(scope="module")
+def mixed(olivine: Lattice) -> Configuration:
+    """Half full, both iron ions."""
+    return next(c for c in choose_configurations(olivine, [UNIT], 12, 1) if c.composition(olivine) == 0.5)
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """`main` in this process takes over the signals."""
+    numbers = (signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.getsignal(n) for n in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+
+
+def begin(configuration: Configuration, lattice: Lattice, settings: RelaxationInput = SETTINGS) -> Atoms:
+    return start(configuration.supercell(lattice), configuration.occupation(), labels_of(lattice), settings)
+
+
+def test_the_toy_is_a_potential(olivine: Lattice, springs: LabelledCalculator, mixed: Configuration) -> None:
+    atoms = begin(mixed, olivine)
+    atoms.calc = springs
+    assert np.allclose(calculate_numerical_forces(atoms, 1e-5, iatoms=[0, 9]), atoms.get_forces()[[0, 9]], atol=1e-7)
+    assert np.allclose(calculate_numerical_stress(atoms, 1e-5), atoms.get_stress(), atol=1e-8)
+
+
+@pytest.mark.parametrize("lengths", [{}, {0.0: [9.8, 5.8, 4.8], 1.0: [10.5, 6.3, 5.0]}])
+def test_start_is_distorted_by_charge(olivine: Lattice, labels: Labels, lengths: dict[float, list[float]]) -> None:
+    """Out for Fe2+, in for Fe3+; the same every time."""
+    settings = RelaxationInput(cell_lengths_A=lengths)
+    for configuration in choose_configurations(olivine, [UNIT], 12, 1):
+        atoms = begin(configuration, olivine, settings)
+        assert atoms == begin(configuration, olivine, settings)
+        assert "X" not in atoms.symbols and labels.charges(atoms).sum() == 0
+        bare = configuration.supercell(olivine).to_atoms(configuration.occupation())
+        bare.set_cell(atoms.cell, scale_atoms=True)
+        del bare[bare.symbols == "X"]
+        change = bond_lengths_A(atoms, labels) - bond_lengths_A(bare, labels)
+        iron = atoms.symbols[labels.redox_atoms(atoms)]
+        assert (change[iron == "Fe"] > 0.01).all() and (change[iron == "Ga"] < -0.01).all()
+
+
+@pytest.mark.parametrize("matrix", [UNIT, np.diag([1, 2, 1]), np.array([[1, 0, 0], [0, 1, 1], [0, 0, 2]])])
+def test_cell_lengths_between_the_ends(olivine: Lattice, matrix: Any) -> None:
+    ends = np.array([[9.8, 5.8, 4.8], [10.6, 6.2, 5.0]])
+    settings = RelaxationInput(cell_lengths_A={0.0: ends[0].tolist(), 1.0: ends[1].tolist()})
+    seen = set()
+    for configuration in choose_configurations(olivine, [matrix], 12, 1):
+        x = configuration.composition(olivine)
+        host = np.linalg.solve(matrix, np.asarray(begin(configuration, olivine, settings).cell))
+        assert np.allclose(np.linalg.norm(host, axis=1), (1 - x) * ends[0] + x * ends[1])
+        seen.add(x)
+    assert {0.0, 1.0} < seen
+    assert np.allclose(begin(configuration, olivine).cell, matrix @ np.asarray(olivine.atoms.cell))
+
+
+def test_relaxation_keeps_the_labels(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
+    for configuration in choose_configurations(olivine, [UNIT, [1, 2, 1] * UNIT], 10, 1):
+        atoms = begin(configuration, olivine)
+        found = relax(atoms, springs, SETTINGS)
+        assert found.problem is None and 0 < found.steps < SETTINGS.steps
+        assert str(found.cell.symbols) == str(atoms.symbols)
+        assert (found.by_bond == labels.charges(atoms)).all() and found.by_moment is None
+        springs.calculate(found.cell)
+        assert springs.results["energy"] == found.energy_eV
+        assert np.linalg.norm(springs.results["forces"], axis=1).max() <= SETTINGS.largest_force_eV_per_A
+        virial = springs.results["stress"] * found.cell.get_volume() / len(found.cell)
+        assert np.abs(virial).max() < SETTINGS.largest_force_eV_per_A
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_same_start_same_energy(
+    olivine: Lattice, labels: Labels, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path
+) -> None:
+    """Also if the calculator has seen other structures since."""
+    first = relax(begin(mixed, olivine), springs, SETTINGS)
+    springs.calculate(begin(choose_configurations(olivine, [UNIT], 1, 1)[0], olivine))
+    again = relax(begin(mixed, olivine), LabelledCalculator(Springs(STRUCTURE), labels, True), SETTINGS)
+    assert first.energy_eV == again.energy_eV == relax(begin(mixed, olivine), springs, SETTINGS).energy_eV
+    assert np.array_equal(first.cell.positions, again.cell.positions)
+
+
+def test_equivalent_configurations_share_a_representative(
+    olivine: Lattice, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path
+) -> None:
+    store = Relaxations(tmp_path, olivine, SETTINGS, "springs")
+    images = {mixed.occupation()[p].tobytes() for p in site_permutations(mixed.supercell(olivine))}
+    equivalent = [Configuration(mixed.matrix, image, "image") for image in sorted(images)]
+    assert len(equivalent) > 1
+    assert len({key(c, olivine) for c in equivalent}) == len({store.path(c) for c in equivalent}) == 1
+    for configuration in equivalent:
+        store.run(configuration, springs)
+    assert len(list(tmp_path.iterdir())) == 1
+    energies = [relax(begin(c, olivine), springs, SETTINGS.model_copy(update={"largest_force_eV_per_A": 1e-4})).energy_eV
+                for c in equivalent[:3]]  # fmt: skip
+    assert np.ptp(energies) < 1e-6
+    others = enumerate_configurations(olivine, UNIT, 5000)
+    assert others and len({store.path(c) for c in others}) == len(others)
+
+
+def test_every_ingredient_makes_another_file(olivine: Lattice, mixed: Configuration, tmp_path: Path) -> None:
+    def path(mark: str = "a", settings: RelaxationInput = SETTINGS, iron: Sublattice | None = None) -> Path:
+        lattice = build_lattice(olivine.atoms, (SODIUM, iron), HOST) if iron else olivine
+        return Relaxations(tmp_path, lattice, settings, mark).path(mixed)
+
+    strained = build_lattice(olivine.atoms.copy(), olivine.sublattices, HOST)
+    strained.atoms.set_cell(1.01 * np.asarray(strained.atoms.cell), scale_atoms=True)
+    others = [
+        path("b"),
+        path(settings=RelaxationInput(steps=299)),
+        path(settings=RelaxationInput(largest_force_eV_per_A=0.02)),
+        path(settings=RelaxationInput(cell_lengths_A={0.0: [10.0, 6.0, 5.0]})),
+        path(iron=Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3, "Al")))),
+        path(iron=Sublattice("Fe", (Species("Fe2+", 2, None, 3.7), Species("Fe3+", 3, "Ga", 4.2)))),
+        Relaxations(tmp_path, strained, SETTINGS, "a").path(mixed),
+    ]
+    assert len({path(), *others}) == 1 + len(others)
+    assert path() == path()
+
+
+def test_steps_run_out(olivine: Lattice, springs: LabelledCalculator, mixed: Configuration) -> None:
+    found = relax(begin(mixed, olivine), springs, RelaxationInput(steps=2))
+    assert found.problem == "not converged in 2 steps" and found.steps == 2
+
+
+@pytest.mark.parametrize("symbol", ["Na", "O"])
+def test_an_ion_that_leaves_its_site(olivine: Lattice, labels: Labels, mixed: Configuration, symbol: str) -> None:
+    atoms = begin(mixed, olivine)
+    who = int(np.flatnonzero(atoms.symbols == symbol)[1])
+    for push_A, left in ((0.6, False), (1.6, True)):
+        places = atoms.positions.copy()
+        places[who] += push_A * np.array([0.6, 0.8, 0.0])
+        problem = relax(atoms, LabelledCalculator(Tether(places), labels, True), SETTINGS).problem
+        assert (f"{symbol} {who} moved" in str(problem) and "left its site" in str(problem)) == left, problem
+
+
+def test_rigid_shifts_are_no_departure(olivine: Lattice, labels: Labels, mixed: Configuration) -> None:
+    atoms = begin(mixed, olivine)
+    assert relax(atoms, LabelledCalculator(Tether(atoms.positions + 2.0), labels, True), SETTINGS).problem is None
+
+
+def test_a_scrambled_charge_order(olivine: Lattice, labels: Labels, mixed: Configuration) -> None:
+    swapped = LabelledCalculator(Springs(STRUCTURE, swapped=True), labels, knows_proxies=True)
+    found = relax(begin(mixed, olivine), swapped, SETTINGS)
+    assert found.problem == "charge order lost: 4 ions show another charge by their bond lengths"
+    prepared = labels.charges(found.cell)
+    assert sorted(found.by_bond) == sorted(prepared) and (found.by_bond != prepared).sum() == 4
+
+
+def test_labels_reach_a_calculator_of_elements_as_moments(olivine: Lattice, mixed: Configuration) -> None:
+    iron = Sublattice("Fe", (Species("Fe2+", 2, None, 3.7), Species("Fe3+", 3, "Ga", 4.2)))
+    lattice = build_lattice(olivine.atoms, (SODIUM, iron), HOST)
+    atoms = begin(mixed, lattice)
+    aware, told, blind = (
+        LabelledCalculator(Springs(STRUCTURE), labels_of(given), knows)
+        for given, knows in ((lattice, True), (lattice, False), (olivine, False))
+    )
+    energies = [relax(atoms, calculator, SETTINGS).energy_eV for calculator in (aware, told)]
+    assert energies[0] == energies[1]
+    blind.calculate(atoms)
+    aware.calculate(atoms)
+    assert abs(blind.results["energy"] - aware.results["energy"]) > 0.1
+
+
+class _Breaking(Calculator):
+    """Forces that are no numbers, or an exception, from the third call on."""
+
+    implemented_properties = ["energy", "forces", "stress"]
+
+    def __init__(self, error: bool) -> None:
+        super().__init__()
+        self.error, self.calls, self.springs = error, 0, Springs(STRUCTURE)
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
+    ) -> None:
+        self.calls += 1
+        self.springs.calculate(atoms, properties, system_changes)
+        self.results = dict(self.springs.results)
+        if self.calls > 2 and self.error:
+            raise ValueError("out of range")
+        if self.calls > 2:
+            self.results |= {"energy": np.nan, "forces": np.full((len(atoms or []), 3), np.nan)}
+
+
+@pytest.mark.parametrize("error", [False, True])
+def test_a_relaxation_that_breaks_down(
+    olivine: Lattice, labels: Labels, mixed: Configuration, error: bool, tmp_path: Path
+) -> None:
+    """It is refused, kept with its reason, and does not end the run."""
+    store = Relaxations(tmp_path, olivine, RelaxationInput(steps=20), "breaking")
+    store.run(mixed, LabelledCalculator(_Breaking(error), labels, True))
+    problem = store.read(mixed).problem
+    assert problem is not None and ("broke down" in problem or "not converged" in problem)
+
+
+def test_damaged_relaxations_are_named(
+    olivine: Lattice, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path
+) -> None:
+    store = Relaxations(tmp_path, olivine, SETTINGS, "springs")
+    store.run(mixed, springs)
+    done = store.read(mixed)
+    assert done.problem is None and done.cell.info["config"] == mixed.name and done.steps > 0
+    assert done.cell.arrays["by_bond"].shape == (len(done.cell),)
+    path = store.path(mixed)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:10], whole[: len(whole) // 2], b"\0" * len(whole), whole.replace(b"steps=", b"stops=")):
+        path.write_bytes(damaged)
+        with pytest.raises(RedoxError, match=f"{path.name}: damaged .*delete it and run again"):
+            store.read(mixed)
+
+
+# The stage, from the input file.
+
+
+def write_input(folder: Path, text: str = INPUT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "input.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run until label. Copied by those who change it."""
+    path = write_input(tmp_path_factory.mktemp("label"))
+    assert main([str(path), "--until", "label"]) == 0
+    return path.parent
+
+
+@pytest.fixture
+def copy(labelled: Path, tmp_path: Path) -> Path:
+    """The input in a folder with the finished run."""
+    return Path(shutil.copytree(labelled, tmp_path / "copy")) / "input.yaml"
+
+
+def times(folder: Path, pattern: str = "*") -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in folder.rglob(pattern) if p.is_file() and p.name != "run.log"}
+
+
+def test_label_makes_a_data_set(labelled: Path, olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
+    out = labelled / "out"
+    frames = read(out / "labelled.extxyz", ":")
+    assert len(frames) == 12 and len({f.info["config"] for f in frames}) == 12
+    assert {len(f) // 20 for f in frames} == {1, 2}
+    assert {"Fe", "Ga"} < {s for f in frames for s in f.symbols}
+    for frame in frames:
+        assert labels.charges(frame).sum() == 0 and frame.pbc.all()
+        springs.calculate(frame)
+        assert frame.get_potential_energy() == pytest.approx(springs.results["energy"], abs=1e-5)
+    assert len(read_relaxed([out / "labelled.extxyz"], olivine)[0]) == 12
+    record = json.loads((out / "label.json").read_text())
+    assert (record["configurations"], record["kept"], record["rejected"]) == (12, 12, [])
+    assert record["relaxations_per_hour_and_core"] > 0 and 0 < record["median_steps"] < 300
+    assert len(list((out / "relaxations").iterdir())) == 12
+    assert not (out / "samples").exists() and not (out / "fit.json").exists()
+
+
+def test_a_second_run_does_nothing(copy: Path) -> None:
+    before = times(copy.parent)
+    assert main([str(copy), "--until", "label"]) == 0
+    assert times(copy.parent) == before
+
+
+def test_the_data_set_is_fitted(copy: Path) -> None:
+    before = times(copy.parent)
+    assert main([str(copy), "--until", "fit"]) == 0
+    fit = json.loads((copy.parent / "out/fit.json").read_text())
+    assert 0 < fit["validation_rmse_eV"] < 0.1
+    assert before.items() <= times(copy.parent).items()
+
+
+CHANGES = {
+    "force": ("largest_force_eV_per_A: 0.03", "largest_force_eV_per_A: 0.02"),
+    "options": ("NaFePO4.cif}", "NaFePO4.cif, strength_eV_A: 2.0}"),
+    "configurations": ("configurations: 12", "configurations: 11"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_labels_are_made_anew(name: str, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Or refused where only the fit is asked for; never reused."""
+    out, (old, new) = copy.parent / "out", CHANGES[name]
+    before, relaxations = (out / "labelled.extxyz").read_bytes(), times(out / "relaxations")
+    assert INPUT.count(old) == 1
+    copy.write_text(INPUT.replace(old, new))
+    assert main([str(copy), "--only", "fit"]) == 2
+    assert "no labelled configurations of this input yet" in capsys.readouterr().err
+    assert main([str(copy), "--until", "label"]) == 0
+    assert (out / "labelled.extxyz").read_bytes() != before
+    after = times(out / "relaxations")
+    assert relaxations.items() <= after.items()
+    if name == "configurations":
+        assert len(after) < 24
+    else:
+        assert len(after) == 24
+    copy.write_text(INPUT)
+    assert main([str(copy), "--until", "label"]) == 0
+    assert (out / "labelled.extxyz").read_bytes() == before and times(out / "relaxations") == after
+
+
+def test_damage_is_named_and_mended_by_deletion(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = copy.parent / "out"
+    before = (out / "labelled.extxyz").read_bytes()
+    victim = sorted((out / "relaxations").iterdir())[3]
+    victim.write_bytes(victim.read_bytes()[:200])
+    (out / "labelled.extxyz").unlink()
+    assert main([str(copy), "--until", "label"]) == 2
+    message = capsys.readouterr().err
+    assert str(victim) in message and "damaged" in message and "Traceback" not in message
+    victim.unlink()
+    assert main([str(copy), "--until", "label"]) == 0
+    assert (out / "labelled.extxyz").read_bytes() == before
+
+
+def test_lost_charge_orders_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With swapped lengths only cells of one charge state can be kept."""
+    path = write_input(tmp_path, INPUT.replace("NaFePO4.cif}", "NaFePO4.cif, swapped: true}").replace(", [1, 2, 1]", ""))
+    assert main([str(path), "--until", "label"]) == 0
+    record = json.loads((tmp_path / "out/label.json").read_text())
+    assert (record["configurations"], record["kept"], len(record["rejected"])) == (12, 2, 10)
+    assert all(r["config"] and r["reason"].startswith("charge order lost: ") for r in record["rejected"])
+    assert len(read(tmp_path / "out/labelled.extxyz", ":")) == 2
+    assert "10 rejected: charge order lost" in capsys.readouterr().err
+    assert main([str(path), "--until", "fit"]) == 2
+    assert "allowed: at least 10" in capsys.readouterr().err
+
+
+def test_nothing_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_input(tmp_path, INPUT.replace("0.03}", "0.0001, steps: 1}").replace(", [1, 2, 1]", ""))
+    assert main([str(path), "--until", "label"]) == 2
+    assert "none of 12 relaxations can be used; the first: not converged in 1 steps" in capsys.readouterr().err
+    assert not (tmp_path / "out/labelled.extxyz").exists()
+
+
+def test_potentials_that_cannot_be_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model, words in (
+        ("tests.toy_calculator.Missing", "cannot import tests.toy_calculator.Missing"),
+        ("no_such_package.Potential", "No module named"),
+        ("ase.calculators.lj.Nothing", "cannot import"),
+        ("tests.toy_calculator.Tether", "tests.toy_calculator.Tether with"),
+    ):
+        path = write_input(tmp_path, INPUT.replace("tests.toy_calculator.Springs", model))
+        assert main([str(path), "--until", "label"]) == 2
+        message = capsys.readouterr().err
+        assert words in message and "Traceback" not in message
+
+
+@pytest.fixture
+def importable(tmp_path: Path) -> str:
+    """PYTHONPATH for run.py, which does not look into the folder of the project."""
+    package = tmp_path / "path/tests"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copy(ROOT / "tests/toy_calculator.py", package)
+    return str(package.parent)
+
+
+def test_two_ranks_write_the_same_bytes(labelled: Path, importable: str, tmp_path: Path) -> None:
+    path = write_input(tmp_path)
+    done = run_command(path, 2, "--until", "label", PYTHONPATH=importable)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/labelled.extxyz").read_bytes() == (labelled / "out/labelled.extxyz").read_bytes()
+
+
+def test_a_killed_run_goes_on(labelled: Path, importable: str, tmp_path: Path) -> None:
+    """kill -9 of all of it after the first relaxations; then the same command in this process."""
+    path, folder = write_input(tmp_path), tmp_path / "out/relaxations"
+    process = subprocess.Popen(
+        command(path, 2, "--until", "label"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        text=True, env=environment(PYTHONPATH=importable),
+    )  # fmt: skip
+    while process.poll() is None and len(list(folder.glob("*"))) < 2:
+        time.sleep(0.01)
+    for victim in (*ranks_of(process), process.pid):
+        os.kill(victim, signal.SIGKILL)
+    process.wait(30)
+    kept = {p: t for p, t in times(tmp_path / "out/relaxations").items() if "partial" not in p.name}
+    assert 1 <= len(kept) and not (tmp_path / "out/labelled.extxyz").exists()
+    assert main([str(path), "--until", "label"]) == 0
+    assert kept.items() <= times(folder).items() and len(list(folder.iterdir())) == 12
+    assert (tmp_path / "out/labelled.extxyz").read_bytes() == (labelled / "out/labelled.extxyz").read_bytes()
+
+
+# Data sets of finished calculations.
+
+
+@pytest.fixture(scope="module")
+def relaxed(olivine: Lattice, springs: LabelledCalculator) -> list[Atoms]:
+    """As calculations leave them: elements and moments, atoms grouped; info["labelled"] is what they stand for."""
+    found = []
+    for configuration in choose_configurations(olivine, [UNIT, np.diag([1, 1, 2])], 24, 5):
+        done = relax(begin(configuration, olivine), springs, SETTINGS)
+        assert done.problem is None
+        springs.calculate(done.cell)
+        order = np.argsort([("Na", "Fe", "Ga", "P", "O").index(s) for s in done.cell.symbols], kind="stable")
+        frame = springs.labels.unlabelled(done.cell[order])
+        frame.calc = SinglePointCalculator(
+            frame,
+            energy=springs.results["energy"],
+            forces=springs.results["forces"][order],
+            stress=springs.results["stress"],
+            magmoms=np.array([MOMENTS_MU_B.get(s, 0.0) for s in done.cell[order].symbols]),
+        )
+        frame.info["labelled"] = done.cell[order]
+        found.append(frame)
+    return found
+
+
+def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], olivine: Lattice, tmp_path: Path) -> None:
+    for frame in (nameless := [f.copy() for f in relaxed]):
+        frame.info.clear()
+    for frame, source in zip(nameless, relaxed):
+        frame.calc = source.calc
+    write(tmp_path / "cells.extxyz", nameless, format="extxyz")
+    frames, refusals = read_relaxed([tmp_path / "cells.extxyz"], olivine)
+    assert not refusals and [f.info["config"] for f in frames] == [f"cells-{k + 1}" for k in range(len(relaxed))]
+    assert np.allclose([f.get_potential_energy() for f in frames], [f.get_potential_energy() for f in relaxed])
+    write(tmp_path / "one.extxyz", nameless[:1], format="extxyz")
+    assert [f.info["config"] for f in read_calculations(tmp_path / "one.extxyz", False)] == ["one"]
+    assert {f.info["config"] for f in read_calculations(tmp_path / "cells.extxyz", True)} == {"cells"}
+    for k, frame in enumerate(nameless):
+        frame.info["config"] = f"cell {k % 3}"
+    write(tmp_path / "named.extxyz", nameless, format="extxyz")
+    assert [f.info["config"] for f in read_calculations(tmp_path / "named.extxyz", False)] == ["cell 0", "cell 1", "cell 2"]
+
+
+@pytest.fixture
+def calculations(relaxed: list[Atoms], tmp_path: Path) -> Path:
+    """A folder dft/NAME/OUTCAR for every cell, two steps each; in two of them both kinds of iron have like moments."""
+    for k, frame in enumerate(relaxed):
+        folder = tmp_path / f"dft/cell_{k:02d}"
+        folder.mkdir(parents=True)
+        first = frame.copy()
+        first.calc = SinglePointCalculator(first, **{**frame.calc.results, "energy": frame.get_potential_energy() + 1})
+        last = frame.copy()
+        last.calc = SinglePointCalculator(last, **frame.calc.results)
+        if k in (5, 9):
+            last.calc.results["magmoms"] = np.where(frame.symbols == "Fe", 4.0, 0.0)
+        write_outcar(folder / "OUTCAR", [first, last])
+    return tmp_path
+
+
+def test_outcars_are_labelled_and_fitted(calculations: Path, relaxed: list[Atoms]) -> None:
+    text = INPUT.replace("{cutoffs_A: [3.5]}", "{cutoffs_A: [3.5], dataset: dft/*/OUTCAR}")
+    text = "".join(
+        line + "\n" for line in text.splitlines() if not line.startswith(("potential", "  model", "  options", "relax", "label"))
+    )
+    path = write_input(calculations, text)
+    assert main([str(path), "--until", "fit"]) == 0
+    refused = (calculations / "out/refused_cells.txt").read_text().splitlines()
+    both = [len({"Fe", "Ga"} & set(relaxed[k].info["labelled"].symbols)) == 2 for k in (5, 9)]
+    assert both == [True, True]
+    assert [line.split()[1] for line in refused] == ["cell_05", "cell_09"]
+    assert all("4.00" in line and "moments" in line for line in refused)
+    frames = read(calculations / "out/labelled.extxyz", ":")
+    kept = [k for k in range(len(relaxed)) if k not in (5, 9)]
+    assert [f.info["config"] for f in frames] == [f"cell_{k:02d}" for k in kept] and len(kept) >= 16
+    for frame, k in zip(frames, kept):
+        assert frame.get_chemical_symbols() == relaxed[k].info["labelled"].get_chemical_symbols()
+        assert frame.get_potential_energy() == pytest.approx(relaxed[k].get_potential_energy(), abs=1e-6)
+    fit = json.loads((calculations / "out/fit.json").read_text())
+    assert 0 < fit["validation_rmse_eV"] < 0.1
+
+
+@pytest.mark.parametrize("pattern, words", [("dft/*/CONTCAR", "no such file"), ("dft/cell_0?/OUTCAR", "allowed: at least 10")])
+def test_patterns_that_name_too_little(calculations: Path, pattern: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = INPUT.replace("{cutoffs_A: [3.5]}", f"{{cutoffs_A: [3.5], dataset: {pattern}}}")
+    assert main([str(write_input(calculations, text)), "--until", "fit"]) == 2
+    message = capsys.readouterr().err
+    assert words in message and "line 17, energy.cluster_expansion.dataset" in message

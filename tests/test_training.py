@@ -1,0 +1,470 @@
+"""Training: split, loss, best epoch, interruption, mace-torch's own command, and the stage from an input file."""
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+from ase.stress import full_3x3_to_voigt_6_stress
+from mpi4py import MPI
+
+from redoxmc.engine.config import LossWeightsInput, SplitInput, TrainedPotentialInput, TrainingInput
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.inputfile import read_input
+from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.parallel import StopWatch
+from redoxmc.engine.potentials import network_training as intact
+from redoxmc.engine.potentials.calculations import label_frames, read_calculations
+from redoxmc.engine.potentials.cpainn import CPaiNN
+from redoxmc.engine.potentials.labels import labels_of
+from redoxmc.engine.potentials.mace_training import arguments
+from redoxmc.engine.potentials.mace_training import curve as mace_curve
+from redoxmc.engine.potentials.network import CPaiNNNetwork
+from redoxmc.engine.potentials.network_training import (
+    CURVE_COLUMNS,
+    _epoch,
+    loss_and_errors,
+    read_curve,
+    reference_energies,
+    target,
+    train_network,
+)
+from redoxmc.engine.potentials.potential import load_potential, predict
+from redoxmc.engine.potentials.stages import Place, labelled_frames
+from redoxmc.engine.potentials.training import Frames, split, train, train_all
+from redoxmc.engine.potentials.weights import read_weights
+from redoxmc.engine.prepare import prepare
+
+from .runs import ROOT, run
+from .test_potentials import AWARE, LABELS, rock_salt
+
+FRAMES = ROOT / "tests/data/frames.extxyz"
+MOMENTS = {"Fe": 3.75, "Ga": 4.25}
+TINY: dict[str, Any] = {"width": 8, "n_layers": 2, "cutoff_A": 3.5, "n_radial": 6}
+
+
+def frame(seed: int, config: str = "") -> Atoms:
+    """A cell with the forces of Lennard-Jones, moments by label, and 2 eV less for every Ga."""
+    symbols = np.array("Na Fe Fe Ga".split())[np.random.default_rng(seed).permutation(4)]
+    atoms = rock_salt(" ".join([*symbols, *"OOOO"]), seed)
+    atoms.calc = LennardJones(sigma=1.9, epsilon=0.5, rc=4.0, smooth=True)
+    results = {"energy": atoms.get_potential_energy() - 2, "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+    results["magmoms"] = np.array([MOMENTS.get(s, 0.0) for s in atoms.symbols])
+    atoms.calc = SinglePointCalculator(atoms, **results)
+    atoms.info = {"config": config or f"c{seed}", "step": 0}
+    return atoms
+
+
+def entry(**given: Any) -> TrainedPotentialInput:
+    return TrainedPotentialInput.model_validate({"name": "some", "model": "cpainn", "epochs": 6, "settings": TINY} | given)
+
+
+def network() -> CPaiNNNetwork:
+    torch.manual_seed(2)
+    return CPaiNNNetwork(CPaiNN(AWARE, **TINY))
+
+
+TRAINING, VALIDATION = [frame(k) for k in range(10)], [frame(k) for k in range(20, 24)]
+
+
+def trained(
+    folder: Path, settings: TrainedPotentialInput, stopped: Callable[[], bool] = lambda: False
+) -> tuple[CPaiNNNetwork, bool]:
+    net = network()
+    return net, train_network(net, TRAINING, VALIDATION, settings, 4, folder, stopped)
+
+
+# The split.
+
+
+def parts(frames: list[Atoms], seed: int, **shares: float) -> list[list[str]]:
+    found = split(frames, SplitInput(**shares), seed)
+    return [[f"{f.info['config']}/{f.info['step']}" for f in part] for part in (found.training, found.validation, found.test)]
+
+
+def relaxations(n: int) -> list[Atoms]:
+    """Three frames of each of n configurations, in turns."""
+    found = []
+    for k in range(3 * n):
+        found.append(rock_salt(seed=k))
+        found[-1].info = {"config": k % n, "step": k // n}
+    return found
+
+
+def test_split_keeps_configurations_together() -> None:
+    frames = relaxations(20)
+    found = parts(frames, 1, validation=0.2, test=0.1)
+    assert [len(p) for p in found] == [42, 12, 6]
+    configs = [{name.split("/")[0] for name in p} for p in found]
+    assert [len(c) for c in configs] == [14, 4, 2] and len(set.union(*configs)) == 20
+    assert parts(frames, 1, validation=0.2, test=0.1) == found
+    assert parts(frames, 2, validation=0.2, test=0.1) != found
+    shuffled = parts(frames[::-1], 1, validation=0.2, test=0.1)
+    assert [sorted(p) for p in shuffled] == [sorted(p) for p in found], "the order of the files does not matter"
+
+
+def test_small_splits() -> None:
+    assert [len(p) for p in parts(relaxations(2), 0, validation=0.1, test=0.0)] == [3, 3, 0]
+    with pytest.raises(RedoxError, match="1 configurations are too few"):
+        parts(relaxations(1), 0)
+    with pytest.raises(RedoxError, match="2 configurations are too few"):
+        parts(relaxations(2), 0, validation=0.45, test=0.45)
+
+
+def test_mark_follows_frames_shares_and_seed() -> None:
+    frames = relaxations(5)
+    marks = {split(frames, SplitInput(), 0).mark, split(frames, SplitInput(), 1).mark, split(frames[1:], SplitInput(), 0).mark}
+    marks |= {split(frames, SplitInput(validation=0.3), 0).mark}
+    assert len(marks) == 4 and split(relaxations(5), SplitInput(), 0).mark in marks
+
+
+def test_blind_potentials_are_shown_elements() -> None:
+    frames = Frames(TRAINING, VALIDATION, [], "")
+    assert frames.seen("training", LABELS, True) is TRAINING
+    blind = frames.seen("training", LABELS, False)
+    for plain, given in zip(blind, TRAINING, strict=True):
+        assert "Ga" in given.symbols and "Ga" not in plain.symbols
+        assert plain.get_potential_energy() == given.get_potential_energy() and plain.info == given.info
+        assert np.array_equal(plain.get_magnetic_moments(), given.get_magnetic_moments())
+
+
+# The loss.
+
+
+def two_frames() -> list[Atoms]:
+    frames = []
+    for n in (2, 4):
+        atoms = Atoms("O" * n, positions=np.eye(4, 3)[:n], cell=np.eye(3) * 9, pbc=True)
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=-3.0 * n, forces=np.full((n, 3), 0.5), stress=np.full(6, 0.01), magmoms=np.full(n, -4.0)
+        )
+        frames.append(atoms)
+    return frames
+
+
+def answers() -> dict[str, torch.Tensor]:
+    """0.2 and 0.1 eV per atom, 0.3 eV/A, 0.02 eV/A^3 and 0.5 Bohr magnetons from `two_frames`."""
+    return {
+        "energy": torch.tensor([-6 + 0.4, -12 - 0.4], dtype=torch.float64),
+        "forces": torch.full((6, 3), 0.8, dtype=torch.float64),
+        "stress": torch.full((2, 3, 3), 0.03, dtype=torch.float64),
+        "moments": torch.full((6,), 4.5, dtype=torch.float64),
+        "bader": torch.full((6,), -1.0, dtype=torch.float64),
+    }
+
+
+WEIGHTS = LossWeightsInput(energy=2, forces=3, stress=5, moments=7)
+
+
+def test_loss_by_hand() -> None:
+    loss, sums = loss_and_errors(answers(), [target(f) for f in two_frames()], WEIGHTS)
+    assert float(loss) == pytest.approx(2 * (0.04 + 0.01) / 2 + 3 * 0.09 + 5 * 0.0004 + 7 * 0.25, rel=1e-6)
+    assert sums == pytest.approx([0.3, 2, 0.3 * 18, 18, 0.02 * 18, 18], rel=1e-6)
+
+
+def test_what_the_reference_does_not_know_does_not_count() -> None:
+    first, second = two_frames()
+    del first.calc.results["stress"], first.calc.results["magmoms"]
+    second.arrays["bader"] = np.array([np.nan, np.nan, -1.5, np.nan])
+    found = answers()
+    found["stress"][0] = 1e3
+    found["moments"][:2] = 1e3
+    for value in found.values():
+        value.requires_grad_()
+    loss, sums = loss_and_errors(found, [target(first), target(second)], WEIGHTS)
+    assert float(loss.detach()) == pytest.approx(0.05 + 0.27 + 0.002 + 7 * (0.25 + 0.25), rel=1e-6)
+    assert sums == pytest.approx([0.3, 2, 5.4, 18, 0.02 * 9, 9], rel=1e-6)
+    loss.backward()
+    for value in found.values():
+        assert value.grad is not None and value.grad.isfinite().all()
+    second.calc.results.pop("stress")
+    nowhere, sums = loss_and_errors(answers(), [target(first), target(second)], WEIGHTS)
+    assert nowhere.isfinite() and sums[4] == 0
+
+
+def test_reference_energies_explain_what_the_composition_does() -> None:
+    frames = [Atoms("O" * a + "Fe" * b) for a, b in ((1, 2), (3, 1), (2, 2))]
+    wanted = np.array([-3.0 * f.symbols.count("O") - 8.0 * f.symbols.count("Fe") for f in frames])
+    assert reference_energies(frames, wanted) == pytest.approx({"O": -3, "Fe": -8})
+    alike = [Atoms("OFe"), Atoms("O2Fe2")]  # only the sum is known; the least norm shares it
+    assert reference_energies(alike, np.array([-11.0, -22.0])) == pytest.approx({"O": -5.5, "Fe": -5.5})
+
+
+MUTANTS = {
+    "energy per cell": ("for t in targets])) / sizes\n", "for t in targets]))\n"),
+    "unknown stress counts": ('_known(found["stress"], tensor(', '(found["stress"] - tensor('),
+    "sign of the moments": ('found[key].abs() if key == "moments" else found[key]', "found[key]"),
+    "moments of the reference with their sign": ("np.abs(moments).astype", "np.asarray(moments).astype"),
+    "NaN is known": ("known = ~torch.isnan(wanted)", "known = torch.ones_like(wanted, dtype=torch.bool)"),
+}
+
+
+def verdict(module: types.ModuleType) -> list[float]:
+    first, second = two_frames()
+    del first.calc.results["stress"]
+    found = answers() | {"moments": -answers()["moments"]}
+    loss, sums = module.loss_and_errors(found, [module.target(first), module.target(second)], WEIGHTS)
+    return [float(loss), *sums]
+
+
+@pytest.mark.parametrize("name", [None, *MUTANTS])
+def test_mutants_of_the_loss_are_caught(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = [0.05 + 0.27 + 0.002 + 1.75, 0.3, 2, 5.4, 18, 0.02 * 9, 9]
+    if name is None:
+        assert verdict(intact) == pytest.approx(right, rel=1e-6)
+        return
+    source = Path(str(intact.__file__)).read_text()
+    old, new = MUTANTS[name]
+    assert source.count(old) == 1
+    module = types.ModuleType("redoxmc.engine.potentials.mutant")
+    module.__package__ = intact.__package__
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(source.replace(old, new), f"<{name}>", "exec"), module.__dict__)
+    assert verdict(module) != pytest.approx(right, rel=1e-6)
+
+
+# Training of networks.
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    settings = entry(epochs=40, learning_rate=0.01, weights=LossWeightsInput(moments=1.0))
+
+    def moment_error(net: CPaiNNNetwork) -> float:
+        net.train(False)
+        found = net(net.collate([net.graph(f) for f in VALIDATION]))["moments"].abs().numpy()
+        return float(np.abs(found - np.concatenate([f.get_magnetic_moments() for f in VALIDATION])).mean())
+
+    net, finished = trained(tmp_path, settings)
+    rows = read_curve(tmp_path / "curve.csv")
+    assert finished and tuple(rows) == CURVE_COLUMNS and rows["epoch"].tolist() == list(range(1, 41))
+    assert all(np.isfinite(column).all() for column in rows.values())
+    assert rows["loss_training"][-1] < 0.1 * rows["loss_training"][0]
+    assert rows["energy_mae_eV_per_atom"][-1] < 0.3 * rows["energy_mae_eV_per_atom"][0]
+    assert moment_error(net) < 0.3 * moment_error(network())
+
+
+def test_best_epoch_is_kept(tmp_path: Path) -> None:
+    settings, net = entry(epochs=5), network()
+    net.train(False)
+    believed = []  # what the network says before it is trained, so that every epoch makes it worse
+    for f in VALIDATION:
+        found = {k: v.numpy() for k, v in net(net.graph(f)).items()}
+        believed.append(f.copy())
+        believed[-1].calc = SinglePointCalculator(
+            f, energy=float(found["energy"][0]), forces=found["forces"], stress=full_3x3_to_voigt_6_stress(found["stress"][0])
+        )
+    train_network(net, TRAINING, believed, settings, 4, tmp_path, lambda: False)
+    losses = read_curve(tmp_path / "curve.csv")["loss_validation"]
+    assert losses.argmin() == 0 and losses[-1] > 2 * losses[0]
+    items = [(net.graph(f), target(f)) for f in believed]
+    assert _epoch(net, items, settings, None)[0] == pytest.approx(losses.min(), rel=1e-5)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["best_loss"] == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, _ = trained(tmp_path / "whole", entry())
+    asked = iter([False, False, True])
+    _, finished = trained(tmp_path / "broken", entry(), lambda: next(asked))
+    assert not finished and len(read_curve(tmp_path / "broken/curve.csv")["epoch"]) == 2
+    broken, finished = trained(tmp_path / "broken", entry())
+    assert finished
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, broken.state_dict()[name]), name
+    assert (tmp_path / "whole/curve.csv").read_bytes() == (tmp_path / "broken/curve.csv").read_bytes()
+    again, finished = trained(tmp_path / "broken", entry(), lambda: True)  # nothing is left to be stopped
+    assert finished and torch.equal(again.network.embedding.weight, whole.network.embedding.weight)
+
+
+def test_minutes_end_a_training(tmp_path: Path) -> None:
+    _, finished = trained(tmp_path, entry(epochs=10_000, minutes=0.02))
+    assert finished and 1 <= len(read_curve(tmp_path / "curve.csv")["epoch"]) < 500
+
+
+def test_training_that_never_learns_is_an_error(tmp_path: Path) -> None:
+    bad = frame(0)
+    bad.calc.results["energy"] = np.nan
+    with pytest.raises(RedoxError, match="some: the loss was never finite; lower learning_rate"):
+        train_network(network(), [bad], [frame(1)], entry(epochs=2), 0, tmp_path, lambda: False)
+
+
+def watch() -> StopWatch:
+    return StopWatch(MPI.COMM_SELF, None)
+
+
+def fit(folder: Path, training: list[Atoms] = TRAINING, validation: list[Atoms] = VALIDATION, **given: Any) -> Path:
+    """Train one potential as the stage does; its weights."""
+    train(entry(**given), Frames(training, validation, [], "mark"), LABELS, 4, folder, Path, watch())
+    return folder / "some.model"
+
+
+def test_potential_starts_near_its_data_and_is_sealed(tmp_path: Path) -> None:
+    path = fit(tmp_path, epochs=2)
+    weights = read_weights(path, "cpainn")
+    assert weights is not None and weights.charge_aware and weights.symbols == AWARE
+    assert (weights.card["frames"], weights.card["configurations"], weights.card["seed"]) == (10, 10, 4)
+    found = predict(load_potential("cpainn", path, LABELS), VALIDATION[0])
+    assert abs(found.energy_eV - VALIDATION[0].get_potential_energy()) / 8 < 0.5
+    written = path.stat().st_mtime_ns
+    fit(tmp_path, epochs=2)
+    assert path.stat().st_mtime_ns == written
+    with pytest.raises(RedoxError, match="another input; remove that folder, or give the potential another name"):
+        fit(tmp_path, epochs=3)
+    path.unlink()  # as if interrupted
+    with pytest.raises(RedoxError, match="another input"):
+        fit(tmp_path, epochs=2, learning_rate=0.1)
+
+
+def test_start_from_weights_that_know_more(tmp_path: Path) -> None:
+    first = fit(tmp_path / "first", epochs=1)
+    bare = [f for f in (rock_salt("Fe Fe Fe Fe O O O O", k) for k in range(3))]
+    for f in bare:
+        f.calc = SinglePointCalculator(f, energy=-30.0, forces=np.zeros((8, 3)), stress=np.zeros(6))
+        f.info = {"config": "bare", "step": 0}
+    path = fit(tmp_path / "second", bare[:2], bare[2:], epochs=1, start_from=first)
+    weights = read_weights(path, "cpainn")
+    assert weights is not None and weights.symbols == AWARE
+    predict(load_potential("cpainn", path, LABELS), TRAINING[0])
+    poor = fit(tmp_path / "poor", bare[:2], bare[2:], epochs=1)
+    with pytest.raises(RedoxError, match="start_from: .*some.model does not know Ga, Na"):
+        fit(tmp_path / "third", epochs=1, start_from=poor)
+    with pytest.raises(RedoxError, match="only frames of the validation hold Ga, Na"):
+        fit(tmp_path / "fourth", bare, VALIDATION, epochs=1)
+
+
+def test_chgnet_goes_on_from_its_published_weights(tmp_path: Path) -> None:
+    path = fit(tmp_path, TRAINING[:2], VALIDATION[:1], model="chgnet", settings={}, epochs=2, learning_rate=1e-3)
+    assert len(read_curve(tmp_path / "curve.csv")["epoch"]) == 2
+    found = predict(load_potential("chgnet", path, LABELS), TRAINING[0])
+    assert abs(found.energy_eV - TRAINING[0].get_potential_energy()) / 8 < 0.5 and found.moments_muB is not None
+
+
+# MACE.
+
+
+MACE: dict[str, Any] = {
+    "r_max": 3.5,
+    "hidden_irreps": "8x0e",
+    "max_ell": 1,
+    "correlation": 1,
+    "num_interactions": 1,
+    "num_radial_basis": 4,
+}
+
+
+def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
+    labels = labels_of(olivine)
+    frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0)
+    train(entry(model="mace", epochs=2, settings=MACE), frames, labels, 4, tmp_path, Path, watch())
+    rows = read_curve(tmp_path / "curve.csv")
+    assert rows["epoch"].tolist() == [1, 2] and all(np.isfinite(column).all() for column in rows.values())
+    found = predict(load_potential("mace", tmp_path / "some.model", labels), frames.training[0])
+    assert np.isfinite(found.energy_eV) and found.moments_muB is None
+
+
+def test_minutes_end_mace_after_an_epoch_and_another_goes_on(tmp_path: Path) -> None:
+    path = fit(tmp_path, model="mace", epochs=500, minutes=0.001, settings=MACE)
+    assert read_curve(tmp_path / "curve.csv")["epoch"].tolist() == [1]
+    before = predict(load_potential("mace", path, LABELS), TRAINING[0]).energy_eV
+    second = tmp_path / "second"  # goes on from these weights, too slowly to move
+    path = fit(second, model="mace", epochs=1, learning_rate=1e-9, settings=MACE, start_from=path)
+    assert predict(load_potential("mace", path, LABELS), TRAINING[0]).energy_eV == pytest.approx(before, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"hiden_irreps": "8x0e"}, "some: settings: .*hiden_irreps"),
+        ({"r_max": "far"}, "some: settings: .*r_max"),
+        ({"batch_size": 3}, "some: settings: batch_size is set by other keys"),
+        ({"seed": 3, "lr": 1}, "some: settings: lr, seed is set by other keys"),
+    ],
+)
+def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match=message):
+        arguments(entry(model="mace", settings=settings), 0, tmp_path, 1)
+
+
+def test_mace_curve_counts_repeated_epochs_once(tmp_path: Path) -> None:
+    record = '{{"mode": "eval", "epoch": {}, "loss": {}, "mae_e_per_atom": 0.1, "mae_f": 0.2, "mae_stress": 0.3}}'
+    lines = [record.format("null", 9), '{"mode": "opt", "epoch": 0, "loss": 4}', '{"mode": "opt", "epoch": 0, "loss": 2}',
+             record.format(0, 5), '{"mode": "opt", "epoch": 1, "loss": 1}', record.format(1, 8),
+             '{"mode": "opt", "epoch": 1, "loss": 0.5}', record.format(1, 4)]  # fmt: skip
+    (tmp_path / "record.txt").write_text("\n".join(lines) + "\n")
+    assert mace_curve(tmp_path / "record.txt") == [[1, 3, 5, 0.1, 0.2, 0.3], [2, 0.5, 4, 0.1, 0.2, 0.3]]
+
+
+# The stage.
+
+
+STAGE = f"""\
+title: training only
+seed: 1
+output: out
+lattice:
+  structure: {ROOT}/inputs/structures/NaFePO4.cif
+  sublattices:
+    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
+    - {{element: Fe, species: {{Fe2+: 2, Fe3+: {{charge: 3, proxy: Ga}}}}}}
+  spectators: {{P: 5, O: -2}}
+training:
+  dataset: DATASET
+  potentials:
+    - {{name: tiny, model: cpainn, epochs: 2, settings: {{width: 8, n_layers: 1, cutoff_A: 3.5, n_radial: 4}}}}
+"""
+
+
+def stage_input(folder: Path, dataset: Path = FRAMES, extra: str = "") -> Path:
+    path = folder / "input.yaml"
+    path.write_text(STAGE.replace("DATASET", str(dataset)) + extra)
+    return path
+
+
+def test_stage_from_an_input_file(tmp_path: Path) -> None:
+    path = stage_input(tmp_path)
+    first = run(path)
+    assert first.returncode == 0, first.stderr
+    model = tmp_path / "out/potentials/tiny/tiny.model"
+    assert read_weights(model, "cpainn") is not None
+    assert len(read_curve(model.parent / "curve.csv")["epoch"]) == 2
+    refused = (tmp_path / "out/refused_frames.txt").read_text().splitlines()
+    assert len(refused) == 3 and all(line.startswith("config ") and "muB" in line for line in refused)
+    assert "3 of 12 frames refused" in first.stderr
+    written = model.stat().st_mtime_ns
+    second = run(path)
+    assert second.returncode == 0 and "tiny is trained already" in second.stderr
+    assert model.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"settings": {"widht": 8}}, "bad: settings: found widht; allowed: width, n_layers, cutoff_A, n_radial"),
+        ({"model": "chgnet", "settings": {"width": 8}}, "bad: settings: chgnet keeps the network"),
+        ({"model": "mace", "settings": {"colour": 8}}, "bad: settings: .*colour"),
+    ],
+)
+def test_unknown_settings_are_refused_before_training(given: dict[str, Any], message: str, tmp_path: Path) -> None:
+    entries = (entry(epochs=1), entry(**{"name": "bad"} | given))
+    frames = Frames(TRAINING, VALIDATION, [], "mark")
+    with pytest.raises(RedoxError, match=message):
+        train_all(TrainingInput(dataset=("none",), potentials=entries), frames, LABELS, 0, tmp_path, Path, MPI.COMM_SELF, watch())
+    assert not list(tmp_path.iterdir()), "nothing was begun"
+
+
+def test_frames_without_forces_are_refused(tmp_path: Path) -> None:
+    frames: Any = read(FRAMES, ":")
+    frames[4].calc.results.pop("forces")
+    write(tmp_path / "frames.extxyz", frames)
+    source = read_input(stage_input(tmp_path, tmp_path / "frames.extxyz"))
+    place = Place(source, prepare(source).lattice, tmp_path)
+    with pytest.raises(RedoxError, match=f"frame {frames[4].info['config']} step {frames[4].info['step']} has no energy or no"):
+        labelled_frames(place)
