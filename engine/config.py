@@ -180,6 +180,7 @@ class TrainedPotentialInput(Model):
     start_from: Path | None = Field(default=None, description="weights to start from; CHGNet starts from its own without it")
     epochs: PositiveInt = 100
     minutes: PositiveFloat | None = Field(default=None, description="budget of time; the epoch under way is finished")
+    epoch_frames: PositiveInt | None = Field(default=None, description="frames per epoch; absent: all (mace: always all)")
     batch_size: PositiveInt = 4
     learning_rate: PositiveFloat = 0.005
     weights: LossWeightsInput = LossWeightsInput()

@@ -121,8 +121,9 @@ def train_network(
             group["lr"] = settings.learning_rate * (
                 LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * (1 + math.cos(math.pi * progress)) / 2
             )
-        order = np.random.default_rng([seed, state["epoch"]]).permutation(len(sets[0]))
-        loss = _epoch(network, [sets[0][k] for k in order], settings, optimiser)[0]
+        loss = _epoch(
+            network, [sets[0][k] for k in epoch_order(len(sets[0]), settings, seed, state["epoch"])], settings, optimiser
+        )[0]
         validation_loss, maes = _epoch(network, sets[1], settings, None)
         state["epoch"] += 1
         state["seconds"] += time.monotonic() - begin
@@ -137,6 +138,14 @@ def train_network(
         raise RedoxError(f"training: {settings.name}: the loss was never finite; lower learning_rate, or look at the data set")
     network.load_state_dict(state["best"])
     return True
+
+
+def epoch_order(n_frames: int, settings: TrainedPotentialInput, seed: int, epoch: int) -> list[int]:
+    """Frames of an epoch: the next stretch of an endless series of shuffled passes over all of them."""
+    size = min(settings.epoch_frames or n_frames, n_frames)
+    places = range(epoch * size, (epoch + 1) * size)
+    passes = {p: np.random.default_rng([seed, p]).permutation(n_frames) for p in {k // n_frames for k in places}}
+    return [int(passes[k // n_frames][k % n_frames]) for k in places]
 
 
 def _progress(state: dict[str, Any], settings: TrainedPotentialInput) -> float:
