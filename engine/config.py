@@ -206,6 +206,8 @@ class TrainingInput(Model):
     def _distinct(cls, value: tuple[TrainedPotentialInput, ...]) -> tuple[TrainedPotentialInput, ...]:
         if len({p.name for p in value}) < len(value):
             raise ValueError("two potentials have the same name")
+        if any(p.name == "potential" for p in value):
+            raise ValueError("the name potential stands for the section of that name; choose another")
         return value
 
 

@@ -313,7 +313,7 @@ MUTANTS = {
     "neutrality off by one": ("return best.get(0, [])", "return best.get(1, [])"),
     "no second opinion": ("elif not gap_A > TIE_A", "elif False"),
     "gap of moments not asked": ("elif by_moment and not gap_muB > LEAST_GAP_MU_B", "elif False"),
-    "states in the order of charge": ("sorted(states, key=_reference_muB)", "list(states)"),
+    "states in the order of charge": ("sorted(states, key=reference_moment_muB)", "list(states)"),
 }
 
 

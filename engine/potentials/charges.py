@@ -11,19 +11,14 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ..errors import RedoxError
 from ..lattice import Species
-from .labels import Labels
+from .labels import Labels, reference_moment_muB
 
 LEAST_GAP_MU_B = 0.15  # between the moments of neighbouring states
 LEAST_GAP_A = 0.02  # between the bond lengths of neighbouring states, where there are no moments
 LEAST_MARGIN_MU_B2 = 0.2  # by which the best neutral counts must fit the moments better than any other
 LONGEST_BOND_A = 5.0
 TIE_A = 1e-6
-# Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
-MOMENTS_MU_B = {"Fe2+": 3.78, "Fe3+": 4.34, "Mn2+": 4.6, "Mn3+": 3.8, "Mn4+": 3.0, "Ni2+": 1.7, "Ni3+": 1.0, "Ni4+": 0.1}
-MOMENTS_MU_B |= {"Co2+": 2.7, "Co3+": 0.1, "Co4+": 1.0, "V2+": 2.7, "V3+": 1.9, "V4+": 1.0, "V5+": 0.1}
-MOMENTS_MU_B |= {"Cr3+": 2.9, "Cr4+": 2.0, "Ti3+": 0.9, "Ti4+": 0.0, "Cu+": 0.0, "Cu2+": 0.6}
 
 Counts = dict[str, dict[int, int]]  # element → charge → number of atoms
 
@@ -146,16 +141,9 @@ def _sizes(moments_muB: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.abs(moments) if moments.ndim == 1 else np.linalg.norm(moments, axis=1)
 
 
-def _reference_muB(species: Species) -> float:
-    moment = MOMENTS_MU_B.get(species.name) if species.moment_muB is None else species.moment_muB
-    if moment is None:
-        raise RedoxError(f"the magnetic moment of {species.name} is unknown; give it as moment_muB of the species")
-    return abs(moment)
-
-
 def _ordered(states: tuple[Species, ...], by_moment: bool) -> list[Species]:
     """By ascending moment, or by ascending bond length: descending charge."""
-    return sorted(states, key=_reference_muB) if by_moment else sorted(states, key=lambda s: -s.charge)
+    return sorted(states, key=reference_moment_muB) if by_moment else sorted(states, key=lambda s: -s.charge)
 
 
 def _counts(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> Counts:
@@ -188,7 +176,7 @@ def _element_counts(
     for numbers in product(range(n_atoms + 1), repeat=len(states) - 1):
         if (last := n_atoms - sum(numbers)) >= 0:
             counts = dict(zip((s.charge for s in ordered), (*numbers, last)))
-            expected = 0.0 if moments is None else np.repeat([_reference_muB(s) for s in ordered], (*numbers, last))
+            expected = 0.0 if moments is None else np.repeat([reference_moment_muB(s) for s in ordered], (*numbers, last))
             yield 0.0 if moments is None else float(np.sum((moments - expected) ** 2)), counts
 
 

@@ -6,7 +6,13 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from ..errors import RedoxError
 from ..lattice import VACANCY, Lattice, Species
+
+# Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
+MOMENTS_MU_B = {"Fe2+": 3.78, "Fe3+": 4.34, "Mn2+": 4.6, "Mn3+": 3.8, "Mn4+": 3.0, "Ni2+": 1.7, "Ni3+": 1.0, "Ni4+": 0.1}
+MOMENTS_MU_B |= {"Co2+": 2.7, "Co3+": 0.1, "Co4+": 1.0, "V2+": 2.7, "V3+": 1.9, "V4+": 1.0, "V5+": 0.1}
+MOMENTS_MU_B |= {"Cr3+": 2.9, "Cr4+": 2.0, "Ti3+": 0.9, "Ti4+": 0.0, "Cu+": 0.0, "Cu2+": 0.6}
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,20 @@ class Labels:
         return result
 
     def moments(self, labelled: Atoms) -> NDArray[np.float64]:
-        """Magnetic moments (Bohr magnetons, ferromagnetic) to start a calculation from, 0 where none is known."""
-        return np.array([self.ions[s].moment_muB or 0.0 for s in labelled.get_chemical_symbols()])
+        """Magnetic moments (Bohr magnetons, ferromagnetic) of redox ions (atoms,), to start a calculation from; 0 for others.
+
+        Raises RedoxError if a moment is neither given nor in the table.
+        """
+        species = [self.ions[s] for s in labelled.get_chemical_symbols()]
+        return np.array([reference_moment_muB(sp) if sp.element in self.redox else 0.0 for sp in species])
+
+
+def reference_moment_muB(species: Species) -> float:
+    """Size of the moment that a calculation shows for a species. Raises RedoxError if it is neither given nor in the table."""
+    moment = MOMENTS_MU_B.get(species.name) if species.moment_muB is None else species.moment_muB
+    if moment is None:
+        raise RedoxError(f"the magnetic moment of {species.name} is unknown; give it as moment_muB of the species")
+    return abs(moment)
 
 
 def labels_of(lattice: Lattice) -> Labels:

@@ -100,7 +100,10 @@ def load_potential(
         needed = {s if charge_aware else labels.element(s) for s in labels.ions}
         if missing := sorted(needed - set(weights.symbols)):
             raise RedoxError(f"{file}: was not trained on {', '.join(missing)}; it knows {', '.join(weights.symbols)}")
-    return LabelledCalculator(calculator_of(model, weights, file), labels, charge_aware)
+    try:
+        return LabelledCalculator(calculator_of(model, weights, file), labels, charge_aware)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RedoxError(f"{file}: damaged weights: {type(error).__name__}: {str(error).splitlines()[0]}") from None
 
 
 def calculator_of(model: str, weights: Weights | None, file: Path | None = None) -> Calculator:

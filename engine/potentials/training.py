@@ -14,7 +14,7 @@ from ..config import SplitInput, TrainedPotentialInput, TrainingInput
 from ..errors import RedoxError
 from ..farm import farm
 from ..parallel import StopWatch
-from ..provenance import fingerprint
+from ..provenance import file_hash, fingerprint
 from ..storage import write_text
 from .labels import Labels
 from .network import CPaiNNNetwork, Network
@@ -60,8 +60,14 @@ def split(frames: list[Atoms], shares: SplitInput, seed: int) -> Frames:
     lists: dict[str, list[Atoms]] = {"training": [], "validation": [], "test": []}
     for f in frames:
         lists[part.get(str(f.info["config"]), "training")].append(f)
-    positions = [f.positions.tobytes().hex() + str(f.symbols) for f in frames]
-    return Frames(**lists, mark=fingerprint(positions, shares.model_dump(), seed))
+    return Frames(**lists, mark=fingerprint([_frame_mark(f) for f in frames], shares.model_dump(), seed))
+
+
+def _frame_mark(frame: Atoms) -> list[Any]:
+    """All of a frame that training sees."""
+    results = {k: np.asarray(v).round(8).tolist() for k, v in sorted(frame.calc.results.items())}
+    bader = frame.arrays["bader"].tolist() if "bader" in frame.arrays else None
+    return [str(frame.symbols), frame.positions.tolist(), np.asarray(frame.cell).tolist(), results, bader]
 
 
 def train_all(
@@ -101,7 +107,8 @@ def train(
     entry: TrainedPotentialInput, frames: Frames, labels: Labels, seed: int, folder: Path, resolve: Any, watch: StopWatch
 ) -> None:
     """Train one potential, or go on with it; its weights appear when it is finished."""
-    mark = fingerprint(entry.model_dump(mode="json"), frames.mark, seed)
+    begin = file_hash(resolve(entry.start_from)) if entry.start_from else None
+    mark = fingerprint(entry.model_dump(mode="json"), frames.mark, seed, begin)
     path, seal = folder / f"{entry.name}.model", folder / "train.mark"
     old = read_weights(path, entry.model) if path.exists() else None
     begun = old.card.get("fingerprint") if old else seal.read_text() if seal.exists() else mark

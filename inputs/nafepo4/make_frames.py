@@ -26,7 +26,9 @@ from ase.io import read, write
 from ase.optimize import LBFGS
 
 HERE = Path(__file__).resolve().parent
-SHAPES = [np.diag(d) for d in ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 3, 1))] + [np.array(((1, 0, 0), (0, 1, 1), (0, 0, 3)))]
+SHAPES = [np.diag(d) for d in ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 3, 1))] + [
+    np.array(((1, 0, 0), (0, 1, 1), (0, 0, 3)))
+]
 EARLY_STEP = 8
 LOW_ENERGY_SHARE = 0.6
 
