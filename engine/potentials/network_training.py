@@ -19,7 +19,7 @@ from ..errors import RedoxError
 from ..storage import write_text, write_whole
 from .network import Network
 
-GRADIENT_LIMIT = 10.0
+GRADIENT_LIMIT = 3.0
 LAST_LEARNING_RATE = 0.01  # of the first
 
 
