@@ -228,18 +228,25 @@ def test_a_scrambled_charge_order(olivine: Lattice, labels: Labels, mixed: Confi
 
 
 def test_labels_reach_a_calculator_of_elements_as_moments(olivine: Lattice, mixed: Configuration) -> None:
-    iron = Sublattice("Fe", (Species("Fe2+", 2, None, 3.7), Species("Fe3+", 3, "Ga", 4.2)))
-    lattice = build_lattice(olivine.atoms, (SODIUM, iron), HOST)
-    atoms = begin(mixed, lattice)
-    aware, told, blind = (
+    def of_moments(low_muB: float | None, high_muB: float | None) -> Lattice:
+        iron = Sublattice("Fe", (Species("Fe2+", 2, None, low_muB), Species("Fe3+", 3, "Ga", high_muB)))
+        return build_lattice(olivine.atoms, (SODIUM, iron), HOST)
+
+    atoms = begin(mixed, olivine)
+    aware, told, from_table, mistold = (
         LabelledCalculator(Springs(STRUCTURE), labels_of(given), knows)
-        for given, knows in ((lattice, True), (lattice, False), (olivine, False))
+        for given, knows in (
+            (olivine, True),
+            (of_moments(3.7, 4.2), False),
+            (of_moments(None, None), False),
+            (of_moments(3.7, 3.7), False),
+        )
     )
-    energies = [relax(atoms, calculator, SETTINGS).energy_eV for calculator in (aware, told)]
-    assert energies[0] == energies[1]
-    blind.calculate(atoms)
+    energies = [relax(atoms, calculator, SETTINGS).energy_eV for calculator in (aware, told, from_table)]
+    assert energies[0] == energies[1] == energies[2]
+    mistold.calculate(atoms)
     aware.calculate(atoms)
-    assert abs(blind.results["energy"] - aware.results["energy"]) > 0.1
+    assert abs(mistold.results["energy"] - aware.results["energy"]) > 0.1
 
 
 class _Breaking(Calculator):

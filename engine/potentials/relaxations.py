@@ -14,10 +14,11 @@ from ase.io import read, write
 from ..config import RelaxationInput
 from ..errors import RedoxError
 from ..farm import farm
-from ..lattice import Lattice
+from ..lattice import Lattice, Supercell
 from ..parallel import StopWatch
 from ..provenance import fingerprint
 from ..storage import remove_partial, write_whole
+from .arrangements import canonical, site_permutations
 from .configurations import Configuration, key
 from .potential import LabelledCalculator
 from .relax import Relaxed, relax, start
@@ -49,12 +50,14 @@ class Relaxations:
         return self.folder / f"{name}.extxyz"
 
     def run(self, configuration: Configuration, calculator: LabelledCalculator) -> None:
-        """Relax and keep, unless it is there already."""
+        """Relax its symmetry representative, so that equivalent ones have one energy, and keep it, unless it is there already."""
         path = self.path(configuration)
         if path.exists():
             return
         begin = time.monotonic()
-        atoms = start(configuration.supercell(self.lattice), configuration.occupation(), calculator.labels, self.settings)
+        supercell = Supercell(self.lattice, configuration.supercell(self.lattice).hermite)
+        occupation = np.frombuffer(canonical(configuration.occupation(), site_permutations(supercell)), np.int8)
+        atoms = start(supercell, occupation, calculator.labels, self.settings)
         found = relax(atoms, calculator, self.settings)
         cell = _to_frame(found, configuration.name, time.monotonic() - begin)
         write_whole(path, lambda p: write(p, cell, format="extxyz"))
