@@ -96,27 +96,34 @@ def relaxations(n: int) -> list[Atoms]:
     for k in range(3 * n):
         found.append(rock_salt(seed=k))
         found[-1].info = {"config": k % n, "step": k // n}
+        found[-1].calc = SinglePointCalculator(found[-1], energy=0.1 * k)
     return found
 
 
 def test_split_keeps_configurations_together() -> None:
-    frames = relaxations(20)
+    frames = relaxations(200)
     found = parts(frames, 1, validation=0.2, test=0.1)
-    assert [len(p) for p in found] == [42, 12, 6]
     configs = [{name.split("/")[0] for name in p} for p in found]
-    assert [len(c) for c in configs] == [14, 4, 2] and len(set.union(*configs)) == 20
+    assert [len(p) for p in found] == [3 * len(c) for c in configs] and len(set.union(*configs)) == 200
+    for n, share in zip((len(c) for c in configs), (0.7, 0.2, 0.1)):
+        assert abs(n - 200 * share) < 3 * np.sqrt(200 * share * (1 - share))
     assert parts(frames, 1, validation=0.2, test=0.1) == found
     assert parts(frames, 2, validation=0.2, test=0.1) != found
     shuffled = parts(frames[::-1], 1, validation=0.2, test=0.1)
     assert [sorted(p) for p in shuffled] == [sorted(p) for p in found], "the order of the files does not matter"
 
 
+def test_more_data_moves_no_configuration() -> None:
+    few = [set(p) for p in parts(relaxations(200), 1, validation=0.2, test=0.1)]
+    many = [set(p) for p in parts(relaxations(300), 1, validation=0.2, test=0.1)]
+    steps = "/0"  # of relaxations(300), later frames have other names
+    assert all({n for n in f if n.endswith(steps)} <= m for f, m in zip(few, many))
+
+
 def test_small_splits() -> None:
-    assert [len(p) for p in parts(relaxations(2), 0, validation=0.1, test=0.0)] == [3, 3, 0]
+    assert [len(p) for p in parts(relaxations(2), 0, validation=0.001, test=0.0)] == [3, 3, 0]
     with pytest.raises(RedoxError, match="1 configurations are too few"):
         parts(relaxations(1), 0)
-    with pytest.raises(RedoxError, match="2 configurations are too few"):
-        parts(relaxations(2), 0, validation=0.45, test=0.45)
 
 
 def test_mark_follows_frames_shares_and_seed() -> None:

@@ -1,5 +1,6 @@
 """The `train` stage: labelled frames, split by configuration, to potentials that see charges or elements only."""
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,24 @@ def _blind(frame: Atoms, labels: Labels) -> Atoms:
 
 
 def split(frames: list[Atoms], shares: SplitInput, seed: int) -> Frames:
-    """Whole configurations to training, validation and test. Raises RedoxError if a part would be empty."""
-    names = sorted({str(f.info["config"]) for f in frames})
-    order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
-    n_validation = max(1, round(shares.validation * len(names)))
-    n_test = round(shares.test * len(names))
-    if len(names) - n_validation - n_test < 1:
-        raise RedoxError(f"training: {len(names)} configurations are too few to split into training, validation and test")
-    part = dict.fromkeys(order[:n_validation], "validation") | dict.fromkeys(order[n_validation : n_validation + n_test], "test")
+    """Whole configurations to training, validation and test, by a hash of seed and name: more data moves none of them.
+
+    Validation has at least the configuration of the lowest hash. Raises RedoxError if nothing is left to train on.
+    """
+    place = {name: _place(name, seed) for name in {str(f.info["config"]) for f in frames}}
+    bounds = (max(shares.validation, min(place.values())), shares.validation + shares.test)
+    part = {n: "validation" if u <= bounds[0] else "test" if u < bounds[1] else "training" for n, u in place.items()}
+    if "training" not in part.values():
+        raise RedoxError(f"training: {len(place)} configurations are too few to split into training, validation and test")
     lists: dict[str, list[Atoms]] = {"training": [], "validation": [], "test": []}
     for f in frames:
-        lists[part.get(str(f.info["config"]), "training")].append(f)
+        lists[part[str(f.info["config"])]].append(f)
     return Frames(**lists, mark=fingerprint([_frame_mark(f) for f in frames], shares.model_dump(), seed))
+
+
+def _place(name: str, seed: int) -> float:
+    """A number in [0, 1) that depends on seed and name alone."""
+    return int(hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:12], 16) / 16**12
 
 
 def _frame_mark(frame: Atoms) -> list[Any]:
