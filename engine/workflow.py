@@ -119,7 +119,7 @@ def _potentials(
     prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> Prepared | None:
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
-    from .potentials.stages import Place, evaluate_stage, label_stage, labels_are_there, train_stage
+    from .stages import Place, evaluate_stage, label_stage, labels_are_there, train_stage
 
     place: Place = comm.bcast(Place(prepared.source, prepared.lattice, output.folder) if prepared else None)
     if options.includes("train"):

@@ -9,9 +9,7 @@ from ase import Atoms
 from icet.tools import enumerate_structures
 from numpy.typing import NDArray
 
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
-from redoxmc.engine.potentials.arrangements import (
+from redoxmc.engine.labelling.arrangements import (
     DIELECTRIC,
     Annealer,
     canonical,
@@ -25,13 +23,15 @@ from redoxmc.engine.potentials.arrangements import (
     space_group,
     species_on_sites,
 )
-from redoxmc.engine.potentials.configurations import (
+from redoxmc.engine.labelling.configurations import (
     Configuration,
     charge_orders,
     choose_configurations,
     enumerate_configurations,
     key,
 )
+from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
 
 from .conftest import IRON, SODIUM
 

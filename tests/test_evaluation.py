@@ -13,28 +13,28 @@ from hypothesis import strategies as st
 
 from redoxmc.engine.config import EvaluationInput, RelaxationInput
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.lattice import Lattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
-from redoxmc.engine.potentials.configurations import (
-    Configuration,
-    charge_orders,
-    choose_configurations,
-    enumerate_configurations,
-    key,
-)
-from redoxmc.engine.potentials.evaluation import _hull, _share, against_reference, held_out_errors, prepared_orders, retention
-from redoxmc.engine.potentials.evaluation_report import tables_of
-from redoxmc.engine.potentials.labels import Labels, labels_of
-from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.potentials.reference import (
+from redoxmc.engine.evaluation.reference import (
     ReferenceCell,
     configuration_of,
     formation_energies,
     reference_cells,
     series,
 )
+from redoxmc.engine.evaluation.report import tables_of
+from redoxmc.engine.evaluation.stage import _hull, _share, against_reference, held_out_errors, prepared_orders, retention
+from redoxmc.engine.labelling.configurations import (
+    Configuration,
+    charge_orders,
+    choose_configurations,
+    enumerate_configurations,
+    key,
+)
+from redoxmc.engine.labelling.relaxations import Relaxations
+from redoxmc.engine.lattice import Lattice, Supercell, build_lattice, hermite_form
+from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
+from redoxmc.engine.potentials.labels import Labels, labels_of
+from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
-from redoxmc.engine.potentials.relaxations import Relaxations
 from redoxmc.engine.prepare import read_structure
 
 from .conftest import HOST, IRON, SODIUM

@@ -22,15 +22,15 @@ from redoxmc.engine.cli import main
 from redoxmc.engine.config import RelaxationInput
 from redoxmc.engine.dataset import read_relaxed
 from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.labelling.arrangements import site_permutations
+from redoxmc.engine.labelling.configurations import Configuration, choose_configurations, enumerate_configurations, key
+from redoxmc.engine.labelling.relaxations import Relaxations
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.potentials.arrangements import site_permutations
 from redoxmc.engine.potentials.calculations import read_calculations
 from redoxmc.engine.potentials.charges import bond_lengths_A
-from redoxmc.engine.potentials.configurations import Configuration, choose_configurations, enumerate_configurations, key
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
-from redoxmc.engine.potentials.relaxations import Relaxations
 
 from .conftest import HOST, ROOT, SODIUM
 from .runs import command, environment

@@ -11,8 +11,8 @@ from ase.io import read
 from redoxmc.engine.config import RelaxationInput
 from redoxmc.engine.dataset import map_to_lattice, read_relaxed
 from redoxmc.engine.inputfile import read_input
+from redoxmc.engine.labelling.configurations import choose_configurations
 from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.potentials.configurations import choose_configurations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator, load_potential, predict
 from redoxmc.engine.potentials.relax import relax, start

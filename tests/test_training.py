@@ -25,10 +25,14 @@ from redoxmc.engine.potentials import network_training as intact
 from redoxmc.engine.potentials.calculations import label_frames, read_calculations
 from redoxmc.engine.potentials.cpainn import CPaiNN
 from redoxmc.engine.potentials.labels import labels_of
-from redoxmc.engine.potentials.mace_training import arguments
-from redoxmc.engine.potentials.mace_training import curve as mace_curve
 from redoxmc.engine.potentials.network import CPaiNNNetwork
-from redoxmc.engine.potentials.network_training import (
+from redoxmc.engine.potentials.potential import load_potential, predict
+from redoxmc.engine.potentials.weights import read_weights
+from redoxmc.engine.prepare import prepare
+from redoxmc.engine.stages import Place, labelled_frames
+from redoxmc.engine.training.mace import arguments
+from redoxmc.engine.training.mace import curve as mace_curve
+from redoxmc.engine.training.networks import (
     CURVE_COLUMNS,
     _epoch,
     loss_and_errors,
@@ -37,11 +41,7 @@ from redoxmc.engine.potentials.network_training import (
     target,
     train_network,
 )
-from redoxmc.engine.potentials.potential import load_potential, predict
-from redoxmc.engine.potentials.stages import Place, labelled_frames
-from redoxmc.engine.potentials.training import Frames, split, train, train_all
-from redoxmc.engine.potentials.weights import read_weights
-from redoxmc.engine.prepare import prepare
+from redoxmc.engine.training.stage import Frames, split, train, train_all
 
 from .runs import ROOT, run
 from .test_potentials import AWARE, LABELS, rock_salt

@@ -36,7 +36,7 @@ LOW_ENERGY_SHARE = 0.6
 def draw(weights: Path, seed: int, n: int, out: Path) -> None:
     """Per configuration an early and the relaxed frame of a relaxation; for every third one, a strained and rattled one too."""
     from redoxmc.engine.inputfile import read_input
-    from redoxmc.engine.potentials.configurations import choose_configurations
+    from redoxmc.engine.labelling.configurations import choose_configurations
     from redoxmc.engine.potentials.labels import labels_of
     from redoxmc.engine.potentials.potential import load_potential
     from redoxmc.engine.potentials.relax import start

@@ -19,7 +19,7 @@ from ase.io import write
 from ..config import TrainedPotentialInput
 from ..errors import RedoxError
 from ..storage import write_whole
-from .network_training import write_curve
+from .networks import write_curve
 
 OWNED = frozenset({"name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",
                    "batch_size", "valid_batch_size", "max_num_epochs", "lr", "energy_weight", "forces_weight", "stress_weight",

@@ -16,12 +16,12 @@ from ..errors import RedoxError
 from ..farm import farm
 from ..lattice import Lattice, Supercell
 from ..parallel import StopWatch
+from ..potentials.potential import LabelledCalculator
+from ..potentials.relax import Relaxed, relax, start
 from ..provenance import fingerprint
 from ..storage import remove_partial, write_whole
 from .arrangements import canonical, site_permutations
 from .configurations import Configuration, key
-from .potential import LabelledCalculator
-from .relax import Relaxed, relax, start
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..dataset import map_to_lattice
 from ..errors import RedoxError
+from ..labelling.configurations import Configuration
 from ..lattice import VACANCY, Lattice, Supercell
-from .configurations import Configuration
 
 LARGEST_MISFIT = 1e-3  # of scaled positions, for a cell on ideal positions
 

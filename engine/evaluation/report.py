@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ..figures import PALETTE, save_figures
 from ..report import write_page
-from .network_training import read_curve
+from ..training.networks import read_curve
 
 log = logging.getLogger("redoxmc")
 ACCURACY = (

@@ -15,12 +15,12 @@ from ..config import SplitInput, TrainedPotentialInput, TrainingInput
 from ..errors import RedoxError
 from ..farm import farm
 from ..parallel import StopWatch
+from ..potentials.labels import Labels
+from ..potentials.network import CPaiNNNetwork, Network
+from ..potentials.weights import Weights, read_weights, write_weights
 from ..provenance import file_hash, fingerprint
 from ..storage import write_text
-from .labels import Labels
-from .network import CPaiNNNetwork, Network
-from .network_training import reference_energies, train_network
-from .weights import Weights, read_weights, write_weights
+from .networks import reference_energies, train_network
 
 log = logging.getLogger("redoxmc")
 CPAINN = {"width": 64, "n_layers": 3, "cutoff_A": 5.0, "n_radial": 16}
@@ -100,7 +100,7 @@ def weights_file(entry: TrainedPotentialInput, folder: Path, resolve: Any) -> Pa
 def _check(entry: TrainedPotentialInput, folder: Path) -> None:
     """What can be wrong before anything is trained."""
     if entry.model == "mace":
-        from .mace_training import arguments
+        from .mace import arguments
 
         arguments(entry, 0, folder, entry.epochs)
     elif entry.model == "cpainn":
@@ -145,8 +145,8 @@ def _trained(
 ) -> Weights | None:  # fmt: skip
     begin = resolve(entry.start_from) if entry.start_from else None
     if entry.model == "mace":
-        from .mace import checkpoint, weights_of
-        from .mace_training import train_mace
+        from ..potentials.mace import checkpoint, weights_of
+        from .mace import train_mace
 
         if begin:
             entry = entry.model_copy(update={"start_from": checkpoint(begin, folder / "start.model")})
@@ -166,13 +166,13 @@ def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, b
     if begin and weights is None:
         raise RedoxError(f"training: {entry.name}: start_from: {begin} is not a file of ours")
     if entry.model == "chgnet":
-        from .chgnet import CHGNetNetwork, adopt_proxies, build, published
+        from ..potentials.chgnet import CHGNetNetwork, adopt_proxies, build, published
 
         network = build(weights) if weights else published()
         if not weights and entry.charge_aware:
             adopt_proxies(network, labels)
         return CHGNetNetwork(network)
-    from .cpainn import CPaiNN
+    from ..potentials.cpainn import CPaiNN
 
     if weights and (strange := sorted(set(symbols) - set(weights.symbols))):
         raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(strange)}")

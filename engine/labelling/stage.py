@@ -16,10 +16,10 @@ from ..config import Config, matrix_of
 from ..errors import RedoxError
 from ..lattice import Lattice
 from ..parallel import StopWatch
+from ..potentials.labels import labels_of
+from ..potentials.potential import load_potential
 from ..storage import write_text, write_whole
 from .configurations import Configuration, choose_configurations
-from .labels import labels_of
-from .potential import load_potential
 from .relaxations import Done, Relaxations, relax_all
 
 log = logging.getLogger("redoxmc")

@@ -15,17 +15,17 @@ from scipy.stats import binomtest, spearmanr
 from ..config import Config, EvaluationInput, matrix_of
 from ..errors import RedoxError
 from ..farm import farm
+from ..labelling.configurations import Configuration, choose_configurations
+from ..labelling.relaxations import Relaxations, relax_all
 from ..lattice import Lattice
 from ..parallel import StopWatch
+from ..potentials.charges import states_by_moment
+from ..potentials.labels import Labels, labels_of
+from ..potentials.potential import LabelledCalculator, load_potential, predict
 from ..storage import write_text
 from ..thermodynamics.hull import lower_hull
-from .charges import states_by_moment
-from .configurations import Configuration, choose_configurations
-from .labels import Labels, labels_of
-from .potential import LabelledCalculator, load_potential, predict
+from ..training.stage import Frames
 from .reference import ReferenceCell, formation_energies, series
-from .relaxations import Relaxations, relax_all
-from .training import Frames
 
 log = logging.getLogger("redoxmc")
 LEAST_ORDERS = 10  # at one ion arrangement, for a rank correlation

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..config import LossWeightsInput, TrainedPotentialInput
 from ..errors import RedoxError
+from ..potentials.network import Network
 from ..storage import write_text, write_whole
-from .network import Network
 
 GRADIENT_LIMIT = 3.0
 LAST_LEARNING_RATE = 0.01  # of the first

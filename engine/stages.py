@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Config
-from ..dataset import read_relaxed
-from ..errors import RedoxError
-from ..inputfile import InputFile
-from ..lattice import Lattice
-from ..parallel import StopWatch
-from ..provenance import fingerprint, fit_identity, potential_mark
-from ..storage import write_text
-from .calculations import label_frames, read_calculations
-from .evaluation import Candidate, run_evaluation
-from .evaluation_report import write_evaluation
-from .labelling import run_labelling
-from .labels import labels_of
-from .reference import reference_cells
-from .training import Frames, split, train_all, weights_file
+from .config import Config
+from .dataset import read_relaxed
+from .errors import RedoxError
+from .evaluation.reference import reference_cells
+from .evaluation.report import write_evaluation
+from .evaluation.stage import Candidate, run_evaluation
+from .inputfile import InputFile
+from .labelling.stage import run_labelling
+from .lattice import Lattice
+from .parallel import StopWatch
+from .potentials.calculations import label_frames, read_calculations
+from .potentials.labels import labels_of
+from .provenance import fingerprint, fit_identity, potential_mark
+from .storage import write_text
+from .training.stage import Frames, split, train_all, weights_file
 
 log = logging.getLogger("redoxmc")
 

@@ -1,0 +1,1 @@
+"""Potentials held against a reference."""

@@ -1,0 +1,1 @@
+"""Configurations to a data set."""
