@@ -21,7 +21,6 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.lattice import Lattice
 from redoxmc.engine.parallel import StopWatch
-from redoxmc.engine.potentials import network_training as intact
 from redoxmc.engine.potentials.calculations import label_frames, read_calculations
 from redoxmc.engine.potentials.cpainn import CPaiNN
 from redoxmc.engine.potentials.labels import labels_of
@@ -30,6 +29,7 @@ from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.prepare import prepare
 from redoxmc.engine.stages import Place, labelled_frames
+from redoxmc.engine.training import networks as intact
 from redoxmc.engine.training.mace import arguments
 from redoxmc.engine.training.mace import curve as mace_curve
 from redoxmc.engine.training.networks import (
