@@ -2,7 +2,7 @@
 
 Two steps, in two environments. The first needs RedoxMC; labels cannot slide away, because the potential is charge-aware:
 
-    python make_frames.py draw mace.model --seed 21 --configurations 130 --out drawn.extxyz
+    python make_frames.py draw cpainn cpainn.model --seed 21 --configurations 130 --out drawn.extxyz
 
 The second needs the reference (a stand-in for DFT): SevenNet-l3i5 for energies, CHGNet 0.3.0 for moments:
 
@@ -33,7 +33,7 @@ EARLY_STEP = 8
 LOW_ENERGY_SHARE = 0.6
 
 
-def draw(weights: Path, seed: int, n: int, out: Path) -> None:
+def draw(model: str, weights: Path, seed: int, n: int, out: Path) -> None:
     """Per configuration an early and the relaxed frame of a relaxation; for every third one, a strained and rattled one too."""
     from redoxmc.engine.inputfile import read_input
     from redoxmc.engine.labelling.configurations import choose_configurations
@@ -44,7 +44,7 @@ def draw(weights: Path, seed: int, n: int, out: Path) -> None:
 
     prepared = prepare(read_input(HERE.parent / "nafepo4_potentials.yaml"))
     lattice, labels = prepared.lattice, labels_of(prepared.lattice)
-    calculator = load_potential("mace", weights, labels)
+    calculator = load_potential(model, weights, labels)
     rng = np.random.default_rng(seed)
     chosen = choose_configurations(lattice, SHAPES, n, seed, low_energy_share=LOW_ENERGY_SHARE)
     for k, configuration in enumerate(chosen):
@@ -102,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
     first, second = steps.add_parser("draw"), steps.add_parser("calculate")
+    first.add_argument("model", choices=("mace", "chgnet", "cpainn"))
     first.add_argument("weights", type=Path)
     first.add_argument("--seed", type=int, required=True)
     first.add_argument("--configurations", type=int, default=130)
@@ -112,7 +113,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     if args.step == "draw":
-        draw(args.weights, args.seed, args.configurations, args.out)
+        draw(args.model, args.weights, args.seed, args.configurations, args.out)
     else:
         calculate(args.drawn, args.out)
 
