@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .hamiltonian.table import NEV_PER_EV, build_table
-from .hamiltonian.terms import Hamiltonian
 from ..kernels.energy import total_energy
 from ..kernels.layout import Couplings, Geometry
+from .hamiltonian.table import NEV_PER_EV, build_table
+from .hamiltonian.terms import Hamiltonian
 from .lattice import Lattice, Supercell
 from .moves import Mix, MoveSet, build_moves
 from .neutrality import count_neutral_states

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hamiltonian.table import NEV_PER_EV
 from ...kernels.layout import Ensemble
 from ...kernels.random import new_stream
+from ..hamiltonian.table import NEV_PER_EV
 from ..neutrality import random_neutral_state
 from ..system import BOLTZMANN_EV_PER_K, System, inverse_temperature
 from .chain import advance, start_chain

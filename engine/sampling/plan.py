@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hamiltonian.table import NEV_PER_EV
 from ...kernels.layout import Ensemble, Tally
+from ..hamiltonian.table import NEV_PER_EV
 from ..neutrality import random_neutral_state
 from ..system import System, inverse_temperature
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.random import new_stream
 from ..config import Config
 from ..errors import Interrupted
 from ..hamiltonian.table import NEV_PER_EV
-from ...kernels.random import new_stream
 from ..neutrality import random_neutral_state
 from ..parallel import StopWatch
 from ..progress import Progress

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.layout import Tally
 from ..config import AnalysisInput
 from ..diagnostics import assess
 from ..hamiltonian.table import NEV_PER_EV
-from ...kernels.layout import Tally
 from ..results import Group
 from ..sampling.plan import empty_tally, end_energies, integrate_steps
 from ..system import BOLTZMANN_EV_PER_K, System
