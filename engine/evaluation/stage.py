@@ -52,13 +52,14 @@ def run_evaluation(
     assert config.evaluation is not None
     torch.set_num_threads(1)
     labels = labels_of(lattice)
+    judge = load_potential("chgnet", None, labels, charge_aware=False)  # first: it may not be installed
     calculators = {c.mark: load_potential(c.model, c.file, labels, c.charge_aware, c.options) for c in candidates}
     stores = {c.name: Relaxations(folder / "relaxations", lattice, config.relaxation, c.mark) for c in candidates}
     orders: list[Configuration] = comm.bcast(prepared_orders(config.evaluation, lattice, config.seed) if comm.rank == 0 else None)
     wanted = orders + [r.configuration for r in reference]
     errors = _held_out(candidates, calculators, frames, labels, folder / "held_out", comm, watch)
     relax_all([(stores[c.name], o) for o in wanted for c in candidates], calculators, comm, watch, "relaxing prepared orders")
-    judged = _moments([(stores[c.name], o) for c in candidates for o in orders], labels, folder / "moments", comm, watch)
+    judged = _moments([(stores[c.name], o) for c in candidates for o in orders], judge, folder / "moments", comm, watch)
     if comm.rank != 0:
         return None
     record: dict[str, Any] = {"orders": len(orders), "potentials": {}}
@@ -129,10 +130,9 @@ def held_out_errors(calculator: LabelledCalculator, frames: list[Atoms]) -> dict
 
 
 def _moments(
-    jobs: list[tuple[Relaxations, Configuration]], labels: Labels, folder: Path, comm: Any, watch: StopWatch
+    jobs: list[tuple[Relaxations, Configuration]], judge: LabelledCalculator, folder: Path, comm: Any, watch: StopWatch
 ) -> dict[Path, NDArray[np.float64]]:
     """Moments by the published CHGNet on every relaxed structure, which it sees without labels; by relaxation file."""
-    judge = load_potential("chgnet", None, labels, charge_aware=False)
 
     def file(job: tuple[Relaxations, Configuration]) -> Path:
         return folder / (job[0].path(job[1]).stem + ".json")

@@ -1,6 +1,5 @@
 """MACE (Batatia et al., arXiv 2206.07697) through mace-torch; our weights hold its settings and tensors, no code."""
 
-import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from ase.data import chemical_symbols
 from ..errors import RedoxError
 from ..storage import write_whole
 from .weights import Weights, read_weights
-
-SILENT = logging.getLogger("redoxmc.mace")
 
 
 def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
