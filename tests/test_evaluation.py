@@ -21,7 +21,7 @@ from redoxmc.engine.evaluation.reference import (
     series,
 )
 from redoxmc.engine.evaluation.report import tables_of
-from redoxmc.engine.evaluation.stage import _hull, _share, against_reference, held_out_errors, prepared_orders, retention
+from redoxmc.engine.evaluation.stage import _hull, against_reference, held_out_errors, prepared_orders, retention
 from redoxmc.engine.labelling.configurations import (
     Configuration,
     charge_orders,
@@ -30,6 +30,7 @@ from redoxmc.engine.labelling.configurations import (
     key,
 )
 from redoxmc.engine.labelling.relaxations import Relaxations
+from redoxmc.engine.labelling.retention import total
 from redoxmc.engine.lattice import Lattice, Supercell, build_lattice, hermite_form
 from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
 from redoxmc.engine.potentials.labels import Labels, labels_of
@@ -65,13 +66,13 @@ def springs(labels: Labels) -> LabelledCalculator:
 )
 def test_wilson_intervals(kept: int, n: int, low: float, high: float) -> None:
     """The last one is the example of Newcombe (1998)."""
-    found = _share(kept, n)
+    found = total([(kept, n - 1), (0, 1)] if kept < n else [(n, n)])
     assert found["share"] == kept / n
     assert (found["low"], found["high"]) == pytest.approx((low, high), abs=5.1e-4)
 
 
 def test_a_share_of_nothing() -> None:
-    assert _share(0, 0) == {"kept": 0, "share": None, "low": None, "high": None}
+    assert total([]) == {"kept": 0, "labels": 0, "share": None, "low": None, "high": None}
 
 
 def keep(store: Relaxations, order: Configuration, swaps: int, problem: str | None) -> np.ndarray:
@@ -104,11 +105,11 @@ def test_retention_counts_ions(olivine: Lattice, labels: Labels, tmp_path: Path)
     iron = np.flatnonzero(third > 1)
     third[iron] = 3.6 + 0.6 * (third[iron] < 4)  # all of this one show the other charge
     found = retention(store, orders, labels, moments)
-    assert (found["labels"], found["orders"], found["failed_relaxations"]) == (24, 4, 1)
-    assert found["bond_lengths"] == _share(24 - 2 - 4 - 2, 24)
-    assert found["moments"] == _share(24 - 8, 24)
-    assert found["dilute"]["labels"] == 12  # x = 1/4 of 4 fu and 7/8 of 8
-    assert found["dilute"]["bond_lengths"] == _share(8, 12) and found["dilute"]["moments"] == _share(12, 12)
+    assert (found["orders"], found["failed_relaxations"]) == (4, 1)
+    assert found["bond_lengths"] == total([(24 - 2 - 4 - 2, 24)])
+    assert found["moments"] == total([(24 - 8, 24)])
+    assert found["dilute"]["moments"]["labels"] == 12  # x = 1/4 of 4 fu and 7/8 of 8
+    assert found["dilute"]["bond_lengths"] == total([(8, 12)]) and found["dilute"]["moments"] == total([(12, 12)])
 
 
 def test_a_potential_that_keeps_its_labels(olivine: Lattice, labels: Labels, springs: LabelledCalculator, tmp_path: Path) -> None:
@@ -364,7 +365,11 @@ def test_evaluate_stage(
     assert "potential" in shown.out and "100.00 %" in shown.out
     record = json.loads((out / "evaluation.json").read_text())
     found = record["potentials"]["potential"]
-    assert record["orders"] == 3 and found["retention"]["labels"] == 12 and found["retention"]["failed_relaxations"] == 0
+    assert (
+        record["orders"] == 3
+        and found["retention"]["bond_lengths"]["labels"] == 12
+        and found["retention"]["failed_relaxations"] == 0
+    )
     assert found["retention"]["bond_lengths"]["kept"] == 12 and found["retention"]["moments"]["kept"] <= 12
     assert found["held_out"] is None and found["reference"]["formation_energy_mae_eV"] < 1e-6
     assert len(record["reference"]["x"]) == 6

@@ -338,6 +338,9 @@ def test_label_makes_a_data_set(labelled: Path, olivine: Lattice, labels: Labels
     assert len(read_relaxed([out / "labelled.extxyz"], olivine)[0]) == 12
     record = json.loads((out / "label.json").read_text())
     assert (record["configurations"], record["kept"], record["rejected"]) == (12, 12, [])
+    n = sum(len(labels.redox_atoms(f)) for f in frames)
+    shown = record["charge_labels"]
+    assert (shown["kept"], shown["labels"], shown["share"]) == (n, n, 1) and 0.8 < shown["low"] < 1
     assert record["relaxations_per_hour_and_core"] > 0 and 0 < record["median_steps"] < 300
     assert len(list((out / "relaxations").iterdir())) == 12
     assert not (out / "samples").exists() and not (out / "fit.json").exists()
@@ -408,6 +411,7 @@ def test_lost_charge_orders_are_left_out(tmp_path: Path, capsys: pytest.CaptureF
     assert (record["configurations"], record["kept"], len(record["rejected"])) == (12, 2, 10)
     assert all(r["config"] and r["reason"].startswith("charge order lost: ") for r in record["rejected"])
     assert len(read(tmp_path / "out/labelled.extxyz", ":")) == 2
+    assert record["charge_labels"]["share"] < 0.7  # the cells of one charge state are counted too
     assert "10 rejected: charge order lost" in capsys.readouterr().err
     assert main([str(path), "--until", "fit"]) == 2
     assert "allowed: at least 10" in capsys.readouterr().err

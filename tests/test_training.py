@@ -40,6 +40,7 @@ from redoxmc.engine.training.networks import (
     reference_energies,
     target,
     train_network,
+    weights_at,
 )
 from redoxmc.engine.training.stage import Frames, split, train, train_all
 
@@ -272,9 +273,25 @@ def test_best_epoch_is_kept(tmp_path: Path) -> None:
     losses = read_curve(tmp_path / "curve.csv")["loss_validation"]
     assert losses.argmin() == 0 and losses[-1] > 2 * losses[0]
     items = [(net.graph(f), target(f)) for f in believed]
-    assert _epoch(net, items, settings, None)[0] == pytest.approx(losses.min(), rel=1e-5)
+    assert _epoch(net, items, 4, settings.weights, None)[0] == pytest.approx(losses.min(), rel=1e-5)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["best_loss"] == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_weights_of_the_loss_go_to_the_last_ones() -> None:
+    settings = entry(weights={"energy": 100, "stress": 10}, last_weights={"energy": 300, "stress": 0})
+    assert [weights_at(p, settings).energy for p in (0.0, 0.5, 1.0)] == [100, 200, 300]
+    assert [weights_at(p, settings).stress for p in (0.0, 0.5, 1.0)] == [10, 5, 0]
+    assert weights_at(0.7, entry()) == entry().weights
+
+
+def test_last_weights_choose_the_best_epoch(tmp_path: Path) -> None:
+    """With no weight at the end there is nothing left to lose: the validation loss is zero in every epoch."""
+    nothing = {"energy": 0, "forces": 0, "stress": 0, "moments": 0}
+    trained(tmp_path, entry(epochs=3, last_weights=nothing))
+    rows = read_curve(tmp_path / "curve.csv")
+    assert (rows["loss_validation"] == 0).all() and (rows["loss_training"] > 0).all()
+    assert rows["loss_training"][2] < rows["loss_training"][0]
 
 
 def test_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
@@ -398,6 +415,11 @@ def test_minutes_end_mace_after_an_epoch_and_another_goes_on(tmp_path: Path) -> 
 def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(RedoxError, match=message):
         arguments(entry(model="mace", settings=settings), 0, tmp_path, 1)
+
+
+def test_mace_has_its_own_last_weights(tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match="some: last_weights: MACE has stage_two"):
+        arguments(entry(model="mace", last_weights={"energy": 1}), 0, tmp_path, 1)
 
 
 def test_mace_curve_counts_repeated_epochs_once(tmp_path: Path) -> None:

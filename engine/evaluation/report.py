@@ -80,9 +80,9 @@ def _errors(p: dict[str, Any]) -> tuple[str, ...]:
 
 def _kept(p: dict[str, Any]) -> tuple[str, ...]:
     r = p["retention"]
-    shares = [(r["bond_lengths"], r["labels"]), (r["moments"], r["labels"]), (r["dilute"]["bond_lengths"], r["dilute"]["labels"])]
-    texts = [f"{100 * s['share']:.2f} % [{100 * s['low']:.2f}, {100 * s['high']:.2f}]" if n else "-" for s, n in shares]
-    return str(r["labels"]), *texts[:2], f"{texts[2]} of {r['dilute']['labels']}"
+    shares = [r["bond_lengths"], r["moments"], r["dilute"]["bond_lengths"]]
+    texts = [f"{100 * s['share']:.2f} % [{100 * s['low']:.2f}, {100 * s['high']:.2f}]" if s["labels"] else "-" for s in shares]
+    return str(shares[0]["labels"]), *texts[:2], f"{texts[2]} of {shares[2]['labels']}"
 
 
 def _against_reference(p: dict[str, Any]) -> tuple[str, str]:
@@ -108,7 +108,7 @@ def _distrust(record: dict[str, Any]) -> list[str]:
     found = []
     for name, p in record["potentials"].items():
         r = p["retention"]
-        if r["labels"] and r["bond_lengths"]["share"] < 0.99:
+        if r["bond_lengths"]["labels"] and r["bond_lengths"]["share"] < 0.99:
             found.append(f"{name} loses {100 * (1 - r['bond_lengths']['share']):.1f} % of the charge labels in relaxation.")
         if r["failed_relaxations"]:
             found.append(f"{name}: {r['failed_relaxations']} of {r['orders']} relaxations did not converge or left the lattice.")

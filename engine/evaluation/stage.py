@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import spearmanr
 
 from ..config import Config, EvaluationInput, matrix_of
 from ..errors import RedoxError
 from ..farm import farm
 from ..labelling.configurations import Configuration, choose_configurations
 from ..labelling.relaxations import Relaxations, relax_all
+from ..labelling.retention import kept, total
 from ..lattice import Lattice
 from ..parallel import StopWatch
 from ..potentials.charges import states_by_moment
@@ -29,7 +30,6 @@ from .reference import ReferenceCell, formation_energies, series
 
 log = logging.getLogger("redoxmc")
 LEAST_ORDERS = 10  # at one ion arrangement, for a rank correlation
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -153,38 +153,23 @@ def retention(
     store: Relaxations, orders: list[Configuration], labels: Labels, moments: dict[Path, NDArray[np.float64]]
 ) -> dict[str, Any]:
     """Share of prepared labels that the relaxed structures show: by bond lengths, and by the moments of the judge."""
-    kept = {"bond_lengths": 0, "moments": 0}
-    dilute = {"bond_lengths": 0, "moments": 0}
-    n_labels = n_dilute = problems = 0
+    counts: list[tuple[str, bool, tuple[int, int]]] = []
+    problems = 0
     for order in orders:
         done = store.read(order)
-        redox = labels.redox_atoms(done.cell)
-        prepared = labels.charges(done.cell)
-        by_moment = states_by_moment(done.cell, labels, prepared, moments[store.path(order)])
         x = order.composition(store.lattice)
-        single = min(x, 1 - x) * order.supercell(store.lattice).n_formula_units < 1.5
+        dilute = min(x, 1 - x) * order.supercell(store.lattice).n_formula_units < 1.5
+        by_moment = states_by_moment(done.cell, labels, labels.charges(done.cell), moments[store.path(order)])
         for judge, shown in (("bond_lengths", done.cell.arrays["by_bond"]), ("moments", by_moment)):
-            same = int(np.sum(shown[redox] == prepared[redox]))
-            kept[judge] += same
-            dilute[judge] += same * single
-        n_labels += len(redox)
-        n_dilute += len(redox) * single
+            counts.append((judge, dilute, kept(done.cell, shown, labels)))
         problems += done.problem is not None and not done.problem.startswith("charge order lost")
+    judges = ("bond_lengths", "moments")
     return {
-        "labels": n_labels,
         "orders": len(orders),
         "failed_relaxations": problems,
-        **{judge: _share(k, n_labels) for judge, k in kept.items()},
-        "dilute": {"labels": n_dilute, **{judge: _share(k, n_dilute) for judge, k in dilute.items()}},
+        **{judge: total([n for j, _, n in counts if j == judge]) for judge in judges},
+        "dilute": {judge: total([n for j, dilute, n in counts if dilute and j == judge]) for judge in judges},
     }
-
-
-def _share(kept: int, n: int) -> dict[str, Any]:
-    """A share with its Wilson interval (95 %)."""
-    if n == 0:
-        return {"kept": 0, "share": None, "low": None, "high": None}
-    interval = binomtest(kept, n).proportion_ci(CONFIDENCE, method="wilson")
-    return {"kept": kept, "share": kept / n, "low": float(interval.low), "high": float(interval.high)}
 
 
 def _reference_record(reference: list[ReferenceCell]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from ..config import Config, matrix_of
 from ..errors import RedoxError
 from ..lattice import Lattice
 from ..parallel import StopWatch
-from ..potentials.labels import labels_of
+from ..potentials.labels import Labels, labels_of
 from ..potentials.potential import load_potential
 from ..storage import write_text, write_whole
+from . import retention
 from .configurations import Configuration, choose_configurations
 from .relaxations import Done, Relaxations, relax_all
 
@@ -32,12 +33,13 @@ def run_labelling(
     assert config.potential is not None
     given = config.potential
     torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
+    labels = labels_of(lattice)
     store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
     chosen: list[Configuration] = comm.bcast(_chosen(config, lattice) if comm.rank == 0 else None)
-    calculator = load_potential(given.model, weights_file, labels_of(lattice), given.charge_aware, given.options)
+    calculator = load_potential(given.model, weights_file, labels, given.charge_aware, given.options)
     relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
     if comm.rank == 0:
-        _write(chosen, [store.read(c) for c in chosen], folder)
+        _write(chosen, [store.read(c) for c in chosen], labels, folder)
 
 
 def _chosen(config: Config, lattice: Lattice) -> list[Configuration]:
@@ -48,17 +50,19 @@ def _chosen(config: Config, lattice: Lattice) -> list[Configuration]:
     return chosen
 
 
-def _write(chosen: list[Configuration], done: list[Done], folder: Path) -> None:
+def _write(chosen: list[Configuration], done: list[Done], labels: Labels, folder: Path) -> None:
     kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
     reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
     if not kept:
         raise RedoxError(f"label: none of {len(done)} relaxations can be used; the first: {done[0].problem}")
     write_whole(folder / "labelled.extxyz", lambda p: write(p, kept, format="extxyz", columns=["symbols", "positions"]))
     hours = sum(d.seconds for d in done) / 3600
+    shown = retention.total([retention.kept(d.cell, d.cell.arrays["by_bond"], labels) for d in done])
     record = {
         "configurations": len(done),
         "kept": len(kept),
         "relaxations_per_hour_and_core": round(len(done) / hours, 1) if hours else None,
+        "charge_labels": shown,
         "median_steps": float(np.median([d.steps for d in done])),
         "rejected": [{"config": c.name, "reason": d.problem} for c, d in zip(chosen, done) if d.problem],
     }
@@ -69,6 +73,14 @@ def _write(chosen: list[Configuration], done: list[Done], folder: Path) -> None:
         len(done),
         record["relaxations_per_hour_and_core"],
     )
+    if shown["labels"]:
+        log.info(
+            "label: %d of %d charge labels kept in relaxation, by bond lengths; %.2f to %.2f %% (Wilson, 95 %%)",
+            shown["kept"],
+            shown["labels"],
+            100 * shown["low"],
+            100 * shown["high"],
+        )
     for reason, n in reasons.items():
         log.info("label: %d rejected: %s", n, reason)
 

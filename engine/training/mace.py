@@ -56,6 +56,8 @@ def arguments(settings: TrainedPotentialInput, seed: int, folder: Path, epochs: 
     """Arguments of mace_run_train. Raises RedoxError for an option that it lacks or that the input file sets elsewhere."""
     if owned := sorted(OWNED & set(settings.settings)):
         raise RedoxError(f"training: {settings.name}: settings: {', '.join(owned)} is set by other keys of the input")
+    if settings.last_weights:
+        raise RedoxError(f"training: {settings.name}: last_weights: MACE has stage_two and its weights, in settings")
     w = settings.weights
     options: dict[str, Any] = {
         **NETWORK,

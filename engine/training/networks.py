@@ -121,10 +121,9 @@ def train_network(
             group["lr"] = settings.learning_rate * (
                 LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * (1 + math.cos(math.pi * progress)) / 2
             )
-        loss = _epoch(
-            network, [sets[0][k] for k in epoch_order(len(sets[0]), settings, seed, state["epoch"])], settings, optimiser
-        )[0]
-        validation_loss, maes = _epoch(network, sets[1], settings, None)
+        items = [sets[0][k] for k in epoch_order(len(sets[0]), settings, seed, state["epoch"])]
+        loss = _epoch(network, items, settings.batch_size, weights_at(progress, settings), optimiser)[0]
+        validation_loss, maes = _epoch(network, sets[1], settings.batch_size, weights_at(1.0, settings), None)
         state["epoch"] += 1
         state["seconds"] += time.monotonic() - begin
         state["curve"].append([state["epoch"], loss, validation_loss, *maes])
@@ -148,6 +147,12 @@ def epoch_order(n_frames: int, settings: TrainedPotentialInput, seed: int, epoch
     return [int(passes[k // n_frames][k % n_frames]) for k in places]
 
 
+def weights_at(progress: float, settings: TrainedPotentialInput) -> LossWeightsInput:
+    """Weights of the loss when this share of the budget is spent."""
+    first, last = settings.weights, settings.last_weights or settings.weights
+    return LossWeightsInput(**{k: v + progress * (getattr(last, k) - v) for k, v in first.model_dump().items()})
+
+
 def _progress(state: dict[str, Any], settings: TrainedPotentialInput) -> float:
     """Share of the budget that is spent, epochs or time, whichever is further."""
     by_time = state["seconds"] / (60 * settings.minutes) if settings.minutes else 0.0
@@ -155,14 +160,14 @@ def _progress(state: dict[str, Any], settings: TrainedPotentialInput) -> float:
 
 
 def _epoch(
-    network: Network, items: list[Any], settings: TrainedPotentialInput, optimiser: torch.optim.Optimizer | None
+    network: Network, items: list[Any], batch_size: int, weights: LossWeightsInput, optimiser: torch.optim.Optimizer | None
 ) -> tuple[float, list[float]]:
     """One pass, with steps if there is an optimiser: mean loss; MAE of energy (eV/atom), forces (eV/A), stress (eV/A^3)."""
     network.train(optimiser is not None)
     total, sums = 0.0, np.zeros(6)
-    for k in range(0, len(items), settings.batch_size):
-        graphs, targets = zip(*items[k : k + settings.batch_size])
-        loss, found = loss_and_errors(network(network.collate(list(graphs))), list(targets), settings.weights)
+    for k in range(0, len(items), batch_size):
+        graphs, targets = zip(*items[k : k + batch_size])
+        loss, found = loss_and_errors(network(network.collate(list(graphs))), list(targets), weights)
         total += float(loss.detach()) * len(targets)
         sums += found
         if optimiser is not None:
