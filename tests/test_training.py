@@ -273,9 +273,26 @@ def test_best_epoch_is_kept(tmp_path: Path) -> None:
     losses = read_curve(tmp_path / "curve.csv")["loss_validation"]
     assert losses.argmin() == 0 and losses[-1] > 2 * losses[0]
     items = [(net.graph(f), target(f)) for f in believed]
-    assert _epoch(net, items, 4, settings.weights, None)[0] == pytest.approx(losses.min(), rel=1e-5)
+    assert _epoch(net, items, 4, settings.weights)[0] == pytest.approx(losses.min(), rel=1e-5)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["best_loss"] == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_what_is_kept_is_the_running_average(tmp_path: Path) -> None:
+    """Epochs of one step each: the average can be done again by hand from the weights after every step."""
+    raw, best = [], []
+    for epochs in (1, 2, 3):
+        net, _ = trained(
+            tmp_path / str(epochs), entry(epochs=3, batch_size=len(TRAINING)), iter([False] * epochs + [True]).__next__
+        )
+        state = torch.load(tmp_path / str(epochs) / "checkpoint.pt", weights_only=True)
+        raw.append(state["network"]["network.embedding.weight"])
+        best.append(state["average"]["module.network.embedding.weight"])
+    by_hand = raw[0]
+    for n, now in enumerate(raw[1:], 1):
+        memory = (1 + n) / (10 + n)
+        by_hand = memory * by_hand + (1 - memory) * now
+    assert torch.allclose(best[-1], by_hand, atol=1e-6) and not torch.allclose(best[-1], raw[-1], atol=1e-6)
 
 
 def test_weights_of_the_loss_go_to_the_last_ones() -> None:

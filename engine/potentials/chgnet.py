@@ -14,6 +14,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..errors import RedoxError
 from .labels import Labels
+from .network import Network
 from .weights import Weights
 
 GPA_IN_EV_PER_A3 = 1 / 160.21766208
@@ -74,7 +75,7 @@ def adopt_proxies(network: Any, labels: Labels) -> None:
                 reference[:, proxy] = reference[:, real]
 
 
-class CHGNetNetwork(torch.nn.Module):
+class CHGNetNetwork(Network):
     """CHGNet in the terms of our training loop: eV per cell, eV/A, eV/A^3."""
 
     def __init__(self, network: Any) -> None:

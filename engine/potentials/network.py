@@ -1,7 +1,6 @@
 """What our training loop asks of a network, and its use as an ASE calculator."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,21 +12,25 @@ from .cpainn import CPaiNN, Graph, collate, graph_of
 from .weights import Weights
 
 
-class Network(Protocol):
-    """energy (structures,) eV per cell, forces (atoms, 3) eV/A, stress (structures, 3, 3) eV/A^3; moments and bader (atoms,)."""
+class Network(torch.nn.Module):
+    """Called with a batch: energy (structures,) eV per cell, forces (atoms, 3) eV/A, stress (structures, 3, 3) eV/A^3, and
+    moments and bader (atoms,) if it has them.
+    """
 
-    def graph(self, atoms: Atoms) -> Any: ...
-    def collate(self, graphs: list[Any]) -> Any: ...
-    def shift_reference(self, per_symbol_eV: dict[str, float]) -> None: ...
-    def weights(self, symbols: list[str], charge_aware: bool, card: dict[str, Any]) -> Weights: ...
-    def __call__(self, batch: Any) -> dict[str, torch.Tensor]: ...
-    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-    def train(self, mode: bool = True) -> Any: ...
+    def graph(self, atoms: Atoms) -> Any:
+        raise NotImplementedError
+
+    def collate(self, graphs: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def shift_reference(self, per_symbol_eV: dict[str, float]) -> None:
+        raise NotImplementedError
+
+    def weights(self, symbols: list[str], charge_aware: bool, card: dict[str, Any]) -> Weights:
+        raise NotImplementedError
 
 
-class CPaiNNNetwork(torch.nn.Module):
+class CPaiNNNetwork(Network):
     """cPaiNN in the terms of our training loop."""
 
     def __init__(self, network: CPaiNN) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
+from torch.optim.swa_utils import AveragedModel
 
 from ..config import LossWeightsInput, TrainedPotentialInput
 from ..errors import RedoxError
@@ -21,6 +22,7 @@ from ..storage import write_text, write_whole
 
 GRADIENT_LIMIT = 3.0
 LAST_LEARNING_RATE = 0.01  # of the first
+MEMORY = 0.99  # of the running average of the weights, per step; energies jump with every step, the average does not
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,21 @@ def train_network(
     folder: Path,
     stopped: Callable[[], bool],
 ) -> bool:
-    """Train in place, to the best epoch by validation loss. Returns False if `stopped` said so before the end.
+    """Train in place; the running average of the weights is kept at its best epoch by validation loss. Returns False if
+    `stopped` said so before the end.
 
     State is kept in `folder`/checkpoint.pt after every epoch; an interrupted training goes on from there and, without a
     budget of minutes, ends with the same weights. `folder`/curve.csv is the learning curve.
     """
     sets = [[(network.graph(f), target(f)) for f in frames] for frames in (training, validation)]
+    average = AveragedModel(network, avg_fn=_average, use_buffers=True)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, amsgrad=True)
     state: dict[str, Any] = {"epoch": 0, "seconds": 0.0, "best_loss": math.inf, "best": None, "curve": []}
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
     while (progress := _progress(state, settings)) < 1.0:
         if stopped():
@@ -122,15 +127,15 @@ def train_network(
                 LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * (1 + math.cos(math.pi * progress)) / 2
             )
         items = [sets[0][k] for k in epoch_order(len(sets[0]), settings, seed, state["epoch"])]
-        loss = _epoch(network, items, settings.batch_size, weights_at(progress, settings), optimiser)[0]
-        validation_loss, maes = _epoch(network, sets[1], settings.batch_size, weights_at(1.0, settings), None)
+        loss = _epoch(network, items, settings.batch_size, weights_at(progress, settings), optimiser, average)[0]
+        validation_loss, maes = _epoch(cast(Network, average.module), sets[1], settings.batch_size, weights_at(1.0, settings))
         state["epoch"] += 1
         state["seconds"] += time.monotonic() - begin
         state["curve"].append([state["epoch"], loss, validation_loss, *maes])
         if validation_loss < state["best_loss"]:
             state["best_loss"] = validation_loss
-            state["best"] = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
-        state |= {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+            state["best"] = {k: v.detach().cpu().clone() for k, v in average.module.state_dict().items()}
+        state |= {"average": average.state_dict(), "network": network.state_dict(), "optimiser": optimiser.state_dict()}
         write_whole(checkpoint, partial(torch.save, state))
         write_curve(folder / "curve.csv", state["curve"])
     if state["best"] is None:
@@ -147,6 +152,12 @@ def epoch_order(n_frames: int, settings: TrainedPotentialInput, seed: int, epoch
     return [int(passes[k // n_frames][k % n_frames]) for k in places]
 
 
+def _average(average: torch.Tensor, now: torch.Tensor, n: torch.Tensor | int) -> torch.Tensor:
+    """Running average, over a tenth of the steps so far until that is as long as its memory."""
+    memory = min(MEMORY, (1 + float(n)) / (10 + float(n)))
+    return memory * average + (1 - memory) * now if now.is_floating_point() else now
+
+
 def weights_at(progress: float, settings: TrainedPotentialInput) -> LossWeightsInput:
     """Weights of the loss when this share of the budget is spent."""
     first, last = settings.weights, settings.last_weights or settings.weights
@@ -160,7 +171,12 @@ def _progress(state: dict[str, Any], settings: TrainedPotentialInput) -> float:
 
 
 def _epoch(
-    network: Network, items: list[Any], batch_size: int, weights: LossWeightsInput, optimiser: torch.optim.Optimizer | None
+    network: Network,
+    items: list[Any],
+    batch_size: int,
+    weights: LossWeightsInput,
+    optimiser: torch.optim.Optimizer | None = None,
+    average: AveragedModel | None = None,
 ) -> tuple[float, list[float]]:
     """One pass, with steps if there is an optimiser: mean loss; MAE of energy (eV/atom), forces (eV/A), stress (eV/A^3)."""
     network.train(optimiser is not None)
@@ -175,6 +191,8 @@ def _epoch(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
             optimiser.step()
+        if average is not None:
+            average.update_parameters(network)
     return total / len(items), [float(sums[i] / max(sums[i + 1], 1)) for i in (0, 2, 4)]
 
 
