@@ -185,7 +185,7 @@ class TrainedPotentialInput(Model):
     learning_rate: PositiveFloat = 0.005
     weights: LossWeightsInput = LossWeightsInput()
     last_weights: LossWeightsInput | None = Field(
-        default=None, description="weights at the end of the budget, reached in a straight line; they also choose the best epoch"
+        default=None, description="weights at the end of the budget, coming in late; they also choose the best epoch"
     )
     settings: dict[str, Any] = Field(
         default={}, description="of the network: cPaiNN's width, ...; for MACE the options of mace_run_train"

@@ -47,13 +47,14 @@ def labelled_frames(place: Place) -> Frames:
             raise RedoxError(
                 f"training: dataset: frame {f.info.get('config')} step {f.info.get('step')} has no energy or no forces"
             )
-    labelled, refusals = label_frames(frames, labels_of(place.lattice))
+    labels = labels_of(place.lattice)
+    labelled, refusals = label_frames(frames, labels)
     if refusals:
         write_text(place.folder / "refused_frames.txt", "\n".join(refusals) + "\n")
         log.info("train: %d of %d frames refused, listed with their moments in refused_frames.txt", len(refusals), len(frames))
     if not labelled:
         raise RedoxError(f"training: dataset: no frame has certain charges: {refusals[0]}")
-    parts = split(labelled, given.split, place.config.seed)
+    parts = split(labelled, given.split, place.config.seed, labels)
     log.info(
         "train: %d frames to train, %d to validate, %d held out", len(parts.training), len(parts.validation), len(parts.test)
     )

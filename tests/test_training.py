@@ -87,7 +87,7 @@ def trained(
 
 
 def parts(frames: list[Atoms], seed: int, **shares: float) -> list[list[str]]:
-    found = split(frames, SplitInput(**shares), seed)
+    found = split(frames, SplitInput(**shares), seed, LABELS)
     return [[f"{f.info['config']}/{f.info['step']}" for f in part] for part in (found.training, found.validation, found.test)]
 
 
@@ -121,6 +121,20 @@ def test_more_data_moves_no_configuration() -> None:
     assert all({n for n in f if n.endswith(steps)} <= m for f, m in zip(few, many))
 
 
+def test_ends_are_always_trained_on() -> None:
+    """Cells with one charge state alone: a potential that never saw them extrapolates every formation energy."""
+    frames = relaxations(40)
+    for f in frames:
+        k = f.info["config"]
+        if k < 8:
+            two, three = (np.flatnonzero(f.symbols == s) for s in ("Fe", "Ga"))
+            f.symbols[two if k % 2 else three] = "Ga" if k % 2 else "Fe"
+    training, validation, test = ({int(n.split("/")[0]) for n in p} for p in parts(frames, 1, validation=0.3, test=0.3))
+    assert set(range(8)) <= training and len(validation) > 3 and len(test) > 3
+    as_before = [{int(n.split("/")[0]) for n in p} for p in parts(relaxations(40), 1, validation=0.3, test=0.3)]
+    assert validation == as_before[1] - set(range(8)) and as_before[1] & set(range(8))
+
+
 def test_small_splits() -> None:
     assert [len(p) for p in parts(relaxations(2), 0, validation=0.001, test=0.0)] == [3, 3, 0]
     with pytest.raises(RedoxError, match="1 configurations are too few"):
@@ -129,9 +143,13 @@ def test_small_splits() -> None:
 
 def test_mark_follows_frames_shares_and_seed() -> None:
     frames = relaxations(5)
-    marks = {split(frames, SplitInput(), 0).mark, split(frames, SplitInput(), 1).mark, split(frames[1:], SplitInput(), 0).mark}
-    marks |= {split(frames, SplitInput(validation=0.3), 0).mark}
-    assert len(marks) == 4 and split(relaxations(5), SplitInput(), 0).mark in marks
+    marks = {
+        split(frames, SplitInput(), 0, LABELS).mark,
+        split(frames, SplitInput(), 1, LABELS).mark,
+        split(frames[1:], SplitInput(), 0, LABELS).mark,
+    }
+    marks |= {split(frames, SplitInput(validation=0.3), 0, LABELS).mark}
+    assert len(marks) == 4 and split(relaxations(5), SplitInput(), 0, LABELS).mark in marks
 
 
 def test_blind_potentials_are_shown_elements() -> None:
@@ -297,8 +315,8 @@ def test_what_is_kept_is_the_running_average(tmp_path: Path) -> None:
 
 def test_weights_of_the_loss_go_to_the_last_ones() -> None:
     settings = entry(weights={"energy": 100, "stress": 10}, last_weights={"energy": 300, "stress": 0})
-    assert [weights_at(p, settings).energy for p in (0.0, 0.5, 1.0)] == [100, 200, 300]
-    assert [weights_at(p, settings).stress for p in (0.0, 0.5, 1.0)] == [10, 5, 0]
+    assert [weights_at(p, settings).energy for p in (0.0, 0.5, 1.0)] == [100, 112.5, 300]
+    assert [weights_at(p, settings).stress for p in (0.0, 0.5, 1.0)] == [10, 9.375, 0]
     assert weights_at(0.7, entry()) == entry().weights
 
 
@@ -403,7 +421,7 @@ MACE: dict[str, Any] = {
 
 def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
     labels = labels_of(olivine)
-    frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0)
+    frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0, labels)
     train(entry(model="mace", epochs=2, settings=MACE), frames, labels, 4, tmp_path, Path, watch())
     rows = read_curve(tmp_path / "curve.csv")
     assert rows["epoch"].tolist() == [1, 2] and all(np.isfinite(column).all() for column in rows.values())

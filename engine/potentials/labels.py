@@ -41,6 +41,11 @@ class Labels:
             np.int64,
         )
 
+    def single_valence(self, labelled: Atoms) -> bool:
+        """Whether there are redox atoms, and all of an element bear the same charge."""
+        states = {labelled.symbols[i] for i in self.redox_atoms(labelled)}
+        return 0 < len(states) == len({self.element(s) for s in states})
+
     def unlabelled(self, labelled: Atoms) -> Atoms:
         """The same structure with real elements only, as a charge-blind potential sees it."""
         plain = _bare(labelled)

@@ -22,6 +22,7 @@ from ..storage import write_text, write_whole
 
 GRADIENT_LIMIT = 3.0
 LAST_LEARNING_RATE = 0.01  # of the first
+LATE = 4  # power of the spent share of the budget with which the last weights come in: forces are learnt first
 MEMORY = 0.99  # of the running average of the weights, per step; energies jump with every step, the average does not
 
 
@@ -161,7 +162,8 @@ def _average(average: torch.Tensor, now: torch.Tensor, n: torch.Tensor | int) ->
 def weights_at(progress: float, settings: TrainedPotentialInput) -> LossWeightsInput:
     """Weights of the loss when this share of the budget is spent."""
     first, last = settings.weights, settings.last_weights or settings.weights
-    return LossWeightsInput(**{k: v + progress * (getattr(last, k) - v) for k, v in first.model_dump().items()})
+    share = progress**LATE
+    return LossWeightsInput(**{k: v + share * (getattr(last, k) - v) for k, v in first.model_dump().items()})
 
 
 def _progress(state: dict[str, Any], settings: TrainedPotentialInput) -> float:

@@ -49,15 +49,18 @@ def _blind(frame: Atoms, labels: Labels) -> Atoms:
     return plain
 
 
-def split(frames: list[Atoms], shares: SplitInput, seed: int) -> Frames:
+def split(frames: list[Atoms], shares: SplitInput, seed: int, labels: Labels) -> Frames:
     """Whole configurations to training, validation and test, by a hash of seed and name: more data moves none of them.
 
-    Validation has at least the configuration of the lowest hash. Raises RedoxError if nothing is left to train on.
+    Those in which every redox element has a single charge are the ends that formation energies refer to; an end has one
+    configuration, and is always trained on. Validation has at least the configuration of the lowest hash. Raises RedoxError if nothing is left to train on.
     """
-    place = {name: _place(name, seed) for name in {str(f.info["config"]) for f in frames}}
+    names = {str(f.info["config"]) for f in frames}
+    ends = {str(f.info["config"]) for f in frames if labels.single_valence(f)}
+    place = {name: _place(name, seed) if name not in ends else 1.0 for name in names}
     bounds = (max(shares.validation, min(place.values())), shares.validation + shares.test)
     part = {n: "validation" if u <= bounds[0] else "test" if u < bounds[1] else "training" for n, u in place.items()}
-    if "training" not in part.values():
+    if "training" not in part.values() or names == ends:
         raise RedoxError(f"training: {len(place)} configurations are too few to split into training, validation and test")
     lists: dict[str, list[Atoms]] = {"training": [], "validation": [], "test": []}
     for f in frames:
