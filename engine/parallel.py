@@ -15,6 +15,7 @@ from mpi4py import MPI
 from .errors import Interrupted, RedoxError
 
 EXIT_REQUEUE = 75
+RELAY_S = 0.5  # mpirun passes on what a rank says in its own time, and may lose the last words of one that is gone
 
 # ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while others wait for something else
 ase.parallel.world.comm = ase.parallel.DummyMPI()
@@ -83,5 +84,6 @@ def run_on_all_ranks(work: Callable[[], None]) -> int:
                 traceback.print_exc()
         print(message, file=sys.stderr, flush=True)
         if comm.size > 1:
+            time.sleep(RELAY_S)
             comm.Abort(code)
         return code
