@@ -1,0 +1,70 @@
+"""The shipped potential and the data set it made belong together."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import read
+
+from redoxmc.engine.config import RelaxationInput
+from redoxmc.engine.dataset import map_to_lattice, read_relaxed
+from redoxmc.engine.inputfile import read_input
+from redoxmc.engine.labelling.configurations import choose_configurations
+from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.potentials.labels import labels_of
+from redoxmc.engine.potentials.potential import LabelledCalculator, load_potential, predict
+from redoxmc.engine.potentials.relax import relax, start
+from redoxmc.engine.potentials.weights import read_weights
+
+from .conftest import ROOT
+
+WEIGHTS = ROOT / "inputs/nafepo4/mace.model"
+LABELLED = ROOT / "inputs/nafepo4/labelled.extxyz"
+
+
+@pytest.fixture(scope="module")
+def potential(olivine: Lattice) -> LabelledCalculator:
+    return load_potential("mace", WEIGHTS, labels_of(olivine))
+
+
+@pytest.fixture(scope="module")
+def cells() -> list[Atoms]:
+    return read(LABELLED, ":")
+
+
+def test_weights_are_small_and_carry_no_code() -> None:
+    weights = read_weights(WEIGHTS, "mace")
+    assert weights is not None and weights.charge_aware
+    assert WEIGHTS.stat().st_size < 3_000_000
+
+
+def test_the_data_set_is_the_potential_s(potential: LabelledCalculator, cells: list[Atoms]) -> None:
+    assert len(cells) >= 300
+    for cell in cells[::60]:
+        assert predict(potential, cell).energy_eV == pytest.approx(
+            cell.get_potential_energy(), abs=1e-4
+        )  # positions have 8 digits
+        assert abs(predict(potential, cell).forces_eV_per_A).max() < 0.04
+
+
+def test_the_data_set_has_distinct_neutral_cells_over_all_x(olivine: Lattice) -> None:
+    frames, refusals = read_relaxed([LABELLED], olivine)
+    data = map_to_lattice(frames, olivine)
+    assert not refusals
+    x = data.fraction("Na")
+    assert x.min() == 0 and x.max() == 1 and len(np.unique(x.round(4))) >= 11
+    single = Counter((round(float(v * n)), int(n)) for v, n in zip(x, data.n_formula_units))
+    assert all(single[1, n] and single[n - 1, n] for n in (8, 12))
+
+
+def test_a_relaxation_keeps_labels_and_repeats_bit_for_bit(
+    potential: LabelledCalculator, olivine: Lattice, tmp_path: Path
+) -> None:
+    settings: RelaxationInput = read_input(ROOT / "inputs/nafepo4.yaml").config.relaxation
+    hole = next(c for c in choose_configurations(olivine, [np.eye(3, dtype=int)], 16, 1) if c.composition(olivine) == 0.75)
+    begin = start(hole.supercell(olivine), hole.occupation(), potential.labels, settings)
+    first, second = relax(begin, potential, settings), relax(begin, potential, settings)
+    assert first.problem is None
+    assert first.energy_eV == second.energy_eV
