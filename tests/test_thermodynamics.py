@@ -171,8 +171,7 @@ def test_a_known_expansion_is_recovered(training: Training) -> None:
 
 
 def test_aliased_clusters_are_found(training: Training, olivine: Lattice) -> None:
-    space = cluster_space(olivine, (6.5, 4.5))
-    null = neutrality_null_vector(space, olivine)
+    null = neutrality_null_vector(training.space, olivine)
     assert undetermined(training.vectors, null) == []
     small = [k for k, c in enumerate(training.data.cells) if len(c) <= 28]
     assert undetermined(training.vectors[small], null)
