@@ -6,7 +6,7 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.diagnostics import assess, autocorrelation_time, equilibration
 from redoxmc.engine.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
-from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
+from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.lattice import Lattice
