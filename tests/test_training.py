@@ -380,6 +380,9 @@ def test_potential_starts_near_its_data_and_is_sealed(tmp_path: Path) -> None:
     path.unlink()  # as if interrupted
     with pytest.raises(RedoxError, match="another input"):
         fit(tmp_path, epochs=2, learning_rate=0.1)
+    (tmp_path / "train.mark").unlink()  # a checkpoint that nothing vouches for
+    with pytest.raises(RedoxError, match="another input"):
+        fit(tmp_path, epochs=2)
 
 
 def test_start_from_weights_that_know_more(tmp_path: Path) -> None:

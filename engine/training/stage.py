@@ -121,7 +121,12 @@ def train(
     mark = fingerprint(entry.model_dump(mode="json"), frames.mark, seed, begin)
     path, seal = folder / f"{entry.name}.model", folder / "train.mark"
     old = read_weights(path, entry.model) if path.exists() else None
-    begun = old.card.get("fingerprint") if old else seal.read_text() if seal.exists() else mark
+    if old:
+        begun = old.card.get("fingerprint")
+    elif seal.exists():
+        begun = seal.read_text()
+    else:
+        begun = None if folder.exists() and any(folder.iterdir()) else mark
     if begun != mark:
         raise RedoxError(f"{folder} holds a training of another input; remove that folder, or give the potential another name")
     if old:

@@ -3,9 +3,11 @@
 Two steps, in two environments. The first needs RedoxMC; labels cannot slide away, because the potential is charge-aware:
 
     python make_reference.py draw cpainn cpainn.model --seed 21 --configurations 130 --out drawn.extxyz
+    python make_reference.py strain cpainn cpainn.model --seed 31 --configurations 12 --out drawn.extxyz
     python make_reference.py orders cpainn cpainn.model --seed 3 --configurations 40 --composition 0.5 --out drawn.extxyz
 
-`draw` makes frames for training, over all compositions. `orders` makes charge orders on one ion arrangement, for ranking.
+`draw` makes frames for training, over all compositions. `strain` makes strained cells, most at the two ends, which have one
+arrangement each and to which formation energies refer. `orders` makes charge orders on one ion arrangement, for ranking.
 The second step needs the reference (a stand-in for DFT): SevenNet-l3i5 for energies, CHGNet 0.3.0 for moments:
 
     python -m venv ref && ref/bin/pip install "torch<2.14" sevenn chgnet spglib
@@ -36,6 +38,8 @@ SHAPES = [np.diag(d) for d in ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 3
 ]
 EARLY_STEP = 8
 LOW_ENERGY_SHARE = 0.6
+LARGEST_STRAIN, LARGEST_SHEAR = 0.045, 0.01
+STRAINED, STRAINED_ENDS = 3, 14  # frames per configuration
 RELAXED_EV_PER_A = 0.05
 STEPS = 80
 
@@ -44,8 +48,9 @@ def configurations(given: argparse.Namespace, lattice: Any) -> list[Any]:
     """Over all compositions, or with one composition: charge orders on its lowest ion arrangement by point charges."""
     from redoxmc.engine.labelling.configurations import charge_orders, choose_configurations
 
-    if given.step == "draw":
-        return choose_configurations(lattice, SHAPES, given.configurations, given.seed, low_energy_share=LOW_ENERGY_SHARE)
+    if given.step != "orders":
+        shapes = SHAPES if given.step == "draw" else SHAPES[:2]
+        return choose_configurations(lattice, shapes, given.configurations, given.seed, low_energy_share=LOW_ENERGY_SHARE)
     for shape in (np.diag((1, 2, 1)), np.diag((1, 3, 1))):
         for one in choose_configurations(lattice, [shape], 200, given.seed, low_energy_share=1.0):
             if abs(one.composition(lattice) - given.composition) < 1e-4:
@@ -72,6 +77,9 @@ def draw(given: argparse.Namespace) -> None:
         frames = list(relaxation(atoms))
         if given.step == "orders":
             frames = frames[-1:]
+        elif given.step == "strain":
+            n = STRAINED_ENDS if labels.single_valence(atoms) else STRAINED
+            frames = [(f"strained{j}", _strained(atoms, rng)) for j in range(n)]
         elif k % 3 == 0:
             frames.append(("rattled", _shaken(atoms, rng)))
         for kind, frame in frames:
@@ -88,6 +96,17 @@ def relaxation(atoms: Atoms) -> Iterator[tuple[str, Atoms]]:
         if optimiser.nsteps == EARLY_STEP:
             yield "relax", atoms.copy()
     yield "relaxed", atoms.copy()
+
+
+def _strained(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """Another cell, in which the positions have gone some steps towards their minimum."""
+    strained = atoms.copy()
+    strain = rng.uniform(-LARGEST_SHEAR, LARGEST_SHEAR, (3, 3))
+    np.fill_diagonal(strain, rng.uniform(-LARGEST_STRAIN, LARGEST_STRAIN, 3))
+    strained.set_cell(strained.cell[:] @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
+    strained.calc = atoms.calc
+    LBFGS(strained, logfile=None, maxstep=0.1).run(fmax=0.03, steps=EARLY_STEP)
+    return strained.copy()
 
 
 def _shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
@@ -133,13 +152,13 @@ def calculate(drawn: Path, relax: bool, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
-    drawing = [steps.add_parser("draw"), steps.add_parser("orders")]
+    drawing = [steps.add_parser("draw"), steps.add_parser("strain"), steps.add_parser("orders")]
     for step in drawing:
         step.add_argument("model", choices=("mace", "chgnet", "cpainn"))
         step.add_argument("weights", type=Path)
         step.add_argument("--seed", type=int, required=True)
         step.add_argument("--configurations", type=int, default=130)
-    drawing[1].add_argument("--composition", type=float, required=True, help="of the ion, 0 to 1")
+    drawing[-1].add_argument("--composition", type=float, required=True, help="of the ion, 0 to 1")
     second = steps.add_parser("calculate")
     second.add_argument("drawn", type=Path)
     second.add_argument("--relax", action="store_true")
