@@ -455,6 +455,11 @@ def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, 
         arguments(entry(model="mace", settings=settings), 0, tmp_path, 1)
 
 
+def test_mace_wants_a_whole_batch(tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match="2 frames to train; batch_size 3 wants that many"):
+        fit(tmp_path, TRAINING[:2], model="mace", batch_size=3, settings=MACE)
+
+
 def test_mace_has_its_own_last_weights(tmp_path: Path) -> None:
     with pytest.raises(RedoxError, match="some: last_weights: MACE has stage_two"):
         arguments(entry(model="mace", last_weights={"energy": 1}), 0, tmp_path, 1)

@@ -38,6 +38,10 @@ def train_mace(
     stopped: Callable[[], bool],
 ) -> torch.nn.Module | None:
     """The trained network, or None if `stopped` said so before the end. Raises RedoxError if the command fails."""
+    if len(training) < settings.batch_size:  # which mace-torch drops, being no whole batch
+        raise RedoxError(
+            f"training: {settings.name}: {len(training)} frames to train; batch_size {settings.batch_size} wants that many"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, frames in (("training", training), ("validation", validation)):
         if not (folder / f"{name}.xyz").exists():
