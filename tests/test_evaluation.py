@@ -379,7 +379,9 @@ def test_evaluate_stage(
     assert not (out / "figures/held_out.png").exists()
     page = (out / "evaluation.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and "Wilson" in page
-    assert [len(rows) for _, _, rows in tables_of(record)] == [1, 1]
+    *_, (_, _, corners) = tables_of(record)
+    assert [name for name, _ in corners] == ["reference", "potential"] and corners[0][1] == corners[1][1]
+    assert corners[0][1].startswith("0.000, ") and corners[0][1].endswith(", 1.000")
     finished = {p: p.stat().st_mtime_ns for d in ("relaxations", "moments") for p in (out / d).iterdir()}
     assert len([p for p in finished if p.suffix == ".json"]) == 3
     assert main([str(path)]) == 0

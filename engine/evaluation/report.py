@@ -54,6 +54,9 @@ def tables_of(record: dict[str, Any]) -> list[tuple[str, tuple[str, ...], list[t
          [(name, *_errors(p), *_against_reference(p)) for name, p in found]),
         ("Charge order kept in relaxation, with 95 % Wilson intervals", KEPT, [(name, *_kept(p)) for name, p in found]),
     ]  # fmt: skip
+    if with_hull := [(name, p["reference"]["hull"]) for name, p in found if "reference" in p]:
+        corners = [("reference", _corners(with_hull[0][1], "reference")), *((n, _corners(h, "found")) for n, h in with_hull)]
+        tables.append(("Compositions on the hull of lowest energies", ("potential", "x"), corners))
     ranks = [
         (name, f"{s['x']:.3f}", str(s["orders"]), f"{s['spearman']:.3f}")
         for name, p in found
@@ -96,6 +99,10 @@ def _against_reference(p: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+def _corners(hull: dict[str, Any], whose: str) -> str:
+    return ", ".join(f"{x:.3f}" for x, on in zip(hull["x"], hull[f"on_hull_{whose}"]) if on)
+
+
 def _summary(record: dict[str, Any]) -> str:
     return (
         f"{len(record['potentials'])} potentials; {record['orders']} prepared charge orders relaxed with each. Kept: the share of redox ions "
@@ -125,7 +132,10 @@ def _figures(record: dict[str, Any], folder: Path) -> dict[str, Drawing]:
             "Share of prepared charge labels that survive relaxation; bars: 95 % Wilson intervals.",
         ),
         "held_out": (partial(_held_out, record), "Mean absolute errors on configurations that no training saw."),
-        "hull": (partial(_hull, record), "Lower hull of relaxed formation energies; black: the reference, same configurations."),
+        "hull": (
+            partial(_hull, record),
+            "Lower hull of relaxed formation energies, points at its corners; black: the reference, same configurations; dashed: charge-blind.",
+        ),
         "formation_energies": (
             partial(_formation, record),
             "Formation energies of the same configurations: potential against reference.",
@@ -193,13 +203,28 @@ def _hull(record: dict[str, Any]) -> Figure | None:
         return None
     figure, axes = plt.subplots()
     first = next(iter(found.values()))["hull"]
-    axes.plot(first["x"], 1e3 * np.array(first["reference_eV"]), "k-o", lw=2.5, ms=4, label="reference", zorder=3)
+    axes.plot(
+        first["x"], 1e3 * np.array(first["reference_eV"]), "k-o", lw=2.5, label="reference", markevery=_on(first, "reference")
+    )
     for k, (name, p) in enumerate(found.items()):
-        h = p["hull"]
-        axes.plot(h["x"], 1e3 * np.array(h["found_eV"]), "--", marker=".", color=PALETTE[k % 6], label=name)
+        h, style = p["hull"], "-" if record["potentials"][name]["charge_aware"] else "--"
+        axes.plot(
+            h["x"],
+            1e3 * np.array(h["found_eV"]),
+            style,
+            marker="o",
+            ms=4,
+            color=PALETTE[k % 7],
+            label=name,
+            markevery=_on(h, "found"),
+        )
     axes.set(xlabel="x (ions per formula unit)", ylabel="formation energy (meV/fu)")
     axes.legend(fontsize=8)
     return figure
+
+
+def _on(hull: dict[str, Any], whose: str) -> list[int]:
+    return np.flatnonzero(hull[f"on_hull_{whose}"]).tolist()
 
 
 def _formation(record: dict[str, Any]) -> Figure | None:
@@ -226,21 +251,21 @@ def _ranks(record: dict[str, Any]) -> Figure | None:
     found = {n: p for n, p in _with_reference(record).items() if p["ranks"]}
     if not found:
         return None
-    most = max(len(p["ranks"]) for p in found.values())
-    figure, panels = plt.subplots(1, most, figsize=(4.2 * most, 4), squeeze=False)
+    compositions = sorted({s["x"] for p in found.values() for s in p["ranks"]})
+    figure, panels = plt.subplots(1, len(compositions), figsize=(4.2 * len(compositions), 4), squeeze=False)
     wanted = 1e3 * np.array(record["reference"]["formation_energy_eV"])
     for k, (name, p) in enumerate(found.items()):
         values = np.array([np.nan if v is None else 1e3 * v for v in p["formation_energy_eV"]])
-        for axes, s in zip(panels[0], p["ranks"]):
-            rows = s["rows"]
+        for s in p["ranks"]:
+            axes, rows = panels[0][compositions.index(s["x"])], s["rows"]
             axes.plot(
                 wanted[rows] - wanted[rows].mean(),
                 values[rows] - values[rows].mean(),
                 ".",
                 color=PALETTE[k % 7],
-                label=f"{name}: {s['spearman']:.2f}",
+                label=f"{name}: {s['spearman']:.2f} ({s['orders']})",
             )
-            axes.set_title(f"x = {s['x']:.3f}, {s['orders']} orders", fontsize=9)
+            axes.set_title(f"x = {s['x']:.3f}", fontsize=9)
             axes.set(xlabel="reference (meV/fu)", ylabel="potential (meV/fu)")
     for axes in panels[0]:
         axes.legend(fontsize=7)
