@@ -11,10 +11,15 @@ from icet import ClusterExpansion
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.potentials.labels import Labels, labels_of
+from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.prepare import read_structure
 from redoxmc.engine.system import System, build_system
 
+from .toy_calculator import Springs
+
 ROOT = Path(__file__).resolve().parents[1]
+STRUCTURE = str(ROOT / "inputs/structures/NaFePO4.cif")
 SODIUM = Sublattice("Na", (Species("Na+", 1), Species("Va", 0)))
 IRON = Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3, "Ga")))
 HOST = {"P": 5, "O": -2}
@@ -22,7 +27,17 @@ HOST = {"P": 5, "O": -2}
 
 @pytest.fixture(scope="session")
 def olivine() -> Lattice:
-    return build_lattice(read_structure(ROOT / "inputs/structures/NaFePO4.cif"), (SODIUM, IRON), HOST)
+    return build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)
+
+
+@pytest.fixture(scope="session")
+def labels(olivine: Lattice) -> Labels:
+    return labels_of(olivine)
+
+
+@pytest.fixture(scope="session")
+def springs(labels: Labels) -> LabelledCalculator:
+    return LabelledCalculator(Springs(STRUCTURE), labels, knows_proxies=True)
 
 
 @pytest.fixture(scope="session")

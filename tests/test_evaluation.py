@@ -38,24 +38,14 @@ from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
 from redoxmc.engine.prepare import read_structure
 
-from .conftest import HOST, IRON, SODIUM
-from .test_labelling import INPUT, STRUCTURE, write_input
+from .conftest import HOST, IRON, SODIUM, STRUCTURE
+from .test_labelling import INPUT, write_input
 from .test_labelling import signal_handlers as signal_handlers
 from .toy_calculator import Springs
 
 OLIVINE = build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)
 UNIT = np.eye(3, dtype=int)
 DOUBLE = np.diag([1, 2, 1])
-
-
-@pytest.fixture(scope="module")
-def labels(olivine: Lattice) -> Labels:
-    return labels_of(olivine)
-
-
-@pytest.fixture(scope="module")
-def springs(labels: Labels) -> LabelledCalculator:
-    return LabelledCalculator(Springs(STRUCTURE), labels, knows_proxies=True)
 
 
 # Shares and intervals.

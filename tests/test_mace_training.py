@@ -1,0 +1,84 @@
+"""Training of MACE by mace-torch's own command."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from redoxmc.engine.config import SplitInput
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.potentials.calculations import label_frames, read_calculations
+from redoxmc.engine.potentials.labels import labels_of
+from redoxmc.engine.potentials.potential import load_potential, predict
+from redoxmc.engine.training.mace import arguments
+from redoxmc.engine.training.mace import curve as mace_curve
+from redoxmc.engine.training.networks import (
+    read_curve,
+)
+from redoxmc.engine.training.stage import split, train
+
+from .test_potentials import LABELS
+from .test_training import FRAMES, TRAINING, entry, fit, watch
+
+MACE: dict[str, Any] = {
+    "r_max": 3.5,
+    "hidden_irreps": "8x0e",
+    "max_ell": 1,
+    "correlation": 1,
+    "num_interactions": 1,
+    "num_radial_basis": 4,
+}
+
+
+def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
+    labels = labels_of(olivine)
+    frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0, labels)
+    train(entry(model="mace", epochs=2, settings=MACE), frames, labels, 4, tmp_path, Path, watch())
+    rows = read_curve(tmp_path / "curve.csv")
+    assert rows["epoch"].tolist() == [1, 2] and all(np.isfinite(column).all() for column in rows.values())
+    found = predict(load_potential("mace", tmp_path / "some.model", labels), frames.training[0])
+    assert np.isfinite(found.energy_eV) and found.moments_muB is None
+
+
+def test_minutes_end_mace_after_an_epoch_and_another_goes_on(tmp_path: Path) -> None:
+    path = fit(tmp_path, model="mace", epochs=500, minutes=0.001, settings=MACE)
+    assert read_curve(tmp_path / "curve.csv")["epoch"].tolist() == [1]
+    before = predict(load_potential("mace", path, LABELS), TRAINING[0]).energy_eV
+    second = tmp_path / "second"  # goes on from these weights, too slowly to move
+    path = fit(second, model="mace", epochs=1, learning_rate=1e-9, settings=MACE, start_from=path)
+    assert predict(load_potential("mace", path, LABELS), TRAINING[0]).energy_eV == pytest.approx(before, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"hiden_irreps": "8x0e"}, "some: settings: .*hiden_irreps"),
+        ({"r_max": "far"}, "some: settings: .*r_max"),
+        ({"batch_size": 3}, "some: settings: batch_size is set by other keys"),
+        ({"seed": 3, "lr": 1}, "some: settings: lr, seed is set by other keys"),
+    ],
+)
+def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match=message):
+        arguments(entry(model="mace", settings=settings), 0, tmp_path, 1)
+
+
+def test_mace_wants_a_whole_batch(tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match="2 frames to train; batch_size 3 wants that many"):
+        fit(tmp_path, TRAINING[:2], model="mace", batch_size=3, settings=MACE)
+
+
+def test_mace_has_its_own_last_weights(tmp_path: Path) -> None:
+    with pytest.raises(RedoxError, match="some: last_weights: MACE has stage_two"):
+        arguments(entry(model="mace", last_weights={"energy": 1}), 0, tmp_path, 1)
+
+
+def test_mace_curve_counts_repeated_epochs_once(tmp_path: Path) -> None:
+    record = '{{"mode": "eval", "epoch": {}, "loss": {}, "mae_e_per_atom": 0.1, "mae_f": 0.2, "mae_stress": 0.3}}'
+    lines = [record.format("null", 9), '{"mode": "opt", "epoch": 0, "loss": 4}', '{"mode": "opt", "epoch": 0, "loss": 2}',
+             record.format(0, 5), '{"mode": "opt", "epoch": 1, "loss": 1}', record.format(1, 8),
+             '{"mode": "opt", "epoch": 1, "loss": 0.5}', record.format(1, 4)]  # fmt: skip
+    (tmp_path / "record.txt").write_text("\n".join(lines) + "\n")
+    assert mace_curve(tmp_path / "record.txt") == [[1, 3, 5, 0.1, 0.2, 0.3], [2, 0.5, 4, 0.1, 0.2, 0.3]]
