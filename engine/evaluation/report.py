@@ -169,7 +169,7 @@ def _retention(record: dict[str, Any]) -> Figure:
     axes.set_ylim(max(0, 10 * np.floor(10 * lowest) - 10), 102)
     axes.set_xticks(range(len(record["potentials"])), list(record["potentials"]), rotation=20, ha="right")
     axes.set_ylabel("labels kept (%)")
-    axes.legend(ncols=2, loc="lower right")
+    axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
