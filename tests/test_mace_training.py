@@ -14,9 +14,7 @@ from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.training.mace import arguments
 from redoxmc.engine.training.mace import curve as mace_curve
-from redoxmc.engine.training.networks import (
-    read_curve,
-)
+from redoxmc.engine.training.networks import read_curve
 from redoxmc.engine.training.stage import split, train
 
 from .test_potentials import LABELS

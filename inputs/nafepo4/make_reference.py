@@ -3,7 +3,7 @@
 Two steps, in two environments. The first needs RedoxMC; labels cannot slide away, because the potential is charge-aware:
 
     python make_reference.py draw cpainn cpainn.model --seed 21 --configurations 130 --out drawn.extxyz
-    python make_reference.py strain cpainn cpainn.model --seed 31 --configurations 12 --out drawn.extxyz
+    python make_reference.py strain cpainn cpainn.model --seed 31 --configurations 14 --out drawn.extxyz
     python make_reference.py orders cpainn cpainn.model --seed 3 --configurations 40 --composition 0.5 --out drawn.extxyz
 
 `draw` makes frames for training, over all compositions. `strain` makes strained cells, most at the two ends, which have one
