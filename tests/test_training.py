@@ -346,6 +346,29 @@ def test_stage_from_an_input_file(tmp_path: Path) -> None:
     assert model.stat().st_mtime_ns == written
 
 
+MORE = """\
+    - {name: blind, model: cpainn, charge_aware: false, epochs: 2, settings: {width: 8, n_layers: 1, cutoff_A: 3.5, n_radial: 4}}
+    - {name: other, model: mace, epochs: 1, settings: {r_max: 3.5, hidden_irreps: 8x0e, max_ell: 1, correlation: 1,
+       num_interactions: 1, num_radial_basis: 4}}
+"""
+
+
+def test_ranks_share_the_potentials_and_change_nothing(tmp_path: Path) -> None:
+    """Three trainings on one rank and on two: the same weights, bit for bit."""
+    found = []
+    for ranks in (1, 2):
+        folder = tmp_path / str(ranks)
+        folder.mkdir()
+        done = run(stage_input(folder, extra=MORE), ranks)
+        assert done.returncode == 0, done.stderr
+        files = {n: folder / f"out/potentials/{n}/{n}.model" for n in ("tiny", "blind", "other")}
+        found.append({n: read_weights(f, "mace" if n == "other" else "cpainn") for n, f in files.items()})
+    for name, alone in found[0].items():
+        shared = found[1][name]
+        assert alone is not None and alone.state and shared is not None
+        assert all(torch.equal(value, shared.state[key]) for key, value in alone.state.items()), name
+
+
 @pytest.mark.parametrize(
     "given, message",
     [
