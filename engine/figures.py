@@ -186,6 +186,40 @@ def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
     return figure
 
 
+SPLIT = {
+    "entropy_kB": "joint",
+    "entropy_ion_kB": "ions",
+    "entropy_electron_kB": "electrons",
+    "entropy_electron_given_ion_kB": "electrons | ions",
+    "mutual_information_kB": "mutual information",
+}
+MOST_PANELS = 4
+
+
+def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    group = groups.get("canonical")
+    if group is None or "entropy_electron_given_ion_kB" not in group:
+        return None
+    rows = _asked(group)
+    rows = rows[np.unique(np.rint(np.linspace(0, len(rows) - 1, min(MOST_PANELS, len(rows)))).astype(int))]
+    figure, axes = plt.subplots(1, len(rows), figsize=(2.2 + 2.6 * len(rows), 4.0), sharey=True, squeeze=False)
+    x = group["x"]
+    for panel, row in zip(axes[0], rows):
+        for colour, (name, label) in zip(PALETTE, SPLIT.items()):
+            if name not in group:
+                continue
+            value, error = group[name][row], group[f"{name}_error"][row]
+            panel.plot(x, value, color=colour, lw=1.4, ls="--" if "given" in name else "-", label=label)
+            panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2)
+        _hatch_untrusted(panel, x, group["entropy_split_trusted"][row], "not trusted")
+        panel.set(title=f"{group['temperature_K'][row]:g} K", xlabel="x (ions per fu)")
+    axes[0, 0].set(ylabel="entropy ($k_B$/fu)")
+    handles = {label: h for panel in axes[0] for h, label in zip(*panel.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=len(handles), fontsize=8)
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    return figure
+
+
 def fit_quality(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if fit is None or "x" not in fit:
         return None
@@ -270,6 +304,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
     "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
+    "entropy_split": (
+        entropy_split,
+        "The entropy split by the chain rule into that of the ions and that of the electrons; dashed: of the electrons with the ions frozen. Bands: two standard errors.",
+    ),
     "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
     "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),
 }

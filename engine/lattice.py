@@ -85,6 +85,10 @@ class Lattice:
         """(sublattice, species index) wherever the named species is allowed."""
         return [(g, k) for g, s in enumerate(self.sublattices) for k, sp in enumerate(s.species) if sp.name == name]
 
+    def element(self, sublattice: int, species: int) -> str:
+        """Element of a species, Va for a vacancy."""
+        return self.sublattices[sublattice].species[species].element
+
     def allowed_symbols(self) -> list[list[str]]:
         """Per atom of the structure: the chemical symbols that it may bear, for icet."""
         symbols = [[s] for s in self.atoms.get_chemical_symbols()]

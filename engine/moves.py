@@ -1,7 +1,9 @@
 """The moves of a run as the kernel reads them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from ase.neighborlist import neighbor_list
@@ -59,13 +61,30 @@ def swaps(lattice: Lattice) -> list[Exchange]:
     ]
 
 
-def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, canonical: bool) -> list[Move]:
-    """All kinds; every move that is not its own reverse is followed by its reverse, equally likely."""
-    exchanges = neutral_exchanges(lattice)
+Kept = Literal["nothing", "composition", "ions", "electrons"]
+
+
+def _keeps(kept: Kept, lattice: Lattice) -> Callable[[Flip], bool]:
+    """Whether a flip leaves the elements (kept: ions) or the charge states of the elements (kept: electrons) alone."""
+    if kept == "ions":
+        return lambda f: lattice.element(f.sublattice, f.old) == lattice.element(f.sublattice, f.new)
+    if kept == "electrons":
+        return lambda f: lattice.element(f.sublattice, f.old) != lattice.element(f.sublattice, f.new)
+    return lambda f: True
+
+
+def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) -> list[Move]:
+    """All kinds; every move that is not its own reverse is followed by its reverse, equally likely.
+
+    kept: composition: the counts of the ions stay; ions: the element of every site stays, the electrons alone move;
+    electrons: the other way round, at fixed counts.
+    """
+    free = _keeps(kept, lattice)
+    exchanges = [e for e in neutral_exchanges(lattice) if all(free(f) for f in e.flips)]
     conserving = [e for e in exchanges if not any(count_change(e, lattice, ion) for ion in ions)]
-    allowed = conserving if canonical else exchanges
+    allowed = exchanges if kept == "nothing" else conserving
     found: list[Move] = []
-    all_swaps = swaps(lattice)
+    all_swaps = [s for s in swaps(lattice) if free(s.flips[0])]
     for swap in all_swaps:
         names = "/".join(
             lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)
@@ -115,10 +134,10 @@ def _shortest(lattice: Lattice, centre: int, partner: int) -> float:
     return float(distance[fits].min())
 
 
-def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, canonical: bool = False) -> MoveSet:
-    """Kernel arrays. ions: species whose counts are tracked. canonical: leave out the exchanges that change them."""
+def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kept = "nothing") -> MoveSet:
+    """Kernel arrays. ions: species whose counts are tracked. kept: what no move changes, see `list_moves`."""
     lattice = supercell.lattice
-    kinds = list_moves(lattice, ions, mix, canonical) or list_moves(lattice, ions, Mix(), canonical)
+    kinds = list_moves(lattice, ions, mix, kept) or list_moves(lattice, ions, Mix(), kept)
     starts = np.concatenate([[0], np.cumsum([len(k.flips) for k in kinds])]).astype(np.int64)
     q = lattice.n_species
     cumulative = np.cumsum([k.weight for k in kinds])

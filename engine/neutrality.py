@@ -1,7 +1,9 @@
 """Charge neutrality: the exchanges that keep it, and the number of states that obey it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,55 +139,87 @@ def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
     return ions
 
 
+class Group(NamedTuple):
+    """Sites (k,) that may hold the species of `sublattice`; `codes` are these species' numbers in an occupation."""
+
+    sublattice: Sublattice
+    codes: NDArray[np.int64]
+    sites: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Groups of sites that change together, and the charge of all that stays as it is."""
+
+    groups: tuple[Group, ...]
+    ion: str | None
+    charge: int
+
+    @cached_property
+    def totals(self) -> list[dict[tuple[int, int], float]]:
+        """ln of the number of arrangements by (charge, ion count): of what stays, with the first group, ..., with all.
+
+        The last entry holds neutral states only.
+        """
+        steps = [{(self.charge, 0): 0.0}]
+        for g, (sublattice, _, sites) in enumerate(self.groups):
+            _, charge, ions, log_states = _compositions(sublattice, self.ion, len(sites))
+            keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
+            own = np.full(len(keys), -np.inf)
+            np.logaddexp.at(own, inverse.ravel(), log_states)
+            by_charge: dict[int, list[tuple[int, int, float]]] = {}
+            for (q, m), value in zip(keys.tolist(), own.tolist()):
+                by_charge.setdefault(q, []).append((q, m, value))
+            everything = [entry for entries in by_charge.values() for entry in entries]
+            sums: dict[tuple[int, int], list[float]] = {}
+            for (q0, n0), a in steps[-1].items():
+                for q1, n1, b in by_charge.get(-q0, []) if g == len(self.groups) - 1 else everything:
+                    sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
+            steps.append({key: float(logsumexp(v)) if len(v) > 1 else v[0] for key, v in sums.items()})
+        return steps
+
+    def log_states(self, n: int) -> float:
+        """ln of the number of neutral arrangements with n of the ion; -inf if there is none."""
+        return self.totals[-1].get((0, n), -np.inf)
+
+    def draw(self, species: NDArray[np.int8], n: int, rng: np.random.Generator) -> None:
+        """Fill the pool's sites of `species` (n_sites,) with an arrangement drawn uniformly from the neutral ones with n."""
+        key = (0, n)
+        for g in reversed(range(len(self.groups))):
+            sublattice, codes, sites = self.groups[g]
+            counts, charge, ions, log_states = _compositions(sublattice, self.ion, len(sites))
+            before = np.array(
+                [self.totals[g].get((key[0] - q, key[1] - m), -np.inf) for q, m in zip(charge.tolist(), ions.tolist())]
+            )
+            weight = np.exp(before + log_states - logsumexp(before + log_states))
+            pick = int(rng.choice(len(weight), p=weight / weight.sum()))
+            key = (key[0] - int(charge[pick]), key[1] - int(ions[pick]))
+            species[sites] = rng.permutation(np.repeat(codes, counts[:, pick]))
+
+
+def whole_cell(supercell: Supercell, ion: str | None) -> Pool:
+    """Every active site may change; the spectators stay."""
+    groups = tuple(
+        Group(s, np.arange(len(s.species)), np.flatnonzero(supercell.site_sublattice == g))
+        for g, s in enumerate(supercell.lattice.sublattices)
+    )
+    return Pool(groups, ion, supercell.n_cells * supercell.lattice.spectator_charge)
+
+
 def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Counts n of the ion that neutral states can have, and ln of the number of states at each, exactly.
 
     Returns n (k,) ascending and log_states (k,). Without an ion, one entry for all neutral states.
     """
-    totals = _cumulate(supercell, ion)[-1]
-    neutral = sorted((n, value) for (q, n), value in totals.items() if q == 0)
+    neutral = sorted((n, value) for (q, n), value in whole_cell(supercell, ion).totals[-1].items() if q == 0)
     return np.array([n for n, _ in neutral], np.int64), np.array([v for _, v in neutral], float)
 
 
 def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.random.Generator) -> NDArray[np.int8]:
     """A state (n_sites,) drawn uniformly from the neutral states with n of the ion: exact sampling at infinite temperature."""
-    totals = _cumulate(supercell, ion)
-    key = (0, n)
     species = np.zeros(supercell.n_sites, np.int8)
-    for g in reversed(range(len(supercell.lattice.sublattices))):
-        sublattice = supercell.lattice.sublattices[g]
-        counts, charge, ions, log_states = _compositions(sublattice, ion, int(supercell.sites_per_sublattice[g]))
-        before = np.array([totals[g].get((key[0] - q, key[1] - m), -np.inf) for q, m in zip(charge.tolist(), ions.tolist())])
-        weight = np.exp(before + log_states - logsumexp(before + log_states))
-        pick = int(rng.choice(len(weight), p=weight / weight.sum()))
-        key = (key[0] - int(charge[pick]), key[1] - int(ions[pick]))
-        arrangement = np.repeat(np.arange(len(sublattice.species)), counts[:, pick])
-        species[supercell.site_sublattice == g] = rng.permutation(arrangement)
+    whole_cell(supercell, ion).draw(species, n, rng)
     return species
-
-
-def _cumulate(supercell: Supercell, ion: str | None) -> list[dict[tuple[int, int], float]]:
-    """ln of the number of arrangements by (charge, ion count): of the spectators, with the first sublattice, ..., with all.
-
-    The last entry holds neutral states only.
-    """
-    steps = [{(supercell.n_cells * supercell.lattice.spectator_charge, 0): 0.0}]
-    last = len(supercell.lattice.sublattices) - 1
-    for g, (sublattice, size) in enumerate(zip(supercell.lattice.sublattices, supercell.sites_per_sublattice)):
-        _, charge, ions, log_states = _compositions(sublattice, ion, int(size))
-        keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
-        own = np.full(len(keys), -np.inf)
-        np.logaddexp.at(own, inverse.ravel(), log_states)
-        by_charge: dict[int, list[tuple[int, int, float]]] = {}
-        for (q, m), value in zip(keys.tolist(), own.tolist()):
-            by_charge.setdefault(q, []).append((q, m, value))
-        everything = [entry for entries in by_charge.values() for entry in entries]
-        sums: dict[tuple[int, int], list[float]] = {}
-        for (q0, n0), a in steps[-1].items():
-            for q1, n1, b in by_charge.get(-q0, []) if g == last else everything:
-                sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
-        steps.append({key: float(logsumexp(v)) if len(v) > 1 else v[0] for key, v in sums.items()})
-    return steps
 
 
 def _compositions(sublattice: Sublattice, ion: str | None, size: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:

@@ -102,6 +102,10 @@ class SampleStore:
         name = "exchange" if replica is None else f"replica_{replica:03d}"
         return self.folder / name / f"segment_{number:04d}.h5"
 
+    def split(self, rung: int) -> Path:
+        """Conditional entropies at one temperature."""
+        return self.folder / "split" / f"rung_{rung:03d}.h5"
+
     def committed(self) -> int:
         """Number of committed segments: those before the first gap in the exchange folder."""
         number = 0

@@ -29,9 +29,27 @@ class System:
     supercell: Supercell
     geometry: Geometry
     couplings: Couplings
-    moves: MoveSet
-    canonical_moves: MoveSet
+    mix: Mix
     ions: tuple[str, ...]
+
+    @cached_property
+    def moves(self) -> MoveSet:
+        return build_moves(self.supercell, self.ions, self.mix)
+
+    @cached_property
+    def canonical_moves(self) -> MoveSet:
+        """Those at fixed counts of the ions."""
+        return build_moves(self.supercell, self.ions, self.mix, "composition")
+
+    @cached_property
+    def electron_moves(self) -> MoveSet:
+        """Those that leave every ion where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, "ions")
+
+    @cached_property
+    def ion_moves(self) -> MoveSet:
+        """Those at fixed counts that leave every electron where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, "electrons")
 
     @property
     def lattice(self) -> Lattice:
@@ -74,12 +92,4 @@ class System:
 def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tuple[str, ...], mix: Mix | None = None) -> System:
     supercell = Supercell(hamiltonian.lattice, np.asarray(matrix))
     geometry, couplings = build_table(hamiltonian, supercell)
-    mix = mix or Mix()
-    return System(
-        supercell,
-        geometry,
-        couplings,
-        moves=build_moves(supercell, ions, mix),
-        canonical_moves=build_moves(supercell, ions, mix, canonical=True),
-        ions=ions,
-    )
+    return System(supercell, geometry, couplings, mix or Mix(), ions)

@@ -30,6 +30,7 @@ from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .report import write_report
 from .results import Results, read_results, write_results
+from .sampling.split import run_split
 from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
@@ -146,6 +147,7 @@ def _thermodynamics(
         system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
     if options.includes("sample") and system:
         run_sampling(system, config, output.store, comm, watch)
+        run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
         if options.includes("analyse") and system:
             _analyse(prepared, system, output)

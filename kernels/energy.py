@@ -74,3 +74,12 @@ def total_energy(species, geometry, couplings):
             )
             place(halo, image_start, images, site, new)
     return energy
+
+
+@nb.njit(cache=True)
+def total_energies(states, geometry, couplings):
+    """Energies (k,) of occupations (k, n), neV."""
+    energies = np.empty(len(states), np.int64)
+    for k in range(len(states)):
+        energies[k] = total_energy(states[k], geometry, couplings)
+    return energies

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import RedoxError
 from ..sampling.plan import Plan
+from ..sampling.split import Split, read_split
 from ..sampling.stage import read_ladder
 from ..storage import SampleStore, read_h5
 
@@ -19,6 +20,7 @@ class Samples:
     """energy_neV (slots, walkers, sweeps), ions (slots, walkers, sweeps, ions), tried and accepted (slots, kinds).
 
     tallies (bins, rungs, walkers, n_max+1, 6), whole bins of bin_sweeps sweeps. exchanged: (slot, slot) -> tried, accepted.
+    splits: rung -> conditional entropies, where they were sampled.
     """
 
     plan: Plan
@@ -29,6 +31,7 @@ class Samples:
     tallies: Int
     bin_sweeps: int
     exchanged: dict[tuple[int, int], tuple[int, int]]
+    splits: dict[int, Split]
 
     @property
     def n_sweeps(self) -> int:
@@ -62,5 +65,6 @@ def read_samples(store: SampleStore) -> Samples:
         accepted=np.array([np.pad(a, (0, kinds - len(a))) for a in accepted]),
         tallies=np.array([bins[b] for b in sorted(bins)]),
         bin_sweeps=int(attributes["block_sweeps"]) * int(attributes["blocks_per_bin"]),
+        splits={r: found for r in range(len(plan.betas)) if (found := read_split(store, r))},
         exchanged={(int(a), int(b)): (int(t), int(y)) for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])},
     )

@@ -1,0 +1,226 @@
+"""Entropy of one half of the state with the other half frozen: S(electrons | ions) and S(ions | electrons).
+
+A state is drawn at (T, n). Its ions are frozen, and the electrons alone are integrated from beta = 0, where they have ln C(N, n)
+and the like, to T; then the other way round. Averaged over the states drawn, this is the conditional entropy.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from ...kernels.energy import total_energies
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..errors import Interrupted, RedoxError
+from ..halves import FreeHalf, Half, has_electrons, separable
+from ..neutrality import random_neutral_state
+from ..parallel import StopWatch, share
+from ..progress import Progress
+from ..storage import SampleStore, read_h5, write_h5
+from ..system import System
+from .chain import Chain, advance, start_chain
+from .ladder import SPLIT_STREAM
+from .plan import Plan, empty_tally
+from .stage import read_ladder
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+HALVES: tuple[Half, ...] = ("electrons", "ions")
+STEPS = 24  # of beta, from 0 to the temperature of the states
+LAST = 8  # times the sweeps at the last step: its energy counts with the whole of beta, the others' with one step of it
+LEAST_SWEEPS = 12  # per step of beta
+MOVES = 500_000  # attempted per walker, composition and half where cells are small, in FEW_STATES coolings
+FEW_STATES = 4
+LISTED_SITES = 1000  # where a half is listed: as many states drawn per walker as this over the number of sites
+THIN_SWEEPS = 20  # of the whole state, between the states drawn
+PULL = 8.0  # log weight per ion by which a chain is drawn to the count wanted
+MOST_PULLS = 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """At one rung: n (points,); entropy_kB and energy_neV of the free half, (points, walkers, snapshots, halves).
+
+    drawn_neV (points, walkers, snapshots): energies of the states drawn. All of the whole cell; nan for a half that the
+    lattice does not have apart. log_states (points, halves): the value of the entropy at beta = 0.
+    """
+
+    n: NDArray[np.int64]
+    entropy_kB: Float
+    energy_neV: Float
+    drawn_neV: Float
+    log_states: Float
+
+
+def halves_of(system: System) -> tuple[Half, ...]:
+    """Which halves can be free while the other one is frozen."""
+    lattice = system.lattice
+    return HALVES[: 0 if not has_electrons(lattice) else 2 if separable(lattice) else 1]
+
+
+def free_entropy(system: System, free: FreeHalf, beta: float, sweeps: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Entropy (k_B) and mean energy (neV) of the free half at beta (1/neV): listed where it has few states, else integrated."""
+    if free.few:
+        return listed(total_energies(free.states, system.geometry, system.couplings), beta)
+    return annealed(system, free, beta, sweeps, rng)
+
+
+def annealed(system: System, free: FreeHalf, beta: float, sweeps: int, rng: np.random.Generator) -> tuple[float, float]:
+    """As `free_entropy`, by a chain cooled from beta = 0 with so many sweeps at each of STEPS steps."""
+    moves = system.electron_moves if free.half == "electrons" else system.ion_moves
+    chain = start_chain(system, free.draw(rng), rng.integers(1, 2**63, 2, dtype=np.uint64))
+    tally = empty_tally(system)
+    zeros = np.zeros(len(tally.sums))
+    betas = np.linspace(0.0, beta, STEPS + 1)
+    mean, variance = np.empty(STEPS + 1), np.empty(STEPS + 1)
+    for k, b in enumerate(betas):
+        ensemble = Ensemble(float(b), np.zeros(len(chain.ions)), zeros, zeros, 0)
+        advance(chain, system, moves, ensemble, tally, max(1, sweeps // 3))
+        energy = advance(chain, system, moves, ensemble, tally, sweeps * (LAST if k == STEPS else 1)).energy.astype(float)
+        mean[k], variance[k] = energy.mean(), energy.var()
+    log_z = free.log_states - integrated(betas, mean, variance)
+    return float(log_z + beta * mean[-1]), float(mean[-1])
+
+
+def integrated(betas: Float, mean: Float, variance: Float) -> float:
+    """Integral of U over beta, with dU/dbeta = -variance known at the nodes (Hermite's cubic rule)."""
+    h = np.diff(betas)
+    return float(np.sum(h * (mean[1:] + mean[:-1]) / 2 + h**2 * (variance[1:] - variance[:-1]) / 12))
+
+
+def listed(energy_neV: NDArray[np.int64], beta: float) -> tuple[float, float]:
+    """As `free_entropy`, from the energies (k,) of all its states."""
+    lowest = int(energy_neV.min())
+    excess = (energy_neV - lowest).astype(float)
+    log_z = float(logsumexp(-beta * excess))
+    mean = float(np.exp(-beta * excess - log_z) @ excess)
+    return log_z + beta * mean, lowest + mean
+
+
+def split_counts(system: System, compositions: int) -> NDArray[np.int64]:
+    """Counts of the ion at which the entropy is split: evenly between the ends, which are left out."""
+    counts, _ = system.neutral_counts
+    inner = counts[1:-1]
+    return inner[np.unique(np.rint(np.linspace(0, len(inner) - 1, min(compositions, len(inner)))).astype(int))]
+
+
+def draw_states(system: System, chain: Chain, beta: float, n: int, snapshots: int) -> list[NDArray[np.int8]]:
+    """States at (beta, n), THIN_SWEEPS apart, from a chain that is first drawn to n. Raises RedoxError if it does not get there."""
+    tally = empty_tally(system)
+    counts = np.arange(len(tally.sums))
+    zeros, beta_mu = np.zeros(len(counts)), np.zeros(len(chain.ions))
+    pull = Ensemble(beta, beta_mu, -PULL * np.abs(counts - n), zeros, system.step)
+    fixed = Ensemble(beta, beta_mu, zeros, zeros, system.step)
+    tries = 0
+    while chain.ions[0] != n:
+        advance(chain, system, system.moves, pull._replace(log_weight=pull.log_weight * (1 + tries)), tally, 1)
+        tries += 1
+        if tries > MOST_PULLS:
+            raise RedoxError(f"the split of the entropy: no chain came to {n} {system.ion} at beta = {beta:.3g}/neV")
+    found = []
+    for _ in range(snapshots):
+        advance(chain, system, system.canonical_moves, fixed, tally, THIN_SWEEPS)
+        found.append(chain.species.copy())
+    return found
+
+
+def effort(system: System, free: FreeHalf) -> tuple[int, int]:
+    """Sweeps per step of beta, and states drawn per walker."""
+    n_sites = system.supercell.n_sites
+    if free.few:
+        return LEAST_SWEEPS, max(1, LISTED_SITES // n_sites)
+    sweeps = MOVES // (FEW_STATES * n_sites * (STEPS + LAST))
+    return max(sweeps, LEAST_SWEEPS), FEW_STATES if sweeps >= LEAST_SWEEPS else 1
+
+
+def split_walker(
+    system: System, start: NDArray[np.int8], beta: float, n: int, sweeps: int, snapshots: int, key: tuple[int, ...], seed: int
+) -> tuple[Float, Float, Float, Float]:
+    """entropy_kB, energy_neV (snapshots, halves), drawn_neV (snapshots,), log_states (halves,) from one walker."""
+    chain = start_chain(system, start, new_stream(seed, SPLIT_STREAM, *key))
+    states = draw_states(system, chain, beta, n, snapshots)
+    known: dict[tuple[Half, bytes], tuple[float, float]] = {}
+    values, log_states = np.full((2, snapshots, len(HALVES)), np.nan), np.full(len(HALVES), np.nan)
+    for h, half in enumerate(halves_of(system)):
+        for s, species in enumerate(states):
+            free = FreeHalf(system, species, half)
+            if (half, free.frozen) not in known:
+                rng = np.random.default_rng([seed, SPLIT_STREAM, *key, h, s])
+                known[half, free.frozen] = free_entropy(system, free, beta, sweeps, rng)
+            values[:, s, h] = known[half, free.frozen]
+            log_states[h] = free.log_states
+    drawn = np.array([system.energy_neV(s) for s in states], float)
+    return values[0], values[1], drawn, log_states
+
+
+def splits(system: System, plan: Plan) -> bool:
+    """Whether the entropy can be split: there are electrons, and free energies over the counts of one ion."""
+    return len(system.ions) == 1 and bool(halves_of(system)) and any(s.kind != "canonical" for s in plan.slots)
+
+
+def run_split(system: System, compositions: int, seed: int, store: SampleStore, comm: Any, watch: StopWatch) -> None:
+    """One file per temperature asked for, made anew if the samples or `compositions` have changed. Collective."""
+    plan, _ = read_ladder(store)
+    points = split_counts(system, compositions) if splits(system, plan) else np.array([], np.int64)
+    committed = comm.bcast(store.committed() if comm.rank == 0 else None)
+    if not len(points) or not committed:
+        return
+    _, state = read_h5(store.segment(None, committed - 1), ("bins",))
+    mark = f"{state['block']} blocks, {compositions} compositions"
+    rungs = [
+        r for r in np.flatnonzero(plan.asked).tolist() if not comm.bcast(_is_made(store, r, mark) if comm.rank == 0 else None)
+    ]
+    sweeps, snapshots = effort(
+        system,
+        FreeHalf(
+            system, random_neutral_state(system.supercell, system.ion, int(points[0]), np.random.default_rng(0)), "electrons"
+        ),
+    )
+    units = [(point, walker) for point in range(len(points)) for walker in range(plan.walkers)]
+    with Progress("splitting the entropy", comm.rank) as progress:
+        for done, rung in enumerate(rungs):
+            mine = []
+            for at in (own := share(len(units), comm.rank, comm.size)):
+                point, walker = units[at]
+                slot = _nearest_slot(plan, rung, int(points[point]))
+                start = read_h5(store.segment(slot, committed - 1), ("state/species",))[0]["state/species"][walker]
+                key = (rung, point, walker)
+                mine.append(
+                    split_walker(system, start, float(plan.betas[rung]), int(points[point]), sweeps, snapshots, key, seed)
+                )
+                progress.update(done * len(own) + len(mine), len(rungs) * len(own))
+            found = [unit for part in comm.allgather(mine) for unit in part]
+            if comm.rank == 0:
+                _write(store, rung, mark, points, plan.walkers, found)
+            comm.Barrier()
+            if watch.asks_to_stop() and rung != rungs[-1]:
+                raise Interrupted("committed; start the same command again to continue")
+
+
+def _is_made(store: SampleStore, rung: int, mark: str) -> bool:
+    path = store.split(rung)
+    return path.exists() and read_h5(path, ("n",))[1]["mark"] == mark
+
+
+def _nearest_slot(plan: Plan, rung: int, n: int) -> int:
+    here = [k for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical"]
+    return min(here, key=lambda k: (abs(plan.slots[k].n_expected - n), k))
+
+
+def _write(store: SampleStore, rung: int, mark: str, n: NDArray[np.int64], walkers: int, found: list[Any]) -> None:
+    names = ("entropy_kB", "energy_neV", "drawn_neV", "log_states")
+    data = {name: np.array([unit[k] for unit in found]) for k, name in enumerate(names)}
+    data = {name: v.reshape(len(n), walkers, *v.shape[1:]) for name, v in data.items()}
+    write_h5(store.split(rung), {"n": n, **data, "log_states": data["log_states"][:, 0]}, {"mark": mark})
+
+
+def read_split(store: SampleStore, rung: int) -> Split | None:
+    """None where the entropy was not split."""
+    if not store.split(rung).exists():
+        return None
+    data, _ = read_h5(store.split(rung))
+    return Split(**data)

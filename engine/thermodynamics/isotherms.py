@@ -1,0 +1,134 @@
+"""Free energies over all counts of the ion at every finite temperature, with their bootstrap: what the results are made of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.layout import Tally
+from ..diagnostics import Health
+from ..hamiltonian.table import NEV_PER_EV
+from ..sampling.plan import Plan, empty_tally
+from ..system import System
+from .free_energy import Ends, Isotherm, isotherm
+from .samples import Samples
+
+Float = NDArray[np.float64]
+BOOTSTRAP = 100
+BOOTSTRAP_STREAM = 99
+MOST_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from walkers started low and started high."""
+
+    all: Isotherm
+    resampled: list[Isotherm]
+    up: Isotherm
+    down: Isotherm
+
+
+@dataclass(frozen=True)
+class Isotherms:
+    """rungs: those of finite temperature. curves: one per rung. grid: indices into an isotherm of the compositions asked for."""
+
+    system: System
+    plan: Plan
+    ends: Ends
+    rungs: tuple[int, ...]
+    curves: tuple[Curves, ...]
+    grid: NDArray[np.int64]
+
+    @property
+    def n_fu(self) -> int:
+        return self.system.n_formula_units
+
+    @property
+    def temperature_K(self) -> Float:
+        return self.plan.temperatures_K[list(self.rungs)]
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        return self.plan.asked[list(self.rungs)]
+
+    @cached_property
+    def n(self) -> NDArray[np.int64]:
+        """All counts of the ion."""
+        return np.arange(self.ends.low, self.ends.high + 1, self.system.step)
+
+    @cached_property
+    def x(self) -> Float:
+        """All compositions, ions per formula unit."""
+        return self.n / self.n_fu
+
+    @property
+    def x_grid(self) -> Float:
+        return self.x[self.grid]
+
+    @property
+    def spacing(self) -> float:
+        """Of the compositions asked for."""
+        return float(self.x_grid[1] - self.x_grid[0]) if len(self.grid) > 1 else 1.0
+
+    @property
+    def half_step(self) -> int:
+        """Half the distance between compositions asked for, in steps of the count."""
+        return int((self.grid[1] - self.grid[0]) // 2) if len(self.grid) > 1 else 0
+
+    def per_fu_eV(self, rung: int) -> float:
+        """Factor from beta times an energy of the cell to eV/fu."""
+        return float(1 / self.plan.betas[rung] / NEV_PER_EV / self.n_fu)
+
+    def free_energy(self, curve: Isotherm, rung: int) -> Float:
+        """F(T, x), eV/fu, at all counts."""
+        return curve.beta_f * self.per_fu_eV(rung)
+
+    def mixing_free_energy(self, curve: Isotherm, rung: int) -> Float:
+        """F above the line between the ends, eV/fu, at all counts."""
+        f = self.free_energy(curve, rung)
+        t = np.linspace(0, 1, len(f))
+        return f - (1 - t) * f[0] - t * f[-1]
+
+
+def build_isotherms(samples: Samples, system: System, health: Health, ends: Ends, compositions: int, seed: int) -> Isotherms:
+    """Compositions asked for are snapped to whole numbers of ions."""
+    finite = np.flatnonzero(np.isfinite(samples.plan.temperatures_K))
+    tally = empty_tally(system)
+    curves = tuple(_curves(samples, system, health, ends, int(r), tally, seed) for r in finite)
+    number = (ends.high - ends.low) // system.step + 1
+    grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
+    return Isotherms(system, samples.plan, ends, tuple(finite.tolist()), curves, grid)
+
+
+def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
+    """Bins that overlap the equilibration of the rungs are dropped for all of them alike: they exchange."""
+    plan, sums = samples.plan, samples.tallies
+    drop = min(int(np.ceil(np.percentile(health.equilibrated_after, 90) / samples.bin_sweeps)), len(sums) // 2)
+    sums = sums[drop:, rung]
+    blocks = np.array([b.sum(axis=0) for b in np.array_split(sums, min(len(sums), MOST_BLOCKS))])
+    units = blocks.reshape(-1, *blocks.shape[2:])
+    beta, reference = float(plan.betas[rung]), plan.reference[rung]
+
+    def curve(total: NDArray[np.int64] | Float) -> Isotherm:
+        return isotherm(total, tally, reference, beta, system.step, ends)
+
+    rng = np.random.default_rng([seed, BOOTSTRAP_STREAM])  # the same resamples at every rung
+    resampled = []
+    flat = units.reshape(len(units), -1).astype(float)
+    for _ in range(BOOTSTRAP):
+        weights = np.bincount(rng.integers(len(units), size=len(units)), minlength=len(units))
+        resampled.append(curve((weights @ flat).reshape(units.shape[1:])))
+    return Curves(
+        curve(units.sum(axis=0)), resampled, curve(blocks[:, 0::2].sum(axis=(0, 1))), curve(blocks[:, 1::2].sum(axis=(0, 1)))
+    )
+
+
+def spread(samples: Float) -> Float:
+    """Standard deviation over bootstrap samples (samples, ...); nan where nothing is known."""
+    known = np.isfinite(samples)
+    if not known.any():
+        return np.full(samples.shape[1:], np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.where(known.all(axis=0), np.std(np.where(known, samples, 0.0), axis=0, ddof=1), np.nan)
