@@ -110,17 +110,25 @@ class PairInput(Model):
         return value
 
 
+class ElectrostaticsInput(Model):
+    """Point charges by species, summed over all periodic images (Ewald); species not named carry 0, spectators too."""
+
+    charges: dict[str, float] = Field(min_length=1, description="in elementary charges")
+    dielectric: PositiveFloat = 1.0
+
+
 class EnergyInput(Model):
     """A sum of terms."""
 
     cluster_expansion: ClusterExpansionInput | None = None
+    electrostatics: ElectrostaticsInput | None = None
     points: tuple[PointInput, ...] = ()
     pairs: tuple[PairInput, ...] = ()
 
     @model_validator(mode="after")
     def _any_term(self) -> "EnergyInput":
-        if self.cluster_expansion is None and not self.points and not self.pairs:
-            raise ValueError("give at least one of cluster_expansion, points, pairs")
+        if self.cluster_expansion is None and self.electrostatics is None and not self.points and not self.pairs:
+            raise ValueError("give at least one of cluster_expansion, electrostatics, points, pairs")
         return self
 
     @property

@@ -9,12 +9,13 @@ from ase.io import read as ase_read
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from .config import Config, matrix_of
+from .config import Config, ElectrostaticsInput, matrix_of
 from .dataset import DataSet, map_to_lattice, read_relaxed
 from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
 from .hamiltonian.clusters import cluster_space
-from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
+from .hamiltonian.electrostatics import MOST_SITES, electrostatic_clusters
+from .hamiltonian.terms import Cluster, Hamiltonian, pair_clusters, pairs_within, point_clusters
 from .inputfile import InputFile, Location
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
@@ -245,10 +246,26 @@ def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamilt
             )
         else:
             clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
-    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points) + [
-        f"{len(energy.pairs)} typed-in pair terms"
-    ] * bool(energy.pairs)
+    if energy.electrostatics is not None:
+        clusters += _electrostatics(energy.electrostatics, Supercell(lattice, np.array(source.config.lattice.matrix)), check)
+    parts = (
+        ["point charges"] * (energy.electrostatics is not None)
+        + [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
+        + [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
+    )
     return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
+
+
+def _electrostatics(given: ElectrostaticsInput, supercell: Supercell, check: _Checker) -> list[Cluster]:
+    at: Location = ("energy", "electrostatics", "charges")
+    names = sorted({sp.name for s in supercell.lattice.sublattices for sp in s.species})
+    if unknown := [name for name in given.charges if name not in names]:
+        check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
+    elif supercell.n_sites > MOST_SITES:
+        check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")
+    else:
+        return electrostatic_clusters(supercell, given.charges, given.dielectric)
+    return []
 
 
 def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:

@@ -1,0 +1,73 @@
+"""Point charges on the sites, summed by Ewald's method over all periodic images of one supercell.
+
+E = (k/2) sum_ij q_i q_j psi(r_i - r_j), psi the potential of a unit charge, its images and a neutralising background, in a conducting
+surrounding (Ewald, Ann. Phys. 369, 253, 1921; de Leeuw, Perram, Smith, Proc. R. Soc. A 373, 27, 1980). A site's energy with its own
+images is kept. In a supercell every pair of sites interacts, so the term belongs to one supercell.
+"""
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfc
+
+from ..lattice import Supercell
+from .terms import Cluster
+
+Float = NDArray[np.float64]
+COULOMB_EV_A = 14.399645478  # e^2 / (4 pi epsilon_0), CODATA 2018
+REACH = 6.0  # both sums end where a Gaussian has fallen to exp(-REACH^2)
+CHUNK = 2_000_000  # distances, or phases, at a time
+MOST_SITES = 8000
+
+
+def ewald_potential(cell: Float, displacements: Float) -> Float:
+    """psi (k,), 1/A, at displacements (k, 3), A, in a cell (3, 3); at zero, without the unit charge itself."""
+    volume = abs(float(np.linalg.det(cell)))
+    alpha = np.sqrt(np.pi) / volume ** (1 / 3)  # as many terms in either sum
+    fractional = displacements @ np.linalg.inv(cell)
+    near = (fractional - np.rint(fractional)) @ cell
+    images = _points_within(cell, REACH / alpha + np.linalg.norm(cell, axis=1).sum() / 2)
+    waves = _points_within(np.asarray(2 * np.pi * np.linalg.inv(cell).T, np.float64), 2 * alpha * REACH)
+    square = (waves**2).sum(axis=1)
+    waves, square = waves[square > 0], square[square > 0]
+    factor = 4 * np.pi / volume * np.exp(-square / (4 * alpha**2)) / square
+    parts = []
+    for some in np.array_split(near, max(1, len(near) * max(len(images), len(waves)) // CHUNK)):
+        r = np.linalg.norm(some[:, None, :] + images[None], axis=2)
+        away = r > 1e-9
+        real = np.where(away, erfc(alpha * r) / np.where(away, r, 1.0), -2 * alpha / np.sqrt(np.pi))
+        parts.append(real.sum(axis=1) + np.cos(some @ waves.T) @ factor)
+    return np.concatenate(parts) - np.pi / (volume * alpha**2)
+
+
+def _points_within(basis: Float, reach: float) -> Float:
+    """Points (k, 3) of the lattice spanned by the rows of `basis` no further from the origin than `reach`."""
+    most = np.ceil(reach * np.linalg.norm(np.linalg.inv(basis), axis=0)).astype(int)
+    numbers = np.array(list(product(*[range(-m, m + 1) for m in most])))
+    points = numbers @ basis
+    return points[np.linalg.norm(points, axis=1) <= reach]
+
+
+def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], dielectric: float) -> list[Cluster]:
+    """Clusters of one cell whose sum over the supercell is its Ewald energy. charges: by species, 0 for those not named.
+
+    Every pair appears from both its ends with half its energy, so a site at half a period from its own image needs no exception.
+    """
+    lattice = supercell.lattice
+    of_species = [np.array([charges.get(sp.name, 0.0) for sp in s.species]) for s in lattice.sublattices]
+    q = [of_species[g] for g in lattice.site_sublattice]
+    charged = [s for s in range(lattice.n_sites) if q[s].any()]
+    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+    positions = lattice.atoms.positions[lattice.site_atom]
+    unit = np.asarray(lattice.atoms.cell)
+    found = []
+    for a, b in product(charged, charged):
+        psi = ewald_potential(supercell.hermite @ unit, cells @ unit + positions[b] - positions[a])
+        energies = COULOMB_EV_A / (2 * dielectric) * psi
+        for cell, energy in zip(cells.tolist(), energies.tolist()):
+            if a == b and not any(cell):
+                found.append(Cluster(((a, (0, 0, 0)),), energy * q[a] ** 2))
+            else:
+                found.append(Cluster(((a, (0, 0, 0)), (b, tuple(cell))), energy * np.outer(q[a], q[b])))
+    return found
