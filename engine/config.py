@@ -120,6 +120,10 @@ class ElectrostaticsInput(Model):
 class EnergyInput(Model):
     """A sum of terms."""
 
+    electrons: Literal["equilibrium", "ground_state"] = Field(
+        default="equilibrium",
+        description="ground_state: ions alone, each arrangement with its best electrons: no electronic entropy",
+    )
     cluster_expansion: ClusterExpansionInput | None = None
     electrostatics: ElectrostaticsInput | None = None
     points: tuple[PointInput, ...] = ()

@@ -15,7 +15,7 @@ from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
 from .hamiltonian.clusters import cluster_space
 from .hamiltonian.electrostatics import MOST_SITES, electrostatic_clusters
-from .hamiltonian.terms import Cluster, Hamiltonian, pair_clusters, pairs_within, point_clusters
+from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
 from .inputfile import InputFile, Location
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
@@ -56,6 +56,14 @@ class Prepared:
     @property
     def matrix(self) -> NDArray[np.int64]:
         return np.array(self.config.lattice.matrix, np.int64)
+
+    def electrostatics(self, matrix: NDArray[np.int64]) -> Hamiltonian:
+        """Point charges in one supercell; nothing if there are none."""
+        given = self.config.energy.electrostatics if self.config.energy else None
+        if given is None:
+            return Hamiltonian(self.lattice)
+        clusters = electrostatic_clusters(Supercell(self.lattice, matrix), given.charges, given.dielectric)
+        return Hamiltonian(self.lattice, tuple(clusters), 0.0, "point charges")
 
 
 class _Checker:
@@ -247,25 +255,19 @@ def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamilt
         else:
             clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
     if energy.electrostatics is not None:
-        clusters += _electrostatics(energy.electrostatics, Supercell(lattice, np.array(source.config.lattice.matrix)), check)
-    parts = (
-        ["point charges"] * (energy.electrostatics is not None)
-        + [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
-        + [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
-    )
+        _electrostatics(energy.electrostatics, Supercell(lattice, np.array(source.config.lattice.matrix)), check)
+    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
+    parts += [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
     return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
 
 
-def _electrostatics(given: ElectrostaticsInput, supercell: Supercell, check: _Checker) -> list[Cluster]:
+def _electrostatics(given: ElectrostaticsInput, supercell: Supercell, check: _Checker) -> None:
     at: Location = ("energy", "electrostatics", "charges")
     names = sorted({sp.name for s in supercell.lattice.sublattices for sp in s.species})
     if unknown := [name for name in given.charges if name not in names]:
         check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
     elif supercell.n_sites > MOST_SITES:
         check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")
-    else:
-        return electrostatic_clusters(supercell, given.charges, given.dielectric)
-    return []
 
 
 def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:

@@ -15,12 +15,14 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from icet import ClusterExpansion
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from .check import print_plan
 from .config import Config
 from .errors import RedoxError
 from .fit import expansion, fit_expansion
 from .fit_report import fit_record
+from .ground_state import ground_states
 from .hamiltonian.clusters import from_icet
 from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
@@ -140,7 +142,7 @@ def _thermodynamics(
     """From the Hamiltonian to the report."""
     if options.stops_before_fit:
         return
-    hamiltonian = _hamiltonian(prepared, output, options) if prepared else None
+    hamiltonian = _energy(prepared, output, options) if prepared else None
     system = None
     if options.includes("sample") or options.includes("analyse"):
         ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
@@ -191,6 +193,24 @@ def _log_to(path: Path) -> None:
     log.propagate = False  # libraries of potentials give the root logger handlers of their own
     for handler in log.handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+
+def _energy(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:
+    """Of ions and electrons; or of the ions alone with their best electrons."""
+    short_range = _hamiltonian(prepared, output, options)
+
+    def of_supercell(matrix: NDArray[np.int64]) -> Hamiltonian:
+        return short_range + prepared.electrostatics(matrix)
+
+    energy = prepared.config.energy
+    if energy is None or energy.electrons == "equilibrium":
+        return of_supercell(prepared.matrix)
+    found = ground_states(prepared.lattice, prepared.matrix, prepared.ions[0], of_supercell, prepared.config.seed)
+    log.info(
+        "ground states of the electrons: %s",
+        ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{v}" for k, v in found.record.items()),
+    )
+    return found.hamiltonian
 
 
 def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:

@@ -1,0 +1,199 @@
+"""Without electronic entropy: Z = sum over ion arrangements of exp(-beta min_e E(ions, e)), the literature's comparison.
+
+What is left is a lattice of ions alone. In a small supercell the minimum over the electrons is found by listing them, and the
+energy is one table over all ion sites: exact. In a larger one an expansion of the ions is fitted to such minima in all small supercells.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from icet import ClusterSpace
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from ..kernels.energy import total_energies
+from .dataset import DataSet
+from .errors import RedoxError
+from .fit import Fit, cluster_vectors, expansion, fit_expansion, undetermined
+from .halves import MOST_LISTED, FreeHalf, has_electrons, separable
+from .hamiltonian.clusters import cluster_space, from_icet
+from .hamiltonian.table import NEV_PER_EV
+from .hamiltonian.terms import Cluster, Hamiltonian, point_clusters
+from .labelling.arrangements import distinct_supercells, orbits, site_permutations
+from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from .neutrality import random_neutral_state
+from .system import System, build_system, inverse_temperature
+
+Float = NDArray[np.float64]
+HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell matrix: point charges differ from cell to cell
+CUTOFFS_A = tuple((pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0))  # the first that the cells determine
+FOLDS = 10
+ROUNDING = 1e-10
+N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
+
+
+@dataclass(frozen=True)
+class GroundStates:
+    """The Hamiltonian of the ions; record: how it was made and how well, for the report."""
+
+    hamiltonian: Hamiltonian
+    record: dict[str, Any]
+
+
+def ions_lattice(lattice: Lattice) -> Lattice:
+    """The ions alone, uncharged: the electrons follow them. Raises RedoxError if ions and electrons share a sublattice."""
+    if not has_electrons(lattice) or not separable(lattice):
+        raise RedoxError("energy: electrons: ground_state needs sublattices of ions and sublattices of electrons, apart")
+    kept = [s for s in lattice.sublattices if len({sp.element for sp in s.species}) > 1]
+    sublattices = tuple(Sublattice(s.element, tuple(Species(sp.name, 0, sp.proxy) for sp in s.species)) for s in kept)
+    moving = {s.element for s in kept}
+    hosts = {symbol: 0 for symbol in lattice.atoms.get_chemical_symbols() if symbol not in moving}
+    return build_lattice(lattice.atoms, sublattices, hosts)
+
+
+def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
+    """Least energy over all arrangements of the electrons, with the ions as in `species` (n_sites,) of the full lattice."""
+    states = FreeHalf(system, species, "electrons").states
+    if not len(states):
+        raise RedoxError("energy: electrons: ground_state: an arrangement of the ions has no neutral electrons")
+    return int(total_energies(states, system.geometry, system.couplings).min())
+
+
+def ion_states(system: System) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """All ion arrangements (k, n_sites) of a small supercell, each with some neutral electrons, and their ion counts (k,)."""
+    counts, _ = system.neutral_counts
+    states = [FreeHalf(system, _some_state(system, n), "ions").states for n in counts.tolist()]
+    return np.concatenate(states), np.repeat(counts, [len(s) for s in states])
+
+
+def _some_state(system: System, n: int) -> NDArray[np.int8]:
+    return random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(0))
+
+
+def is_listed(system: System) -> bool:
+    """Whether both halves of the supercell are few enough to be listed."""
+    start = _some_state(system, system.n_range[1])
+    return FreeHalf(system, start, "electrons").few and FreeHalf(system, start, "ions").few
+
+
+def of_ions(system: System, states: NDArray[np.int8]) -> NDArray[np.int8]:
+    """States (k, n_sites) of the full lattice as states (k, ion sites) of the lattice of ions."""
+    ionic = [len({sp.element for sp in s.species}) > 1 for s in system.lattice.sublattices]
+    return np.ascontiguousarray(states[:, np.array(ionic)[system.supercell.site_sublattice]])
+
+
+def exact_hamiltonian(system: System, ions: Lattice) -> Hamiltonian:
+    """One table over all ion sites of the supercell, shared evenly by its cells."""
+    states, _ = ion_states(system)
+    energies = np.array([lowest_energy_neV(system, s) for s in states]) / NEV_PER_EV
+    cell = Supercell(ions, system.supercell.matrix)
+    places = np.array(np.unravel_index(np.arange(cell.n_cells), cell.shape)).T.tolist()
+    sites = tuple((site, tuple(place)) for place in places for site in range(ions.n_sites))
+    table = np.zeros([len(ions.sublattices[g].species) for g in cell.site_sublattice])
+    table[tuple(of_ions(system, states).T.astype(int))] = energies / cell.n_cells
+    return Hamiltonian(ions, (Cluster(sites, table),), 0.0, "lowest energies over all electrons, listed")
+
+
+def ground_states(
+    lattice: Lattice, matrix: NDArray[np.int64], ion: str, hamiltonian_of: HamiltonianOf, seed: int
+) -> GroundStates:
+    """The Hamiltonian of the ions in the supercell `matrix`: exact where that is small, else an expansion."""
+    ions = ions_lattice(lattice)
+    whole = Supercell(lattice, matrix)
+    if whole.n_sites <= 2 * np.log2(MOST_LISTED) and is_listed(system := build_system(hamiltonian_of(matrix), matrix, (ion,))):
+        return GroundStates(exact_hamiltonian(system, ions), {"ground_states": "listed, exact"})
+    systems = _small_systems(lattice, ion, hamiltonian_of)
+    data = _data_set(systems, ions)
+    space, vectors = _determined_space(ions, data)
+    mixing, vectors = _above_the_ends(data, vectors, next(s.symbol for g in ions.sublattices for s in g.species if s.name == ion))
+    fit = fit_expansion(space, vectors, mixing, np.zeros(len(space)), "ardr", FOLDS, seed)
+    fitted = from_icet(expansion(space, fit), ions)
+    fitted = fitted + _exact_ends(systems[0], ions, ion, fitted)
+    return GroundStates(fitted, {"ground_states": "expansion of the ions", "n_cells": len(data.cells), **_errors(fit)})
+
+
+def _errors(fit: Fit) -> dict[str, float]:
+    return {"n_parameters": len(fit.parameters), "rmse_eV": fit.rmse_eV, "validation_rmse_eV": fit.validation_rmse_eV}
+
+
+def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) -> list[System]:
+    """The distinct supercells of up to N_CELLS cells that can be listed, smallest first."""
+    shapes = [np.array([[a, i, j], [0, b, k], [0, 0, c]]) for a, b, c, i, j, k in _hermite_forms()]
+    cells = distinct_supercells([Supercell(lattice, m) for m in shapes])
+    systems = [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
+    listed = [s for s in systems if is_listed(s)]
+    if not listed:
+        raise RedoxError("energy: electrons: ground_state: the cell of the structure file has too many sites to list its states")
+    return listed
+
+
+def _hermite_forms() -> Iterator[tuple[int, int, int, int, int, int]]:
+    sizes = range(1, N_CELLS + 1)
+    for a, b, c in product(sizes, sizes, sizes):
+        if a * b * c <= N_CELLS:
+            yield from ((a, b, c, i, j, k) for i, j, k in product(range(b), range(c), range(c)))
+
+
+def _data_set(systems: list[System], ions: Lattice) -> DataSet:
+    """Lowest energies of all ion arrangements of the supercells that symmetry tells apart."""
+    cells, names, energies, units = [], [], [], []
+    for k, system in enumerate(systems):
+        supercell = Supercell(ions, system.supercell.matrix)
+        states, _ = ion_states(system)
+        full = dict(zip((s.tobytes() for s in of_ions(system, states)), states))
+        for number, first in enumerate(orbits(of_ions(system, states), site_permutations(supercell)).values()):
+            cells.append(supercell.to_atoms(np.frombuffer(first, np.int8)))
+            names.append(f"{k}/{number}")
+            energies.append(lowest_energy_neV(system, full[first]) / NEV_PER_EV / system.n_formula_units)
+            units.append(system.n_formula_units)
+    return DataSet(tuple(cells), tuple(names), np.array(energies), np.array(units))
+
+
+def _determined_space(ions: Lattice, data: DataSet) -> tuple[ClusterSpace, Float]:
+    """The widest cutoffs whose clusters the cells can tell apart."""
+    for cutoffs in CUTOFFS_A:
+        space = cluster_space(ions, cutoffs)
+        vectors = cluster_vectors(space, data)
+        if not undetermined(vectors, np.zeros(len(space))) and len(space) < len(data.cells):
+            return space, vectors
+    raise RedoxError("energy: electrons: ground_state: the small supercells cannot tell apart the clusters of the ions")
+
+
+def _above_the_ends(data: DataSet, vectors: Float, symbol: str) -> tuple[DataSet, Float]:
+    """Energies and cluster vectors above the line between the ends of composition: the fit then cannot miss the ends."""
+    x = data.fraction(symbol)
+    x = (x - x.min()) / np.ptp(x)
+    ends = [int(np.argmin(x)), int(np.argmax(x))]
+    line = np.column_stack([1 - x, x])
+    above = vectors - line @ vectors[ends]
+    above[np.abs(above) < ROUNDING] = 0.0  # constant and points are all line
+    return replace(data, energies_eV=data.energies_eV - line @ data.energies_eV[ends]), above
+
+
+def _exact_ends(system: System, ions: Lattice, ion: str, fitted: Hamiltonian) -> Hamiltonian:
+    """A constant and a point energy of the ion that make the energies of both ends of composition exact."""
+    small = build_system(fitted, system.supercell.matrix, (ion,))
+    low, high = system.n_range
+    missing = []
+    for n in (low, high):
+        state = _some_state(system, n)
+        found = small.energy_neV(of_ions(system, state[None])[0])
+        missing.append((lowest_energy_neV(system, state) - found) / NEV_PER_EV)
+    slope = (missing[1] - missing[0]) / (high - low)
+    constant = (missing[0] - slope * low) / system.supercell.n_cells
+    return Hamiltonian(ions, tuple(point_clusters(ions, ion, slope)), constant)
+
+
+def bias_eV(system: System, hamiltonian: Hamiltonian, temperature_K: float) -> Float:
+    """F of an expansion of the ions minus the exact one, eV/fu, at every ion count of a small supercell of the full lattice."""
+    states, n = ion_states(system)
+    exact = np.array([lowest_energy_neV(system, s) for s in states])
+    approximate = build_system(hamiltonian, system.supercell.matrix, system.ions)
+    found = total_energies(of_ions(system, states), approximate.geometry, approximate.couplings)
+    beta = inverse_temperature(temperature_K)
+    counts = np.unique(n)
+    log_z = [[logsumexp(-beta * (e[n == m] - exact.min())) for m in counts] for e in (found, exact)]
+    return (np.array(log_z[1]) - np.array(log_z[0])) / beta / NEV_PER_EV / system.n_formula_units
