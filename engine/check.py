@@ -98,6 +98,9 @@ def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int
 
 def _energy(prepared: Prepared) -> str:
     parts = [prepared.typed.description] if prepared.typed.clusters else []
+    given = prepared.config.energy
+    parts += ["point charges, all pairs of sites"] if given and given.electrostatics else []
+    parts += ["electrons in their ground state"] if given and given.electrons == "ground_state" else []
     if training := prepared.training:
         orbits = training.space.orbit_list.orbits
         names = {2: "pairs", 3: "triplets", 4: "quadruplets"}

@@ -32,15 +32,17 @@ HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell mat
 CUTOFFS_A = tuple((pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0))  # the first that the cells determine
 FOLDS = 10
 ROUNDING = 1e-10
+WHAT = "the electrons are in their ground state for every arrangement of the ions, found "
 N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
 
 
 @dataclass(frozen=True)
 class GroundStates:
-    """The Hamiltonian of the ions; record: how it was made and how well, for the report."""
+    """The Hamiltonian of the ions; record: how it was made and how well; note: the same for a reader."""
 
     hamiltonian: Hamiltonian
     record: dict[str, Any]
+    note: str
 
 
 def ions_lattice(lattice: Lattice) -> Lattice:
@@ -98,13 +100,21 @@ def exact_hamiltonian(system: System, ions: Lattice) -> Hamiltonian:
 
 
 def ground_states(
-    lattice: Lattice, matrix: NDArray[np.int64], ion: str, hamiltonian_of: HamiltonianOf, seed: int
+    lattice: Lattice,
+    matrix: NDArray[np.int64],
+    ion: str,
+    hamiltonian_of: HamiltonianOf,
+    temperatures_K: tuple[float, ...],
+    seed: int,
 ) -> GroundStates:
-    """The Hamiltonian of the ions in the supercell `matrix`: exact where that is small, else an expansion."""
+    """The Hamiltonian of the ions in the supercell `matrix`: exact where that is small, else an expansion.
+
+    temperatures_K: where the expansion's bias in F is measured.
+    """
     ions = ions_lattice(lattice)
     whole = Supercell(lattice, matrix)
     if whole.n_sites <= 2 * np.log2(MOST_LISTED) and is_listed(system := build_system(hamiltonian_of(matrix), matrix, (ion,))):
-        return GroundStates(exact_hamiltonian(system, ions), {"ground_states": "listed, exact"})
+        return GroundStates(exact_hamiltonian(system, ions), {"ground_states": "listed"}, WHAT + "exactly, by listing")
     systems = _small_systems(lattice, ion, hamiltonian_of)
     data = _data_set(systems, ions)
     space, vectors = _determined_space(ions, data)
@@ -112,7 +122,14 @@ def ground_states(
     fit = fit_expansion(space, vectors, mixing, np.zeros(len(space)), "ardr", FOLDS, seed)
     fitted = from_icet(expansion(space, fit), ions)
     fitted = fitted + _exact_ends(systems[0], ions, ion, fitted)
-    return GroundStates(fitted, {"ground_states": "expansion of the ions", "n_cells": len(data.cells), **_errors(fit)})
+    small = [s for s in systems if s.supercell.n_cells < N_CELLS]
+    bias = {t: max(float(np.abs(bias_eV(s, fitted, t)).max()) for s in small) for t in temperatures_K}
+    note = (
+        f"by an expansion of the ions fitted to the lowest energies of {len(data.cells)} arrangements: error {1e3 * fit.validation_rmse_eV:.1f} meV/fu "
+        f"({FOLDS}-fold); free energies of the {len(small)} smallest supercells off by at most {1e3 * max(bias.values()):.1f} meV/fu"
+    )
+    record = {"ground_states": "fitted", "n_cells": len(data.cells), **_errors(fit), "largest_bias_eV": bias}
+    return GroundStates(fitted, record, WHAT + note)
 
 
 def _errors(fit: Fit) -> dict[str, float]:

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,8 @@ def _thermodynamics(
         run_sampling(system, config, output.store, comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
-        if options.includes("analyse") and system:
-            _analyse(prepared, system, output)
+        if options.includes("analyse") and system and hamiltonian:
+            _analyse(prepared, system, hamiltonian, output)
         if options.includes("report"):
             write_report(output.results, output.fit, output.folder)
 
@@ -205,12 +205,10 @@ def _energy(prepared: Prepared, output: Output, options: Options) -> Hamiltonian
     energy = prepared.config.energy
     if energy is None or energy.electrons == "equilibrium":
         return of_supercell(prepared.matrix)
-    found = ground_states(prepared.lattice, prepared.matrix, prepared.ions[0], of_supercell, prepared.config.seed)
-    log.info(
-        "ground states of the electrons: %s",
-        ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{v}" for k, v in found.record.items()),
-    )
-    return found.hamiltonian
+    temperatures = prepared.config.sampler.temperature_K
+    found = ground_states(prepared.lattice, prepared.matrix, prepared.ions[0], of_supercell, temperatures, prepared.config.seed)
+    log.info("energy: %s", found.note)
+    return replace(found.hamiltonian, description=found.note)
 
 
 def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:
@@ -264,7 +262,7 @@ def _plain_frame(frame: Atoms) -> Atoms:
     return plain
 
 
-def _analyse(prepared: Prepared, system: System, output: Output) -> None:
+def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, output: Output) -> None:
     samples = read_samples(output.store)
     config = prepared.config
     mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"))
@@ -276,6 +274,8 @@ def _analyse(prepared: Prepared, system: System, output: Output) -> None:
         except RedoxError:
             pass  # damaged or of another version: made anew
     analysis = Analysis(samples, system, config.analysis, config.seed)
+    if config.energy is not None and config.energy.electrons == "ground_state":
+        analysis.notes.append(hamiltonian.description)
     groups = analysis.groups()
     extra: dict[str, Any] = {
         "fingerprint": mark,

@@ -55,21 +55,23 @@ def electronic(lattice: Lattice) -> Hamiltonian:
 
 def test_small_supercells_are_exact_and_large_ones_fitted(olivine: Lattice) -> None:
     hamiltonian = electronic(olivine)
-    small = ground_states(olivine, np.diag([1, 2, 1]), "Na+", lambda _: hamiltonian, 1)
-    assert small.record == {"ground_states": "listed, exact"}
-    large = ground_states(olivine, np.diag([2, 3, 3]), "Na+", lambda _: hamiltonian, 1)
+    small = ground_states(olivine, np.diag([1, 2, 1]), "Na+", lambda _: hamiltonian, (400.0,), 1)
+    assert small.record == {"ground_states": "listed"}
+    large = ground_states(olivine, np.diag([2, 3, 3]), "Na+", lambda _: hamiltonian, (400.0,), 1)
     assert large.record["n_cells"] > 300 and large.record["validation_rmse_eV"] < 0.006
     cell = build_system(hamiltonian, np.diag([1, 2, 1]), ("Na+",))
     assert np.abs(bias_eV(cell, small.hamiltonian, 400.0)).max() < 1e-8
     bias = bias_eV(cell, large.hamiltonian, 400.0)
     assert np.abs(bias[[0, -1]]).max() < 1e-7, "the ends are exact"
     assert 1e-5 < np.abs(bias).max() < 0.006, "and what lies between is measured"
+    assert np.abs(bias).max() <= large.record["largest_bias_eV"][400.0] < 0.01
+    assert f"{1e3 * large.record['largest_bias_eV'][400.0]:.1f} meV/fu" in large.note
 
 
 def test_ions_that_need_no_electrons_are_fitted_exactly(olivine: Lattice) -> None:
     """The energy does not see the electrons: the expansion must be the Hamiltonian itself, in any supercell."""
     clusters = point_clusters(olivine, "Na+", -1.0) + pair_clusters(olivine, ("Na+", "Na+"), (0, 4.0), 0.03)
-    found = ground_states(olivine, np.diag([2, 3, 3]), "Na+", lambda _: Hamiltonian(olivine, tuple(clusters)), 1)
+    found = ground_states(olivine, np.diag([2, 3, 3]), "Na+", lambda _: Hamiltonian(olivine, tuple(clusters)), (400.0,), 1)
     assert found.record["rmse_eV"] < 1e-5
     full = build_system(Hamiltonian(olivine, tuple(clusters)), np.diag([2, 3, 3]), ("Na+",))
     alone = build_system(found.hamiltonian, np.diag([2, 3, 3]), ("Na+",))
@@ -89,7 +91,7 @@ def test_point_charges_are_those_of_each_supercell(olivine: Lattice) -> None:
         charges = {"Na+": 0.3, "Fe2+": -0.3}
         return Hamiltonian(olivine, tuple(electrostatic_clusters(Supercell(olivine, matrix), charges, 1.0)))
 
-    found = ground_states(olivine, np.diag([2, 3, 3]), "Na+", charged, 1)
+    found = ground_states(olivine, np.diag([2, 3, 3]), "Na+", charged, (400.0,), 1)
     assert found.record["validation_rmse_eV"] < 0.006
     assert len(asked) == 15 and all(round(np.linalg.det(m)) <= 3 for m in asked) and len({str(m) for m in asked}) == 15
     cell = build_system(charged(np.diag([1, 2, 1])), np.diag([1, 2, 1]), ("Na+",))
