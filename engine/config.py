@@ -327,6 +327,9 @@ class SamplingInput(Model):
 class AnalysisInput(Model):
     reference_energy_eV: dict[str, float] = Field(default={}, description="per atom of the ion's element, for the voltage")
     compositions: int = Field(default=97, ge=2)
+    beside: Path | None = Field(
+        default=None, description="output folder of another run whose phase diagram is drawn beside this one"
+    )
     entropy_compositions: int = Field(
         default=13, ge=0, description="where the entropy is split into ions and electrons; 0: nowhere"
     )

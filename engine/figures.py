@@ -65,13 +65,31 @@ def _hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: Any, label: st
 def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "phase_diagram" not in groups:
         return None
-    group, canonical = groups["phase_diagram"], groups["canonical"]
     figure, axes = plt.subplots()
-    t, x = canonical["temperature_K"], canonical["x"]
-    trusted = canonical["trusted"]
-    if not trusted.all():
-        cells = np.where(trusted, np.nan, 1.0)
-        axes.contourf(x, t, np.nan_to_num(cells), levels=[0.5, 1.5], colors="none", hatches=["////"]) if len(t) > 1 else None
+    _draw_diagram(axes, groups["phase_diagram"], groups["canonical"])
+    axes.set(title="Phase diagram (incoherent)")
+    return figure
+
+
+def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "phase_diagram_beside" not in groups:
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
+    other = groups["phase_diagram_beside"]
+    _draw_diagram(left, groups["phase_diagram"], groups["canonical"])
+    _draw_diagram(right, other, other)
+    left.set(title="This run (incoherent)")
+    right.set(title=f"{other.attributes['title']} (incoherent)", ylabel="")
+    t = np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]])
+    left.set_ylim(t.min() - 0.04 * np.ptp(t), t.max() + 0.04 * np.ptp(t))
+    return figure
+
+
+def _draw_diagram(axes: Axes, group: Group, canonical: Group) -> None:
+    """Two-phase regions of /phase_diagram; what is not trusted in /canonical hatched."""
+    t, x, trusted = group["temperature_K"], canonical["x"], canonical["trusted"]
+    if not trusted.all() and len(t) > 1:
+        axes.contourf(x, t, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"])
     temperature, boundary = group["boundary_temperature_K"], group["boundary_x"]
     for region in np.unique(group["boundary_region"]):
         mine = group["boundary_region"] == region
@@ -83,13 +101,11 @@ def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
             for good, face in ((True, colour), (False, "white")):
                 mask = side & (group["boundary_trusted"] == good)
                 axes.plot(boundary[mask], temperature[mask], "o", ms=4, color=colour, mfc=face, zorder=3)
-    single = group["n_two_phase_regions"] == 0
-    for value in t[single]:
+    for value in t[group["n_two_phase_regions"] == 0]:
         axes.axhline(value, color="0.6", lw=0.6, ls=":")
-    axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)", title="Phase diagram (incoherent)")
+    axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)")
     margin = 0.04 * (t.max() - t.min() + 1)
     axes.set_ylim(t.min() - margin, t.max() + margin)
-    return figure
 
 
 def _curves(groups: dict[str, Group], source: str, name: str, scale: float = 1.0) -> tuple[Figure, Axes]:
@@ -290,6 +306,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         phase_diagram,
         "Two-phase regions (shaded) with their boundaries; open points: not trusted. Dotted: temperatures where one phase was found at every x. Hatched: not trusted.",
     ),
+    "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
     "mixing_free_energy": (
         mixing_free_energy,
         "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",

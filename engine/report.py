@@ -12,6 +12,7 @@ from jinja2 import Environment, select_autoescape
 from .figures import draw_all
 from .results import Results, read_results
 from .storage import write_text
+from .thermodynamics.diagram import closing_temperatures
 
 log = logging.getLogger("redoxmc")
 
@@ -169,6 +170,15 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
                 ]
             )
         tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
+    diagrams = [("this run", groups.get("phase_diagram")), ("beside it", groups.get("phase_diagram_beside"))]
+    rows = [
+        [whose, name, f"{low:g}", f"{high:g}" if np.isfinite(high) else "not known"]
+        for whose, diagram in diagrams
+        if diagram is not None
+        for name, low, high in closing_temperatures(diagram)
+    ]
+    if rows:
+        tables.append(("Where two-phase regions close", ["diagram", "region", "above (K)", "below (K)"], rows))
     exchange = groups["exchange"]
     rows = []
     for axis in ("temperature", "composition"):

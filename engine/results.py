@@ -93,7 +93,7 @@ def read_results(path: Path) -> Results:
                 group = Group(attributes={k: _plain(v) for k, v in source.attrs.items()})
                 for key, dataset in source.items():
                     dims = tuple(d[0].name.rsplit("/", 1)[-1] if len(d) else key for d in dataset.dims)
-                    values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+                    values = dataset.asstr()[()].astype("U") if h5py.check_string_dtype(dataset.dtype) else dataset[()]
                     group.variables[key] = Variable(dims, values, str(dataset.attrs["units"]), str(dataset.attrs["long_name"]))
                 groups[name] = group
     except (OSError, KeyError) as error:

@@ -37,6 +37,7 @@ from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
+from .thermodynamics.diagram import beside
 from .thermodynamics.samples import read_samples
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
@@ -262,10 +263,19 @@ def _plain_frame(frame: Atoms) -> Atoms:
     return plain
 
 
+def _other_results(prepared: Prepared) -> Results | None:
+    """Of the run whose diagram is drawn beside this one's, once it has any."""
+    given = prepared.config.analysis.beside
+    path = Output(prepared.source.resolve(given)).results if given else None
+    return read_results(path) if path and path.exists() else None
+
+
 def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, output: Output) -> None:
     samples = read_samples(output.store)
     config = prepared.config
-    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"))
+    other = _other_results(prepared)
+    its_mark = other.attributes["fingerprint"] if other else None
+    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark)
     if output.results.exists():
         try:
             if read_results(output.results).attributes.get("fingerprint") == mark:
@@ -277,6 +287,12 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(hamiltonian.description)
     groups = analysis.groups()
+    if other is not None and "phase_diagram" in other.groups:
+        groups["phase_diagram_beside"] = beside(other)
+    elif config.analysis.beside is not None:
+        analysis.notes.append(
+            f"analysis: beside: {config.analysis.beside} has no phase diagram yet; run it, then this input again"
+        )
     extra: dict[str, Any] = {
         "fingerprint": mark,
         "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),

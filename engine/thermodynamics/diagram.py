@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..hamiltonian.table import NEV_PER_EV
-from ..results import Group
+from ..results import Group, Results
 from .hull import hull_values, lower_hull
 from .isotherms import Isotherms, spread
 from .phase_diagram import DISTINCT_KT, Gap, find_gaps, join_regions
@@ -94,3 +94,21 @@ def _not_resolved(isotherms: Isotherms, gaps: list[list[Gap]], canonical: Group)
         text.append(f"{share:.0%} of the points (T, x) are not trusted.")
     text.append("Ordered phases are not identified, invariant points are not classified, and coherency strain is not included.")
     return " ".join(text)
+
+
+def beside(other: Results) -> Group:
+    """The phase diagram of another run, with what it trusts, as a group of this one's results."""
+    diagram, canonical = other.groups["phase_diagram"], other.groups["canonical"]
+    kept = {name: canonical.variables[name] for name in ("x", "trusted")}
+    attributes = {"title": str(other.attributes.get("title", "")), "fingerprint": str(other.attributes["fingerprint"])}
+    return Group({**diagram.variables, **kept}, {**diagram.attributes, **attributes})
+
+
+def closing_temperatures(diagram: Group) -> list[tuple[str, float, float]]:
+    """Per two-phase region its name, the highest temperature at which it was seen, and the next one looked at (nan: none)."""
+    t, found = diagram["temperature_K"], []
+    for region, name in enumerate(diagram["region_name"]):
+        last = diagram["boundary_temperature_K"][diagram["boundary_region"] == region].max()
+        above = t[t > last]
+        found.append((str(name), float(last), float(above.min()) if len(above) else float("nan")))
+    return found
