@@ -10,6 +10,7 @@ import torch
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import atomic_numbers
 from ase.io import read, write
 from ase.stress import full_3x3_to_voigt_6_stress
 from mpi4py import MPI
@@ -302,6 +303,11 @@ def test_chgnet_goes_on_from_its_published_weights(tmp_path: Path) -> None:
     assert len(read_curve(tmp_path / "curve.csv")["epoch"]) == 2
     found = predict(load_potential("chgnet", path, LABELS), TRAINING[0])
     assert abs(found.energy_eV - TRAINING[0].get_potential_energy()) / 8 < 0.5 and found.moments_muB is not None
+    weights = read_weights(path, "chgnet")
+    assert weights is not None
+    table = weights.state["atom_embedding.embedding.weight"]
+    apart = float(torch.linalg.vector_norm(table[atomic_numbers["Ga"] - 1] - table[atomic_numbers["Fe"] - 1]))
+    assert 0.1 < apart < 2.0, "the proxy leaves its real element; at the rate of the other weights it would be 0.01"
 
 
 # The stage.

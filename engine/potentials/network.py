@@ -26,6 +26,10 @@ class Network(torch.nn.Module):
     def shift_reference(self, per_symbol_eV: dict[str, float]) -> None:
         raise NotImplementedError
 
+    def paces(self) -> list[tuple[float, list[torch.nn.Parameter]]]:
+        """Parameters in groups, each with the factor of its learning rate."""
+        return [(1.0, list(self.parameters()))]
+
     def weights(self, symbols: list[str], charge_aware: bool, card: dict[str, Any]) -> Weights:
         raise NotImplementedError
 

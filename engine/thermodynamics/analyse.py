@@ -14,6 +14,7 @@ from .diagram import diagram_group, hull_group
 from .free_energy import Ends, Isotherm
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
+from .routes import add_routes
 from .samples import Samples
 from .split import add_split
 from .voltage import voltage_group
@@ -50,6 +51,7 @@ class Analysis:
             return {}
         isotherms = build_isotherms(self.samples, self.system, self.health, ends, self.settings.compositions, self.seed)
         canonical = canonical_group(isotherms, self.health, self.notes)
+        add_routes(canonical, isotherms, self.samples, self.notes)
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)

@@ -32,13 +32,17 @@ class Curves:
 
 @dataclass(frozen=True)
 class Isotherms:
-    """rungs: those of finite temperature. curves: one per rung. grid: indices into an isotherm of the compositions asked for."""
+    """rungs: those of finite temperature. curves: one per rung. hottest: that of beta = 0, if the ladder leads there.
+
+    grid: indices into an isotherm of the compositions asked for.
+    """
 
     system: System
     plan: Plan
     ends: Ends
     rungs: tuple[int, ...]
     curves: tuple[Curves, ...]
+    hottest: Curves | None
     grid: NDArray[np.int64]
 
     @property
@@ -96,10 +100,11 @@ def build_isotherms(samples: Samples, system: System, health: Health, ends: Ends
     """Compositions asked for are snapped to whole numbers of ions."""
     finite = np.flatnonzero(np.isfinite(samples.plan.temperatures_K))
     tally = empty_tally(system)
-    curves = tuple(_curves(samples, system, health, ends, int(r), tally, seed) for r in finite)
+    curves = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
     number = (ends.high - ends.low) // system.step + 1
     grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
-    return Isotherms(system, samples.plan, ends, tuple(finite.tolist()), curves, grid)
+    hottest = curves[-1] if len(curves) > len(finite) else None
+    return Isotherms(system, samples.plan, ends, tuple(finite.tolist()), tuple(curves[: len(finite)]), hottest, grid)
 
 
 def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:

@@ -111,7 +111,8 @@ def train_network(
     """
     sets = [[(network.graph(f), target(f)) for f in frames] for frames in (training, validation)]
     average = AveragedModel(network, avg_fn=_average, use_buffers=True)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, amsgrad=True)
+    groups = [{"params": parameters, "pace": pace} for pace, parameters in network.paces()]
+    optimiser = torch.optim.Adam(groups, lr=settings.learning_rate, amsgrad=True)
     state: dict[str, Any] = {"epoch": 0, "seconds": 0.0, "best_loss": math.inf, "best": None, "curve": []}
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -124,9 +125,8 @@ def train_network(
             return False
         begin = time.monotonic()
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * (
-                LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * (1 + math.cos(math.pi * progress)) / 2
-            )
+            cosine = LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * (1 + math.cos(math.pi * progress)) / 2
+            group["lr"] = settings.learning_rate * group["pace"] * cosine
         items = [sets[0][k] for k in epoch_order(len(sets[0]), settings, seed, state["epoch"])]
         loss = _epoch(network, items, settings.batch_size, weights_at(progress, settings), optimiser, average)[0]
         validation_loss, maes = _epoch(cast(Network, average.module), sets[1], settings.batch_size, weights_at(1.0, settings))

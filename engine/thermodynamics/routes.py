@@ -1,0 +1,131 @@
+"""Two more routes to F(T, x), independent of the ratios between neighbouring counts, and whether all agree.
+
+From beta = 0, where ln Z_n is the exact number of neutral states, along the energy U(beta, n); and by MBAR (Shirts, Chodera, J. Chem.
+Phys. 129, 124105, 2008) over all replicas together, where the samples are few enough.
+"""
+
+import logging
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..results import Group
+from .isotherms import Isotherms, spread
+from .samples import Samples
+
+Float = NDArray[np.float64]
+TX = ("temperature_K", "x")
+AGREEMENT = 4.0  # standard errors of the difference
+ROUNDING_EV = 1e-6
+MOST_STATES, MOST_SAMPLES = 300, 6_000  # replicas and samples up to which MBAR is done
+MBAR_BLOCKS = 5
+
+
+def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: list[str]) -> None:
+    """Add the free energies of the other routes to /canonical, and to `notes` where they disagree."""
+    found = {"beta": (_beta_route(isotherms), "from beta = 0 along the energy"), "mbar": (_mbar(isotherms, samples), "by MBAR")}
+    agree = np.ones_like(canonical["free_energy_eV"], bool)
+    for name, (values, words) in found.items():
+        if values is None:
+            continue
+        value, error = values
+        canonical.add(f"free_energy_{name}_eV", TX, value, "eV/fu", f"free energy {words}", error)
+        allowed = AGREEMENT * np.hypot(error, canonical["free_energy_eV_error"]) + ROUNDING_EV
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(value - canonical["free_energy_eV"]) > allowed
+        agree &= ~apart
+        if (bad := apart & canonical["trusted"]).any():
+            worst = 1e3 * np.nanmax(np.abs(value - canonical["free_energy_eV"])[bad])
+            notes.append(
+                f"free energies {words} differ from those of the ratios by up to {worst:.2f} meV/fu at {int(bad.sum())} trusted points"
+            )
+    if any(values is not None for values, _ in found.values()):
+        canonical.add("routes_agree", TX, agree, "1", f"all routes known here agree within {AGREEMENT:g} standard errors")
+
+
+def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
+    """(rungs, x) value and error, eV/fu; None if the ladder does not lead to beta = 0."""
+    if isotherms.hottest is None:
+        return None
+    counts, log_states = isotherms.system.neutral_counts
+    start = np.interp(isotherms.n, counts, log_states)
+    ladder = [*isotherms.curves, isotherms.hottest]
+    betas = np.array([*(isotherms.plan.betas[r] for r in isotherms.rungs), 0.0])
+    rows = []
+    for pick in range(-1, len(ladder[0].resampled)):
+        curves = [c.all if pick < 0 else c.resampled[pick] for c in ladder]
+        mean, variance = (np.array([getattr(c, k) for c in curves]) for k in ("energy_neV", "energy_variance_neV2"))
+        rows.append(_from_zero(betas, mean, variance) - start)
+    beta_f = np.array(rows)[:, :-1][..., isotherms.grid]  # (picks, rungs, x)
+    scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
+    skipped = _skipping(betas, ladder, start, isotherms.grid)
+    return beta_f[0] * scale, np.hypot(spread(beta_f[1:]), np.abs(skipped - beta_f[0]) / 15) * scale
+
+
+def _from_zero(betas: Float, mean: Float, variance: Float) -> Float:
+    """Integral of U over beta from 0 (the last row) to every row, by Hermite's cubic rule; (rungs, n)."""
+    h = (betas[:-1] - betas[1:])[:, None]
+    steps = h * (mean[1:] + mean[:-1]) / 2 + h**2 * (variance[:-1] - variance[1:]) / 12
+    return np.concatenate([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, mean.shape[1]))])
+
+
+def _skipping(betas: Float, ladder: list, start: Float, grid: NDArray[np.int64]) -> Float:
+    """beta F of every rung with every second node left out: what it moves tells the error of the rule."""
+    found = []
+    for row in range(len(betas) - 1):
+        kept = [*range(row, len(betas) - 1, 2), len(betas) - 1]
+        mean, variance = (
+            np.array([getattr(ladder[k].all, name) for k in kept]) for name in ("energy_neV", "energy_variance_neV2")
+        )
+        found.append((_from_zero(betas[kept], mean, variance)[0] - start)[grid])
+    return np.array(found)
+
+
+def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
+    """(rungs, x) value and error over blocks, eV/fu; None where there are too many replicas."""
+    plan = samples.plan
+    if len(plan.slots) > MOST_STATES or any(s.kind == "canonical" for s in plan.slots):
+        return None
+    per_slot = max(1, MOST_SAMPLES // (len(plan.slots) * plan.walkers))
+    kept = np.unique(np.linspace(samples.n_sweeps // 2, samples.n_sweeps - 1, per_slot).astype(int))
+    energy, n = samples.energy_neV[:, :, kept].astype(float), samples.ions[:, :, kept, 0]
+    weights = [plan.log_weight(s, isotherms.system) for s in plan.slots]
+    blocks = np.array_split(np.arange(len(kept)), MBAR_BLOCKS)
+    rows: list[Float] = []
+    guess = None
+    for part in (np.arange(len(kept)), *(np.setdiff1d(np.arange(len(kept)), b) for b in blocks)):
+        e, m = (a[:, :, part].reshape(len(plan.slots), -1) for a in (energy, n))
+        reduced = np.array(
+            [plan.betas[s.rung] * e.ravel() - w[m.ravel()] - bm[0] * m.ravel() for s, (w, bm) in zip(plan.slots, weights)]
+        )
+        guess, log_mixture = _solve(reduced, e.shape[1], guess)
+        rows.append(np.array([_log_z(plan.betas[r] * e.ravel(), m.ravel(), log_mixture, isotherms) for r in isotherms.rungs]))
+    beta_f = -np.array(rows)
+    exact = np.array([plan.betas[r] * isotherms.ends.energy_neV[0] - isotherms.ends.log_states[0] for r in isotherms.rungs])
+    if not isotherms.ends.exact[0]:
+        return None
+    beta_f += (exact - beta_f[..., 0])[..., None]
+    scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
+    jackknife = np.sqrt((MBAR_BLOCKS - 1) / MBAR_BLOCKS * ((beta_f[1:] - beta_f[1:].mean(axis=0)) ** 2).sum(axis=0))
+    return (beta_f[0] * scale)[:, isotherms.grid], (jackknife * scale)[:, isotherms.grid]
+
+
+def _solve(reduced: Float, per_state: int, guess: Float | None) -> tuple[Float, Float]:
+    """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample."""
+    logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
+    from pymbar import MBAR  # slow to import
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        f = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess).f_k
+    terms = f[:, None] - reduced + np.log(per_state)
+    top = terms.max(axis=0)
+    return f, top + np.log(np.exp(terms - top).sum(axis=0))
+
+
+def _log_z(beta_energy: Float, n: NDArray[np.int64], log_mixture: Float, isotherms: Isotherms) -> Float:
+    """ln Z_n up to a constant, (n,); -inf where no sample has that count."""
+    found = np.full(isotherms.ends.high + 1, -np.inf)
+    np.logaddexp.at(found, n, -beta_energy - log_mixture)
+    return found[isotherms.n]
