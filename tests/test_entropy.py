@@ -4,6 +4,7 @@ from math import comb, log
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from redoxmc.engine.halves import FreeHalf, has_electrons, separable
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
@@ -49,12 +50,8 @@ def exact_split(e: Enumeration, n: int) -> dict[str, float]:
     return {"joint": float(-(p * np.log(p)).sum()), "ions": marginal(sub == 0), "electrons": marginal(sub == 1)}
 
 
-@pytest.mark.parametrize("cell, n", [("small", 1), ("small", 2), ("medium", 3), ("medium", 4)])
-def test_conditional_entropies_are_those_of_the_enumeration(cell: str, n: int, request: pytest.FixtureRequest) -> None:
+def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> None:
     """Within 3.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends."""
-    system: System = request.getfixturevalue(cell)
-    e = request.getfixturevalue("many") if cell == "medium" else enumerate_states(system)
-    exact = exact_split(e, n)
     starts = [random_neutral_state(system.supercell, "Na+", system.n_range[k % 2], np.random.default_rng(k)) for k in range(20)]
     found = [split_walker(system, s, BETA, n, 12, 400, (0, k), 1) for k, s in enumerate(starts)]
     entropy = np.array([f[0] for f in found]).mean(axis=1) / system.n_formula_units
@@ -68,6 +65,33 @@ def test_conditional_entropies_are_those_of_the_enumeration(cell: str, n: int, r
     for h in range(2):  # the free half, averaged over the frozen one, has the energy of the states drawn
         difference = BETA * (mean[:, h] - drawn) / system.n_formula_units
         assert abs(difference.mean()) < 3.5 * difference.std(ddof=1) / np.sqrt(20) + 1e-12
+
+
+@pytest.mark.parametrize("cell, n", [("small", 1), ("small", 2), ("medium", 3), ("medium", 4)])
+def test_conditional_entropies_are_those_of_the_enumeration(cell: str, n: int, request: pytest.FixtureRequest) -> None:
+    system: System = request.getfixturevalue(cell)
+    e = request.getfixturevalue("many") if cell == "medium" else enumerate_states(system)
+    compare_with_walkers(system, n, exact_split(e, n))
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("n", [3, 6])
+def test_conditional_entropies_of_two_million_states(n: int, olivine_hamiltonian: Hamiltonian) -> None:
+    """12 + 12 sites, 2 704 156 states in all: every arrangement of the ions with every one of the electrons."""
+    system = build_system(olivine_hamiltonian, np.diag([1, 1, 3]), ("Na+",))
+    start = random_neutral_state(system.supercell, "Na+", n, np.random.default_rng(0))
+    energies = []
+    for ions in FreeHalf(system, start, "ions").states:
+        energies.append(total_energies(FreeHalf(system, ions, "electrons").states, system.geometry, system.couplings))
+    log_p = -BETA * (np.array(energies) - np.min(energies)).astype(float)
+    log_p -= logsumexp(log_p)
+
+    def entropy(log_q: np.ndarray) -> float:
+        return float(-(np.exp(log_q) * log_q).sum())
+
+    exact = {"joint": entropy(log_p), "ions": entropy(logsumexp(log_p, axis=1)), "electrons": entropy(logsumexp(log_p, axis=0))}
+    assert log_p.size == comb(12, n) ** 2
+    compare_with_walkers(system, n, exact)
 
 
 def test_cooling_gives_what_listing_gives(medium: System) -> None:
