@@ -190,7 +190,20 @@ def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
     if "voltage" not in groups:
         return None
     figure, axes = _curves(groups, "voltage", "voltage_V")
-    axes.set(ylabel="voltage (V)", title="Equilibrium voltage")
+    axes.set(ylabel="voltage (V)")
+    group = groups["voltage"]
+    per_x = float(group["capacity_mAh_per_g"][-1] / group["x"][-1])
+    axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, per_x), lambda q: np.divide(q, per_x))).set_xlabel(
+        "capacity (mAh/g)"
+    )
+    return figure
+
+
+def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "entropy_coefficient_V_per_K" not in groups.get("voltage", Group()):
+        return None
+    figure, axes = _curves(groups, "voltage", "entropy_coefficient_V_per_K", 1e3)
+    axes.set(ylabel="dV/dT (mV/K)", title="Entropy profile")
     return figure
 
 
@@ -320,6 +333,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         "Composition against chemical potential, from semigrand chains and as the derivative of the free energy.",
     ),
     "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
+    "entropy_coefficient": (
+        entropy_coefficient,
+        "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors; the entropy of the metal is not in it.",
+    ),
     "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
     "entropy_split": (
         entropy_split,

@@ -1,39 +1,62 @@
-"""/voltage of results.h5: V = -(mu - E_ref)/e along the hull of F."""
+"""/voltage of results.h5: V = -(mu - E_ref)/ze along the hull of F, z the charge of the ion."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..lattice import Species
 from ..results import Group
 from .hull import hull_values, lower_hull
 from .isotherms import Isotherms, spread
 
 Float = NDArray[np.float64]
+FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C
 
 
 def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> Group | None:
-    """reference_energy_eV: per atom, by element; None if the ion's is not among them."""
-    element = _ion_element(isotherms)
-    reference = reference_energy_eV.get(element)
-    if reference is None:
+    """reference_energy_eV: per atom, by element; None if the ion's is not among them, or if it is no cation."""
+    ion = _ion(isotherms)
+    reference = reference_energy_eV.get(ion.element)
+    if reference is None or ion.charge < 1:
         return None
-    group = Group()
-    values, errors = [], []
-    for rung, c in zip(isotherms.rungs, isotherms.curves):
-        found = [_hull_slope(isotherms, isotherms.free_energy(i, rung)) for i in (c.all, *c.resampled)]
-        values.append(reference - found[0])
-        errors.append(spread(np.array(found[1:])))
+    element = ion.element
+    group, dims = Group(), ("temperature_K", "x")
+    # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
+    voltage = np.array(
+        [
+            [(reference - _hull_slope(isotherms, isotherms.free_energy(i, rung))) / ion.charge for i in (c.all, *c.resampled)]
+            for rung, c in zip(isotherms.rungs, isotherms.curves)
+        ]
+    ).swapaxes(0, 1)
     group.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "temperature")
     group.add("x", ("x",), isotherms.x_grid, "1", f"{isotherms.system.ion} per formula unit")
-    words = f"equilibrium voltage against {element}, -(mu - E_ref)/e, from the hull of F"
-    group.add("voltage_V", ("temperature_K", "x"), values, "V", words, errors)
+    capacity = isotherms.x_grid * ion.charge * FARADAY_MAH_PER_MOL / _molar_mass(isotherms)
+    group.add("capacity_mAh_per_g", ("x",), capacity, "mAh/g", "charge from x = 0 on, per gram of the fully occupied compound")
+    words = f"equilibrium voltage against {element}, -(mu - E_ref)/ze, from the hull of F"
+    group.add("voltage_V", dims, voltage[0], "V", words, spread(voltage[1:]))
+    if len(isotherms.rungs) > 1:
+        slope = np.gradient(voltage, isotherms.temperature_K, axis=1)
+        group.add(
+            "entropy_coefficient_V_per_K",
+            dims,
+            slope[0],
+            "V/K",
+            f"dV/dT between neighbouring temperatures; without the entropy of {element} metal",
+            spread(slope[1:]),
+        )
     group.attributes["reference_energy_eV"] = reference
     group.attributes["reference"] = f"energy per atom of metallic {element}; its own entropy is not included"
     return group
 
 
-def _ion_element(isotherms: Isotherms) -> str:
+def _molar_mass(isotherms: Isotherms) -> float:
+    """Of a fully occupied formula unit, g/mol."""
+    lattice = isotherms.system.lattice
+    return float(lattice.atoms.get_masses().sum() / lattice.n_formula_units)
+
+
+def _ion(isotherms: Isotherms) -> Species:
     system = isotherms.system
-    return next(sp.element for s in system.lattice.sublattices for sp in s.species if sp.name == system.ion)
+    return next(sp for s in system.lattice.sublattices for sp in s.species if sp.name == system.ion)
 
 
 def _hull_slope(isotherms: Isotherms, f: Float) -> Float:

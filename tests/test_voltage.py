@@ -1,0 +1,34 @@
+"""Voltage of the ideal solution, from a run of the real command."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy.special import gammaln
+
+from redoxmc.engine.system import BOLTZMANN_EV_PER_K
+
+from .runs import run, write_input
+
+
+def test_voltage_of_the_ideal_solution(tmp_path: Path) -> None:
+    """8 formula units, no energy but 4 eV per Na: F = -4 n - 2 kT ln C(8, n), exactly; V from its differences, dV/dT from V."""
+    path = write_input(tmp_path, 200)
+    text = path.read_text().replace("energy_eV: -0.03}", "energy_eV: 0.0}").replace("energy_eV: 0.015}", "energy_eV: 0.0}")
+    free = "  moves: {swap: 1, neutral_exchange: 1}\n  sweeps: {measure"  # their acceptances know C(N, n) exactly
+    path.write_text(text.replace("  sweeps: {equilibrate: 50, measure", free))
+    done = run(path)
+    assert done.returncode == 0, done.stderr
+    n = np.arange(9)
+    log_states = 2 * (gammaln(9) - gammaln(n + 1) - gammaln(9 - n))
+    with h5py.File(tmp_path / "out/results.h5") as file:
+        group = file["voltage"]
+        t = group["temperature_K"][()]
+        entropy = -(log_states[2:] - log_states[:-2]) / 2
+        wanted = -1.3 + 4.0 - BOLTZMANN_EV_PER_K * t[:, None] * entropy
+        error = group["voltage_V_error"][:, 1:-1]
+        assert error.max() < 2e-4 and (np.abs(group["voltage_V"][:, 1:-1] - wanted) < 4 * error + 1e-6).all()
+        slope, slope_error = (group[f"entropy_coefficient_V_per_K{e}"][:, 1:-1] for e in ("", "_error"))
+        assert slope_error.max() < 1e-6 and (np.abs(slope + BOLTZMANN_EV_PER_K * entropy) < 4 * slope_error + 1e-8).all()
+        assert abs(group["capacity_mAh_per_g"][-1] - 154.2) < 0.1, "NaFePO4 holds 154 mAh/g"
+    assert (tmp_path / "out/figures/entropy_coefficient.png").exists()
