@@ -10,7 +10,7 @@ from ..results import Group
 from ..sampling.plan import end_energies
 from ..system import System
 from .canonical import canonical_group
-from .diagram import diagram_group, hull_group
+from .diagram import build_diagram, diagram_group, hull_group
 from .free_energy import Ends, Isotherm
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
@@ -55,7 +55,11 @@ class Analysis:
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
-        groups = {"canonical": canonical, "hull": hull_group(isotherms), "phase_diagram": diagram_group(isotherms, canonical)}
+        groups = {
+            "canonical": canonical,
+            "hull": hull_group(isotherms),
+            "phase_diagram": diagram_group(build_diagram(isotherms), canonical),
+        }
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
         return groups
