@@ -86,26 +86,42 @@ def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
 
 
 def _draw_diagram(axes: Axes, group: Group, canonical: Group) -> None:
-    """Two-phase regions of /phase_diagram; what is not trusted in /canonical hatched."""
+    """Two-phase regions of /phase_diagram and invariant points; what is not trusted in /canonical hatched."""
     t, x, trusted = group["temperature_K"], canonical["x"], canonical["trusted"]
-    if not trusted.all() and len(t) > 1:
-        axes.contourf(x, t, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"])
-    temperature, boundary = group["boundary_temperature_K"], group["boundary_x"]
+    sampled = t[group["sampled"]]
+    if not trusted.all() and len(sampled) > 1:
+        axes.contourf(x, sampled, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"])
+    temperature, boundary, error = (group[f"boundary_{name}"] for name in ("temperature_K", "x", "x_error"))
     for region in np.unique(group["boundary_region"]):
         mine = group["boundary_region"] == region
         colour = PALETTE[int(region) % len(PALETTE)]
         left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
         axes.fill_betweenx(temperature[left], boundary[left], boundary[right], color=colour, alpha=0.18)
         for side in (left, right):
-            axes.errorbar(boundary[side], temperature[side], xerr=group["boundary_x_error"][side], color=colour, lw=1)
+            axes.plot(boundary[side], temperature[side], color=colour, lw=1)
+            low, high = boundary[side] - error[side], boundary[side] + error[side]
+            axes.fill_betweenx(temperature[side], low, high, color=colour, alpha=0.35, lw=0)
             for good, face in ((True, colour), (False, "white")):
-                mask = side & (group["boundary_trusted"] == good)
+                mask = side & (group["boundary_trusted"] == good) & np.isin(temperature, sampled)
                 axes.plot(boundary[mask], temperature[mask], "o", ms=4, color=colour, mfc=face, zorder=3)
-    for value in t[group["n_two_phase_regions"] == 0]:
-        axes.axhline(value, color="0.6", lw=0.6, ls=":")
+    _draw_invariants(axes, group)
+    for value in sampled:
+        axes.axhline(value, color="0.6", lw=0.5, ls=":", zorder=0)
     axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)")
     margin = 0.04 * (t.max() - t.min() + 1)
     axes.set_ylim(t.min() - margin, t.max() + margin)
+
+
+def _draw_invariants(axes: Axes, group: Group) -> None:
+    marks = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
+    for k in np.flatnonzero(group["invariant_found"] > 0.5):
+        kind = str(group["invariant_kind"][k])
+        if kind not in marks:
+            continue
+        value, error, x = group["invariant_temperature_K"][k], group["invariant_temperature_K_error"][k], group["invariant_x"][k]
+        known, face = x[np.isfinite(x)], "k" if group["invariant_trusted"][k] else "white"
+        axes.plot(known, np.full(len(known), value), color="k", lw=0.8)
+        axes.errorbar(x[1], value, yerr=error, fmt=marks[kind], color="k", mfc=face, ms=6, lw=0.8, zorder=4)
 
 
 def _curves(groups: dict[str, Group], source: str, name: str, scale: float = 1.0) -> tuple[Figure, Axes]:
@@ -317,7 +333,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries; open points: not trusted. Dotted: temperatures where one phase was found at every x. Hatched: not trusted.",
+        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
     "mixing_free_energy": (

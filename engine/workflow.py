@@ -30,6 +30,7 @@ from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
+from .refine import run_refinement
 from .report import write_report
 from .results import Results, read_results, write_results
 from .sampling.split import run_split
@@ -150,6 +151,7 @@ def _thermodynamics(
         system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
     if options.includes("sample") and system:
         run_sampling(system, config, output.store, comm, watch)
+        run_refinement(system, config, output.store, comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
         if options.includes("analyse") and system and hamiltonian:
@@ -275,7 +277,9 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
     config = prepared.config
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
-    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark)
+    temperatures = samples.plan.temperatures_K.tolist()
+    settings = config.analysis.model_dump(mode="json")
+    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, temperatures, settings, its_mark)
     if output.results.exists():
         try:
             if read_results(output.results).attributes.get("fingerprint") == mark:

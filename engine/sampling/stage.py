@@ -44,11 +44,18 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
     comm.Barrier()
     if not comm.bcast(store.ladder.exists() if comm.rank == 0 else None):
         _make_ladder(system, config, store, comm)
+    sample_ladder("sampling", system, config, store, (), comm, watch)
+
+
+def sample_ladder(
+    what: str, system: System, config: Config, store: SampleStore, key: tuple[int, ...], comm: Any, watch: StopWatch
+) -> None:
+    """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = _replicas(plan, starts, system, config.seed, comm)
+    replicas = _replicas(plan, starts, system, config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
-    with Progress("sampling", comm.rank) as progress:
+    with Progress(what, comm.rank) as progress:
 
         def report(block: int, n_blocks: int) -> None:
             progress.update(block - done_before, n_blocks - done_before)
@@ -74,12 +81,12 @@ def _every(seconds: float, comm: Any) -> Callable[[], bool]:
     return due
 
 
-def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, comm: Any) -> Replicas:
+def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
     chains = {
-        k: [start_chain(system, starts[k, w], new_stream(seed, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
+        k: [start_chain(system, starts[k, w], new_stream(seed, *key, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
         for k in share(len(plan.slots), comm.rank, comm.size)
     }
-    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, EXCHANGE_STREAM]))
+    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
 
 
 def window_targets(system: System, points: int | str) -> tuple[Float, float]:
@@ -111,7 +118,7 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
         sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
     size = len(empty_tally(system).sums)
     plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes=notes)
-    ensembles = _ensembles(system, config)
+    ensembles = ensembles_of(system, config)
     annealed, scans = None, None
     if len(system.ions) == 1 and ensembles != ["canonical"]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
@@ -120,14 +127,14 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
         scans = _scan_asked(system, config, plan, sweeps, comm)
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
-    plan = replace(plan, slots=_slots(system, plan, ensembles))
+    plan = replace(plan, slots=place_slots(system, plan, ensembles))
     if comm.rank == 0:
-        _write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans)
+        write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
     comm.Barrier()
 
 
-def _ensembles(system: System, config: Config) -> list[str]:
+def ensembles_of(system: System, config: Config) -> list[str]:
     if not system.ions:
         return ["canonical"]
     if config.sampler.ensemble == "auto":
@@ -181,7 +188,8 @@ def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
     return float((weight * counts).sum() / weight.sum())
 
 
-def _slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+def place_slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+    """The replicas: every rung with every window and chemical potential of the plan."""
     slots: list[Slot] = []
     for r in range(len(plan.temperatures_K)):
         if "vcsgc" in ensembles:
@@ -213,7 +221,8 @@ def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) ->
     return starts
 
 
-def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None) -> None:
+def write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None) -> None:
+    """Scans: of the temperatures asked for, if there are any."""
     data: dict[str, Any] = {
         "temperature_K": plan.temperatures_K,
         "asked": plan.asked,

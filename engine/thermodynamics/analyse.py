@@ -7,7 +7,7 @@ from ..config import AnalysisInput
 from ..diagnostics import assess
 from ..hamiltonian.table import NEV_PER_EV
 from ..results import Group
-from ..sampling.plan import end_energies
+from ..sampling.plan import Plan, end_energies
 from ..system import System
 from .canonical import canonical_group
 from .diagram import build_diagram, diagram_group, hull_group
@@ -20,6 +20,22 @@ from .split import add_split
 from .voltage import voltage_group
 
 Float = NDArray[np.float64]
+
+
+def has_free_energies(system: System, plan: Plan) -> bool:
+    """Whether counts of one ion are sampled against one another."""
+    return len(system.ions) == 1 and any(s.kind != "canonical" for s in plan.slots)
+
+
+def isotherms_of(samples: Samples, system: System, compositions: int, seed: int) -> Isotherms | None:
+    """None where no end of composition has a known free energy."""
+    _, log_states = system.neutral_counts
+    low, high, e_low, e_high = end_energies(system)
+    ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
+    if not any(ends.exact):
+        return None
+    health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
+    return build_isotherms(samples, system, health, ends, compositions, seed)
 
 
 class Analysis:
@@ -37,19 +53,16 @@ class Analysis:
         for kind in ("semigrand", "vcsgc", "canonical"):
             if any(s.kind == kind for s in self.plan.slots):
                 groups[kind if kind != "canonical" else "fixed_composition"] = observables.group(kind)
-        if len(self.system.ions) == 1 and any(s.kind != "canonical" for s in self.plan.slots):
+        if has_free_energies(self.system, self.plan):
             groups |= self._thermodynamics(groups.get("semigrand"))
         groups["exchange"] = observables.exchange_group()
         return groups
 
     def _thermodynamics(self, semigrand: Group | None) -> dict[str, Group]:
-        _, log_states = self.system.neutral_counts
-        low, high, e_low, e_high = end_energies(self.system)
-        ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
-        if not any(ends.exact):
+        isotherms = isotherms_of(self.samples, self.system, self.settings.compositions, self.seed)
+        if isotherms is None:
             self.notes.append("both ends of composition hold many states, so free energies are not anchored and not given")
             return {}
-        isotherms = build_isotherms(self.samples, self.system, self.health, ends, self.settings.compositions, self.seed)
         canonical = canonical_group(isotherms, self.health, self.notes)
         add_routes(canonical, isotherms, self.samples, self.notes)
         add_split(canonical, isotherms, self.samples.splits, self.notes)

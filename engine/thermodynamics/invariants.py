@@ -113,7 +113,7 @@ def _resampled(event: Invariant, count: int, colder: bool, trace: Trace, k: int,
             found.append(changes[np.argmin(np.abs(changes - event.temperature_K))])
     step = float(t[k + 1] - t[k])
     spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
-    return replace(event, error_K=float(np.hypot(spread, step / 2)), found=len(found) / max(many.shape[1], 1))
+    return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(many.shape[1], 1))
 
 
 def _counts(trace: Trace, row: int, window: tuple[float, float], least_height_eV: float) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from .free_energy import Ends, Isotherm, local_mean
 from .isotherms import Isotherms
 
 Float = NDArray[np.float64]
-STEP_K = 4.0  # largest distance between temperatures looked at
+STEP_K = 3.0  # largest distance between temperatures looked at
 MOST_COMPOSITIONS = 601
 
 
@@ -47,10 +47,11 @@ def traced_temperatures(rungs_K: Float) -> Float:
 
 
 def trace(isotherms: Isotherms) -> Trace:
-    """At all traced temperatures between the lowest and the highest rung."""
+    """From the lowest to the highest temperature asked for."""
     number = len(isotherms.n)
     at = np.unique(np.rint(np.linspace(0, number - 1, min(MOST_COMPOSITIONS, number))).astype(int))
-    temperatures = traced_temperatures(isotherms.temperature_K)
+    rungs = isotherms.temperature_K
+    temperatures = traced_temperatures(rungs[rungs <= rungs[isotherms.asked].max()])
     betas = np.array([inverse_temperature(t) for t in temperatures])
     picks = zip(*([c.all, c.up, c.down, *c.resampled] for c in isotherms.curves))
     found = [_between(isotherms, list(pick), at, betas, 3) for pick in picks]
@@ -60,16 +61,21 @@ def trace(isotherms: Isotherms) -> Trace:
 
 
 def _between(isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int) -> Float:
-    """Mixing free energy (betas, x) through the first so many derivatives of beta F at the rungs."""
+    """Mixing free energy (betas, x), eV/fu."""
+    f = beta_free_energy(isotherms, curves, at, betas, derivatives) / betas[:, None] / NEV_PER_EV / isotherms.n_fu
+    part = (at - at[0]) / (at[-1] - at[0])
+    return f - f[:, :1] - part * (f[:, -1:] - f[:, :1])
+
+
+def beta_free_energy(
+    isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int = 3
+) -> Float:
+    """beta F of the whole cell, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
     rungs = isotherms.plan.betas[list(isotherms.rungs)]
     known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
     if len(rungs) == 1:
-        beta_f = known[:, 0]
-    else:
-        beta_f = BPoly.from_derivatives(rungs[::-1], known[::-1])(betas)
-    f = beta_f / betas[:, None] / NEV_PER_EV / isotherms.n_fu
-    part = (at - at[0]) / (at[-1] - at[0])
-    return f - f[:, :1] - part * (f[:, -1:] - f[:, :1])
+        return known[:, 0]
+    return BPoly.from_derivatives(rungs[::-1], known[::-1])(betas)
 
 
 def _derivatives(curve: Isotherm, at: NDArray[np.int64], half_width: int, ends: Ends) -> Float:
