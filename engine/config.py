@@ -323,6 +323,9 @@ class SamplingInput(Model):
     exchange_every: int = Field(default=10, ge=0, description="sweeps; 0 switches replica exchange off")
     moves: Auto | MixInput = "auto"
     refine: RefineInput = RefineInput()
+    second_supercell: Shape | None = Field(
+        default=None, description="smaller cell, as under lattice, whose phase diagram shows the finite-size shift"
+    )
     walltime_s: PositiveFloat | None = Field(default=None, description="commit and stop (exit code 75) after this time")
 
     @field_validator("temperature_K")

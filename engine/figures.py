@@ -66,7 +66,9 @@ def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     if "phase_diagram" not in groups:
         return None
     figure, axes = plt.subplots()
-    _draw_diagram(axes, groups["phase_diagram"], groups["canonical"])
+    _draw_diagram(axes, groups["phase_diagram"])
+    if "phase_diagram_second" in groups:
+        _outline(axes, groups["phase_diagram_second"])
     axes.set(title="Phase diagram (incoherent)")
     return figure
 
@@ -76,8 +78,8 @@ def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
     other = groups["phase_diagram_beside"]
-    _draw_diagram(left, groups["phase_diagram"], groups["canonical"])
-    _draw_diagram(right, other, other)
+    _draw_diagram(left, groups["phase_diagram"])
+    _draw_diagram(right, other)
     left.set(title="This run (incoherent)")
     right.set(title=f"{other.attributes['title']} (incoherent)", ylabel="")
     t = np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]])
@@ -85,10 +87,9 @@ def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
     return figure
 
 
-def _draw_diagram(axes: Axes, group: Group, canonical: Group) -> None:
-    """Two-phase regions of /phase_diagram and invariant points; what is not trusted in /canonical hatched."""
-    t, x, trusted = group["temperature_K"], canonical["x"], canonical["trusted"]
-    sampled = t[group["sampled"]]
+def _draw_diagram(axes: Axes, group: Group) -> None:
+    """Two-phase regions of /phase_diagram and invariant points; what is not trusted hatched."""
+    t, x, trusted, sampled = (group[name] for name in ("temperature_K", "x", "trusted", "sampled_temperature_K"))
     if not trusted.all() and len(sampled) > 1:
         axes.contourf(x, sampled, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"])
     temperature, boundary, error = (group[f"boundary_{name}"] for name in ("temperature_K", "x", "x_error"))
@@ -110,6 +111,18 @@ def _draw_diagram(axes: Axes, group: Group, canonical: Group) -> None:
     axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)")
     margin = 0.04 * (t.max() - t.min() + 1)
     axes.set_ylim(t.min() - margin, t.max() + margin)
+
+
+def _outline(axes: Axes, group: Group) -> None:
+    """Boundaries of the smaller cell, dashed."""
+    label: str | None = str(group.attributes["title"])
+    for region in np.unique(group["boundary_region"]):
+        for side in (0, 1):
+            mine = (group["boundary_region"] == region) & (group["boundary_side"] == side)
+            axes.plot(group["boundary_x"][mine], group["boundary_temperature_K"][mine], "k--", lw=0.9, label=label)
+            label = None
+    if label is None:
+        axes.legend(fontsize=8)
 
 
 def _draw_invariants(axes: Axes, group: Group) -> None:
@@ -333,7 +346,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent.",
+        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Dashed: a smaller cell.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
     "mixing_free_energy": (

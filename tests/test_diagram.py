@@ -1,11 +1,15 @@
 """Boundaries between the sampled temperatures, invariant points and their errors, against solutions known exactly."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from redoxmc.engine.results import Group
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K
-from redoxmc.engine.thermodynamics.diagram import build_diagram
+from redoxmc.engine.thermodynamics.compare import boundary_shifts, transitions
+from redoxmc.engine.thermodynamics.diagram import build_diagram, diagram_group
 
 from .mean_field import Float, ideal, isotherms_of
 
@@ -93,3 +97,22 @@ def test_a_wide_ladder_says_that_it_is_too_wide() -> None:
         for side in (0, 1)
     ]
     assert off and all(a < 3 * b + 1e-3 for a, b in off)
+
+
+def test_transitions_are_matched_between_diagrams() -> None:
+    """A middle phase that lies 2 meV lower appears 37.4 K earlier; between the two temperatures the boundaries differ widely."""
+
+    groups = []
+    for height in (0.02, 0.018):
+        isotherms = isotherms_of(partial(three_phases, height_eV=height, entropy_kB=0.62), LADDER, noise_eV=2e-6)
+        canonical = Group()
+        canonical.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "")
+        canonical.add("x", ("x",), isotherms.x_grid, "1", "")
+        canonical.add("trusted", ("temperature_K", "x"), np.ones((len(LADDER), 97), bool), "1", "")
+        groups.append(diagram_group(build_diagram(isotherms), canonical))
+    (pair,) = [p for p in transitions(*groups) if p.kind == "eutectoid"]
+    assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8
+    shifts = boundary_shifts(*groups)
+    assert np.nanmax(np.abs(shifts[groups[0]["boundary_temperature_K"] < 330])) < 5e-3
+    between = (groups[0]["boundary_temperature_K"] > 345) & (groups[0]["boundary_temperature_K"] < 365)
+    assert between.any() and np.nanmax(np.abs(shifts[between])) > 0.2

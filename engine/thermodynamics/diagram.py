@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..results import Group, Results
+from ..results import Group
 from ..system import BOLTZMANN_EV_PER_K
 from .hull import hull_values, lower_hull
 from .invariants import Invariant, invariants
@@ -71,8 +71,11 @@ def diagram_group(diagram: Diagram, canonical: Group) -> Group:
     group.add("boundary_height_eV", point, table[:, 5], "eV/fu", "height of F above the common tangent inside the region")
     group.add("boundary_trusted", point, table[:, 6] > 0, "1", "most of the compositions inside the region are trusted")
     group.add("temperature_K", T, temperatures, "K", "temperatures that were looked at, sampled and between")
-    sampled = np.isin(temperatures, canonical["temperature_K"])
-    group.add("sampled", T, sampled, "1", "this temperature was sampled; at the others F is interpolated")
+    rows_sampled = np.isin(canonical["temperature_K"], temperatures)
+    sampled, x = ("sampled_temperature_K",), canonical.variables["x"]
+    group.add(*sampled, sampled, canonical["temperature_K"][rows_sampled], "K", "temperatures that were sampled")
+    group.variables["x"] = x
+    group.add("trusted", (*sampled, "x"), canonical["trusted"][rows_sampled], "1", "as in /canonical")
     words = "number of two-phase regions; 0: one phase at every x"
     group.add("n_two_phase_regions", T, [len(row) for row in gaps], "1", words)
     regions = sorted({g.region for row in gaps for g in row})
@@ -124,21 +127,3 @@ def _not_resolved(diagram: Diagram, canonical: Group) -> str:
         text.append(f"{share:.0%} of the points (T, x) are not trusted.")
     text.append("Coherency strain is not included.")
     return " ".join(text)
-
-
-def beside(other: Results) -> Group:
-    """The phase diagram of another run, with what it trusts, as a group of this one's results."""
-    diagram, canonical = other.groups["phase_diagram"], other.groups["canonical"]
-    kept = {name: canonical.variables[name] for name in ("x", "trusted")}
-    attributes = {"title": str(other.attributes.get("title", "")), "fingerprint": str(other.attributes["fingerprint"])}
-    return Group({**diagram.variables, **kept}, {**diagram.attributes, **attributes})
-
-
-def closing_temperatures(diagram: Group) -> list[tuple[str, float, float]]:
-    """Per two-phase region its name, the highest temperature at which it was seen, and the next one looked at (nan: none)."""
-    t, found = diagram["temperature_K"], []
-    for region, name in enumerate(diagram["region_name"]):
-        last = diagram["boundary_temperature_K"][diagram["boundary_region"] == region].max()
-        above = t[t > last]
-        found.append((str(name), float(last), float(above.min()) if len(above) else float("nan")))
-    return found
