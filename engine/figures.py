@@ -105,6 +105,7 @@ def _draw_diagram(axes: Axes, group: Group) -> None:
             for good, face in ((True, colour), (False, "white")):
                 mask = side & (group["boundary_trusted"] == good) & np.isin(temperature, sampled)
                 axes.plot(boundary[mask], temperature[mask], "o", ms=4, color=colour, mfc=face, zorder=3)
+    axes.plot(group["spinodal_x"], group["spinodal_temperature_K"], ".", color="0.35", ms=1.5)
     _draw_invariants(axes, group)
     for value in sampled:
         axes.axhline(value, color="0.6", lw=0.5, ls=":", zorder=0)
@@ -346,7 +347,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Dashed: a smaller cell.",
+        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
     "mixing_free_energy": (

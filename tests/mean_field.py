@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.sampling.plan import Plan
@@ -41,7 +42,8 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
 
         resampled = [curve(scale * s) for s in shapes]
         curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x)))
-    system: Any = SimpleNamespace(n_formula_units=n_fu, step=1, ion="Na+")
+    log_states = 2 * (gammaln(n_fu + 1) - gammaln(n + 1) - gammaln(n_fu - n + 1))
+    system: Any = SimpleNamespace(n_formula_units=n_fu, step=1, ion="Na+", neutral_counts=(n, log_states))
     asked = np.ones(len(temperatures_K), bool)
     plan = Plan(np.array(temperatures_K), asked, (), np.array([0.0]), 1.0, (), np.zeros((len(asked), n_fu + 2)), 2)
     energies = tuple(int(round(float(curves[0].all.energy_neV[k]))) for k in (0, -1))

@@ -56,6 +56,21 @@ def test_a_gap_is_traced_between_the_rungs() -> None:
     assert abs(point.temperature_K - t_c) < 2 * point.error_K and point.error_K < 5 and point.found > 0.9
 
 
+def test_spinodal_of_a_solution() -> None:
+    """x (1 - x) = kT / W(T), within 0.005 and four of the errors stated."""
+    diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
+    checked = 0
+    for s in diagram.spinodals:
+        kT = BOLTZMANN_EV_PER_K * s.temperature_K
+        w = W_EV - kT * np.log1p(3 * np.exp(-SPLITTING_EV / kT))
+        exact = 0.5 - np.sqrt(0.25 - kT / w) if kT / w < 0.25 else 0.5
+        if s.temperature_K < critical_K() - 20:
+            assert abs(s.x[0] - exact) < min(5e-3, 4 * s.x_error[0] + 1e-3), (s, exact)
+            assert abs(s.x[1] - (1 - exact)) < min(5e-3, 4 * s.x_error[1] + 1e-3)
+            checked += 1
+    assert checked > 20
+
+
 def three_phases(x: Float, t: float, height_eV: float, entropy_kB: float) -> Float:
     """Parabolic phases at 0.2 and 0.9, and one at 0.6 that is height - T entropy higher."""
     f = [2.0 * (x - 0.2) ** 2, 2.0 * (x - 0.9) ** 2, 2.0 * (x - 0.6) ** 2 + height_eV - BOLTZMANN_EV_PER_K * t * entropy_kB]

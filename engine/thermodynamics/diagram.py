@@ -11,6 +11,7 @@ from .hull import hull_values, lower_hull
 from .invariants import Invariant, invariants
 from .isotherms import Isotherms, spread
 from .phase_diagram import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
+from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
 
 Float = NDArray[np.float64]
@@ -44,13 +45,16 @@ class Diagram:
     trace: Trace
     rows: list[list[Gap]]
     invariants: list[Invariant]
+    spinodals: list[Spinodal]
 
 
 def build_diagram(isotherms: Isotherms) -> Diagram:
     traced = trace(isotherms)
     least = DISTINCT_KT * BOLTZMANN_EV_PER_K * traced.temperature_K / isotherms.n_fu
     rows = join_regions(without_flicker(gaps_of(traced, least)))
-    return Diagram(traced, rows, invariants(traced, rows, least))
+    counts, log_states = isotherms.system.neutral_counts
+    ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
+    return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
 
 
 def diagram_group(diagram: Diagram, canonical: Group) -> Group:
@@ -83,6 +87,7 @@ def diagram_group(diagram: Diagram, canonical: Group) -> Group:
     names = [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
     group.add("region_name", ("region",), np.array(names or [], dtype="U64"), "1", "name of each two-phase region")
     _add_invariants(group, diagram.invariants, canonical)
+    _add_spinodals(group, diagram.spinodals)
     group.attributes["not_resolved"] = _not_resolved(diagram, canonical)
     group.attributes["kind"] = "incoherent: coherency strain is not included"
     return group
@@ -99,6 +104,17 @@ def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> N
     group.add("invariant_found", point, _floats(found, "found"), "1", "share of the bootstrap resamples that show it nearby")
     trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
     group.add("invariant_trusted", point, np.array(trusted, bool), "1", "most of the compositions between are trusted")
+
+
+def _add_spinodals(group: Group, found: list[Spinodal]) -> None:
+    point = ("spinodal",)
+    sides = [(s.temperature_K, s.x[k], s.x_error[k], s.region, k) for s in found for k in (0, 1)]
+    table = np.array(sides, float).reshape(-1, 5)
+    group.add("spinodal_temperature_K", point, table[:, 0], "K", "temperature")
+    words = "composition where F of this cell loses its convexity: where the cell itself falls into two phases, nearer to the boundary than the spinodal of the homogeneous solution"
+    group.add("spinodal_x", point, table[:, 1], "1", words, table[:, 2])
+    group.add("spinodal_region", point, table[:, 3].astype(int), "1", "number of the two-phase region")
+    group.add("spinodal_side", point, table[:, 4].astype(int), "1", "0: low-x side, 1: high-x side")
 
 
 def _floats(found: list[Invariant], name: str) -> Float:

@@ -4,7 +4,9 @@ On heating, two regions that become one lose the phase between them (peritectoid
 A region that shrinks to a point ends in a critical point, or, if the phases on its two sides are of different order, in a congruent one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +39,16 @@ class Invariant:
     found: float
 
 
+Spans = Callable[[int], list[Float]]  # row of the trace -> per resample the ends in x of its gaps, (gaps, 2)
+
+
 def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> list[Invariant]:
     """rows: numbered gaps per temperature of the trace."""
     events: list[Invariant] = []
+    spans = cache(lambda row: _resampled_spans(trace, row, float(least_height_eV[row])))
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
-        events += [_resampled(e, count, more, trace, k, least_height_eV) for e, count, more in _events(low, high, t)]
+        events += [_resampled(e, count, more, trace.temperature_K, k, spans) for e, count, more in _events(low, high, t)]
     return [_shrinking(e, rows, trace.temperature_K) if e.kind in ("closing", "opening") else e for e in events]
 
 
@@ -98,13 +104,12 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
     return replace(event, kind="critical", temperature_K=float(t_last + np.mean(ahead)), error_K=error)
 
 
-def _resampled(event: Invariant, count: int, colder: bool, trace: Trace, k: int, least_height_eV: Float) -> Invariant:
+def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
     """Temperature and error from where each resample has the event: the last row, seen from its side, with `count` gaps."""
     known = [v for v in event.x if np.isfinite(v)]
     window = (min(known), max(known)) if len(known) == 3 else (known[0] - event.x_error[1], known[0] + event.x_error[1])
-    t = trace.temperature_K
     rows = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K)
-    many = np.array([_counts(trace, int(r), window, float(least_height_eV[r])) >= count for r in rows])  # (rows, samples)
+    many = np.array([[np.sum((s[:, 0] < window[1]) & (s[:, 1] > window[0])) >= count for s in spans(int(r))] for r in rows])
     found = []
     between = (t[rows[:-1]] + t[rows[1:]]) / 2
     for sample in many.T.astype(int):
@@ -116,11 +121,9 @@ def _resampled(event: Invariant, count: int, colder: bool, trace: Trace, k: int,
     return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(many.shape[1], 1))
 
 
-def _counts(trace: Trace, row: int, window: tuple[float, float], least_height_eV: float) -> NDArray[np.int64]:
-    """Number of gaps that reach into the window of x, in every resample of this row."""
+def _resampled_spans(trace: Trace, row: int, least_height_eV: float) -> list[Float]:
     x, found = trace.x, []
     for f in trace.resampled[row]:
-        known = np.isfinite(f).all()
-        wide = facets(x, f, lower_hull(x, f), trace.spacing, least_height_eV) if known else []
-        found.append(sum(x[g.left] < window[1] and x[g.right] > window[0] for g in wide))
-    return np.array(found, np.int64)
+        wide = facets(x, f, lower_hull(x, f), trace.spacing, least_height_eV) if np.isfinite(f).all() else []
+        found.append(np.array([(x[g.left], x[g.right]) for g in wide]).reshape(-1, 2))
+    return found
