@@ -86,6 +86,6 @@ def made_up_results(
     }
     attributes = {
         "config": json.dumps(config), "formula_unit": json.dumps(material.formula_unit), "ion": material.ion,
-        "n_formula_units": n_fu, "title": "Made up",
+        "n_formula_units": n_fu, "title": "Made up: NaₓFePO₄, 100 %!",
     }  # fmt: skip
     return Results(attributes, {"canonical": canonical, "phase_diagram": diagram})

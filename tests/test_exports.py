@@ -198,8 +198,11 @@ def test_why_there_is_no_database(tmp_path: Path) -> None:
 
 
 def test_files_of_earlier_results_go(tmp_path: Path) -> None:
+    """And rungs beyond the temperatures asked for are not exported."""
     write_exports(made_up_results(OLIVINE, regular, (300.0, 400.0)), tmp_path)
-    said = write_exports(made_up_results(SPINEL, asymmetric(SPINEL), (300.0, 500.0)), tmp_path)
+    results = made_up_results(SPINEL, asymmetric(SPINEL), (300.0, 500.0, 20_000.0))
+    results.groups["canonical"]["asked"][2] = False
+    said = write_exports(results, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ZnMn2O4.tdb", "phase_diagram_300K.json", "phase_diagram_500K.json"]
     assert "ZnMn2O4.tdb: RMS" in said
     text = (tmp_path / "ZnMn2O4.tdb").read_text()

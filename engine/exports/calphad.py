@@ -11,7 +11,7 @@ from ..errors import RedoxError
 from ..results import Group, Results
 from ..system import BOLTZMANN_EV_PER_K
 from .formula import FormulaUnit, formula_unit, rows_asked_for
-from .redlich_kister import Points, RedlichKister, basis, choose_terms, fit_terms, in_time_with
+from .redlich_kister import Points, RedlichKister, basis, choose_terms, fit_terms, thermal, thermal_coefficients
 from .two_sublattices import TwoSublattices, two_sublattices
 
 Float = NDArray[np.float64]
@@ -81,7 +81,8 @@ def fit_model(results: Results) -> CalphadModel:
     unmixed = canonical["free_energy_eV"][rows] + kT * entropy
     trusted = known_and_trusted(canonical)[rows] | ((entropy == 0) & np.isfinite(unmixed))
     ends = np.array([_end(t, unmixed[:, k], trusted[:, k]) for k in (0, -1)])
-    zero, slope = float(ends[0] @ _heat(t[0])), float((ends[1] - ends[0]) @ _heat(t[0])) / (x[-1] - x[0])
+    coldest = thermal(t[:1])[0]
+    zero, slope = float(ends[0] @ coldest), float((ends[1] - ends[0]) @ coldest) / (x[-1] - x[0])
     metal = config["analysis"]["reference_energy_eV"].get(unit.ion.element)
     ion_eV = slope if metal is None else float(metal)
     ends[:, 0] -= zero + np.array([0.0, x[-1] - x[0]]) * ion_eV
@@ -107,8 +108,4 @@ def known_and_trusted(canonical: Group) -> NDArray[np.bool_]:
 def _end(temperature_K: Float, values: Float, known: NDArray[np.bool_]) -> Float:
     if not known.any():
         raise RedoxError("the free energy of an end of composition is not trusted at any temperature")
-    return in_time_with(temperature_K[known], values[known])
-
-
-def _heat(temperature_K: float) -> Float:
-    return np.array([1.0, temperature_K, temperature_K * np.log(temperature_K)])
+    return thermal_coefficients(temperature_K[known], values[known])

@@ -60,6 +60,7 @@ class Deviation:
     def __str__(self) -> str:
         n = sum(row.trusted for row in self.rows)
         text = f"RMS {1e3 * self.rms_eV:.2f}, largest {1e3 * self.largest_eV:.2f} meV/fu at {n} trusted points"
+        text += f" (of it the finite size of the cell, up to {1e3 * self.cell_eV:.2f})"
         if here := [r for r in self.regions if r.run]:
             trusted = [r for r in here if r.trusted]
             of_those = f"of those trusted in the run {_kept(trusted)}" if trusted else "none of them trusted in the run"

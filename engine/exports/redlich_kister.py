@@ -58,7 +58,7 @@ class RedlichKister:
         return np.sum(basis(u, self.terms) * (thermal(temperature_K) @ self.coefficients.T), axis=1)
 
 
-def in_time_with(temperature_K: Float, values: Float) -> Float:
+def thermal_coefficients(temperature_K: Float, values: Float) -> Float:
     """(3,): a, b, c of values (n,) over temperature, as many as the temperatures can tell apart; a alone if they do not change."""
     powers = 1 if np.ptp(values) < 1e-9 else min(3, len(np.unique(temperature_K)))
     found = np.linalg.lstsq(thermal(temperature_K)[:, :powers], values, rcond=None)[0]

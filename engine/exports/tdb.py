@@ -13,7 +13,7 @@ from .deviation import Deviation
 
 Float = NDArray[np.float64]
 WIDTH = 76
-LEAST_COEFFICIENT = 1e-12
+LEAST_COEFFICIENT = 1e-9
 HEAT = ("", "*T", "*T*LN(T)")
 
 
@@ -38,29 +38,29 @@ def tdb_text(model: CalphadModel, how_far: Deviation, title: str) -> str:
 
 def _header(model: CalphadModel, how_far: Deviation, title: str) -> Iterator[str]:
     s, unit = model.sublattices, model.unit
-    rest = "".join(f"{e}{n if n > 1 else ''}" for e, n in unit.atoms.items() if e not in (unit.home.element, s.reduced.element))
-    against = (
-        f"metallic {unit.ion.element} of the input's reference energy" if model.ion_is_metal else "the line between the ends"
+    ion, redox = unit.ion.element, s.reduced.element
+    rest = "".join(f"{e}{n if n > 1 else ''}" for e, n in unit.atoms.items() if e not in (unit.home.element, redox)) or "nothing"
+    charge = (
+        f"a sublattice of vacancies of its charge, {s.rest_charge:+d}" if s.rest_charge else "it bears no charge and is left out"
     )
+    against = f"metallic {ion}, from the input's reference energy" if model.ion_is_metal else "the line between the ends"
     low, high = model.composition
     paragraphs = [
         f"{title or unit.name}, made by RedoxMC.",
         f"{species_name(s.ion)} and vacancies on {s.ion_sites}, {species_name(s.reduced)} and {species_name(s.oxidised)} on "
-        f"{s.redox_sites} site(s) per formula unit. {f'The rest, {rest}, never' if rest else 'Nothing else'} changes and bears the charge "
-        f"{s.rest_charge:+d}; it is a sublattice of vacancies of that charge, so that mole fractions count {unit.ion.element} and "
-        f"{s.reduced.element} alone: X({unit.ion.element.upper()}) = x/(x + {s.redox_sites}), x from {low:g} to {high:g} "
-        f"per formula unit. Neutrality ties the electrons to the ions; energies depend on the ions' site fraction.",
+        f"{s.redox_sites} site(s) per formula unit. The rest, {rest}, never changes: {charge}. So mole fractions count {ion} and {redox} "
+        f"alone: X({ion.upper()}) = x/(x + {s.redox_sites}), x from {low:g} to {high:g} per formula unit. Neutrality ties the electrons "
+        "to the ions, and energies depend on the ions' site fraction.",
         f"J per mole of formula units. Zero: the end at x = {low:g} and {against} (in the run: {model.zero_eV:.6f} eV per formula unit "
-        f"and {model.ion_eV:.6f} eV per {unit.ion.element}). Energies of the run, not of DFT or experiment; coherency strain and "
-        "vibrations are in them only as far as they are in the run.",
-        f"Ideal mixing of ions and of electrons (an infinite crystal's; that of the cell differs by up to {1e3 * how_far.cell_eV:.3f} "
-        f"meV/fu) and {model.polynomial.terms} Redlich-Kister terms, chosen by cross-validation ({1e3 * model.held_out_eV:.2f} meV/fu on "
-        "compositions left out). Ordered phases are corners of F that one smooth curve rounds off, and the ideal entropy is never "
-        "frozen in it: do not take them from here.",
+        f"and {model.ion_eV:.6f} eV per {ion}). Coherency strain is not included.",
+        f"Ideal mixing of ions and of electrons in an infinite crystal and {model.polynomial.terms} Redlich-Kister term(s), chosen by "
+        f"cross-validation ({1e3 * model.held_out_eV:.2f} meV/fu on compositions left out). Ordered phases are corners of F that one "
+        "smooth curve rounds off: do not take them from here.",
         f"Deviation from the run: {how_far}.",
     ]
     for paragraph in paragraphs:
-        yield from (f"$ {line}" for line in wrap(paragraph, WIDTH - 2))
+        plain = paragraph.encode("ascii", "replace").decode()
+        yield from (f"$ {line}" for line in wrap(plain, WIDTH - 2))
         yield "$"
     yield "$ F at T (K): trusted points of all, RMS, largest; largest of all (meV/fu)"
     for row in how_far.rows:
