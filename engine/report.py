@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, select_autoescape
 
+from .exports.write import write_exports
 from .figures import draw_all
 from .results import Group, Results, read_results
 from .storage import write_text
@@ -45,7 +46,7 @@ td:first-child, th:first-child { text-align: left; } pre { background: #f6f6f6; 
 
 
 def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
-    """Figures and report.html; nothing to do if they were made from these results."""
+    """Figures, exports and report.html; nothing to do if they were made from these results."""
     results = read_results(results_path)
     page = folder / "report.html"
     mark = str(results.attributes["fingerprint"])
@@ -54,9 +55,10 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
         return
     fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
     captions = draw_all(results, fit, folder / "figures")
+    exports = write_exports(results, folder / "exports")
     write_page(
         page, captions, mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results),
-        warnings=distrust(results, fit), tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],
+        warnings=distrust(results, fit), tables=_tables(results, fit), facts=[*_facts(results), ("exports/", exports)], input=results.attributes["input"],
         numbers="results.h5", all_fine="Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.",
     )  # fmt: skip
 

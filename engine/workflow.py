@@ -199,7 +199,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "exports", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -320,16 +320,16 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
     config = prepared.config
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
-    temperatures = samples.plan.temperatures_K.tolist()
-    settings = config.analysis.model_dump(mode="json")
+    whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
     mark = fingerprint(
         sample_identity(prepared.source),
         samples.n_sweeps,
-        temperatures,
-        settings,
+        samples.plan.temperatures_K.tolist(),
+        config.analysis.model_dump(mode="json"),
         its_mark,
         config.sampler.second_supercell,
         smaller.n_sweeps if smaller else 0,
+        whose,
     )
     if output.results.exists():
         try:
@@ -355,6 +355,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         "fingerprint": mark,
         "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
         "n_formula_units": system.n_formula_units,
+        **whose,
         "attempted_moves": int(samples.tried.sum()),
         "sweeps_measured": samples.n_sweeps,
         "walkers": samples.plan.walkers,
