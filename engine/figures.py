@@ -126,6 +126,23 @@ def _outline(axes: Axes, group: Group) -> None:
         axes.legend(fontsize=8)
 
 
+def hysteresis(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "hysteresis" not in groups:
+        return None
+    group = groups["hysteresis"]
+    figure, axes = plt.subplots()
+    apart = 1e3 * (group["energy_heating_eV"] - group["energy_cooling_eV"])
+    error = 1e3 * np.hypot(group["energy_heating_eV_error"], group["energy_cooling_eV_error"])
+    for k, x in enumerate(group["x"]):
+        colour = _colour(k, len(group["x"]))
+        axes.errorbar(group["temperature_K"], apart[:, k], yerr=error[:, k], color=colour, lw=1.2, label=f"{x:.2f}")
+        mask = group["hysteresis"][:, k]
+        axes.plot(group["temperature_K"][mask], apart[mask, k], "o", ms=4, color=colour)
+    axes.set(xlabel="temperature (K)", ylabel="energy, heating less cooling (meV/fu)", title="Hysteresis in temperature")
+    axes.legend(fontsize=7, ncol=3, title="x")
+    return figure
+
+
 def _draw_invariants(axes: Axes, group: Group) -> None:
     marks = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
     for k in np.flatnonzero(group["invariant_found"] > 0.5):
@@ -350,6 +367,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
+    "hysteresis": (
+        hysteresis,
+        "Energy of short chains at fixed composition, heated, less that of the same chains cooled; points: more than the errors.",
+    ),
     "mixing_free_energy": (
         mixing_free_energy,
         "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",

@@ -122,10 +122,17 @@ def _write(
     reference[:, isotherms.n[:-1]] = np.diff(beta_f, axis=1)
     asked = np.zeros(len(betas), bool)
     plan = replace(
-        base, temperatures_K=np.array(temperatures), asked=asked, reference=reference, slots=(), scan_reference=None, notes=()
+        base,
+        temperatures_K=np.array(temperatures),
+        asked=asked,
+        reference=reference,
+        slots=(),
+        scan_reference=None,
+        cycles=None,
+        notes=(),
     )
     plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system, config)))
-    write_ladder(store.refined(k), plan, _starts(plan, samples, store), None)
+    write_ladder(store.refined(k), plan, _starts(plan, samples, store))
 
 
 def _starts(plan: Plan, samples: Samples, store: SampleStore) -> NDArray[np.int8]:

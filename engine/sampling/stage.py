@@ -22,8 +22,9 @@ from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
 from ..system import System
 from .anneal import Annealed, anneal
 from .chain import start_chain
+from .cycle import cycles
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
-from .plan import Plan, Slot, empty_tally
+from .plan import Cycles, Plan, Slot, empty_tally
 from .replicas import Replicas, restore, sample, share
 from .scan import scan
 
@@ -119,17 +120,18 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     size = len(empty_tally(system).sums)
     plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes=notes)
     ensembles = ensembles_of(system, config)
-    annealed, scans = None, None
+    annealed, scans, cycled = None, None, None
     if len(system.ions) == 1 and ensembles != ["canonical"]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
         annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
         scans = _scan_asked(system, config, plan, sweeps, comm)
+        cycled = cycles(system, temperatures[np.isfinite(temperatures)], sweeps, config.seed, comm)
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
     if comm.rank == 0:
-        write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans)
+        write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans, cycled)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
     comm.Barrier()
 
@@ -221,8 +223,10 @@ def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) ->
     return starts
 
 
-def write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None) -> None:
-    """Scans: of the temperatures asked for, if there are any."""
+def write_ladder(
+    store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None = None, cycled: Cycles | None = None
+) -> None:
+    """scans: of the temperatures asked for, up and down in x; cycled: down and up in T; where there are any."""
     data: dict[str, Any] = {
         "temperature_K": plan.temperatures_K,
         "asked": plan.asked,
@@ -237,6 +241,8 @@ def write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans
     data |= {f"mu_eV/{k}": m for k, m in enumerate(plan.mu_eV)}
     if scans is not None:
         data["scan_reference"] = scans
+    if cycled is not None:
+        data |= {f"cycle/{name}": value for name, value in vars(cycled).items()}
     write_h5(
         store.ladder,
         data,
@@ -258,6 +264,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
         mu_eV=tuple(data[name] for name in sorted((d for d in data if d.startswith("mu_eV/")), key=lambda d: int(d[6:]))),
         reference=data["reference"],
         scan_reference=data.get("scan_reference"),
+        cycles=Cycles(**found) if (found := {k[6:]: v for k, v in data.items() if k.startswith("cycle/")}) else None,
         walkers=int(attributes["walkers"]),
         notes=tuple(json.loads(attributes["notes"])),
     )

@@ -12,6 +12,7 @@ from ..system import System
 from .canonical import canonical_group
 from .diagram import build_diagram, diagram_group, hull_group
 from .free_energy import Ends, Isotherm
+from .hysteresis import describe, hysteresis_group
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
 from .routes import add_routes
@@ -55,6 +56,9 @@ class Analysis:
                 groups[kind if kind != "canonical" else "fixed_composition"] = observables.group(kind)
         if has_free_energies(self.system, self.plan):
             groups |= self._thermodynamics(groups.get("semigrand"))
+        if self.plan.cycles is not None:
+            groups["hysteresis"] = hysteresis_group(self.plan.cycles, self.system)
+            self.notes += [text] if (text := describe(groups["hysteresis"])) else []
         groups["exchange"] = observables.exchange_group()
         return groups
 
