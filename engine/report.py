@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, select_autoescape
 
 from .figures import draw_all
+from .order_figures import draw_order
 from .results import Results, read_results
 from .storage import write_text
 from .thermodynamics.diagram import closing_temperatures
@@ -53,7 +54,7 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
         log.info("report: nothing has changed")
         return
     fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
-    captions = draw_all(results, fit, folder / "figures")
+    captions = draw_all(results, fit, folder / "figures") | draw_order(results, folder / "figures")
     write_page(
         page, captions, mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results),
         warnings=distrust(results, fit), tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],

@@ -170,7 +170,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "potentials", "relaxations", "moments", "held_out", "phases"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,11 @@ from ..sampling.plan import end_energies
 from ..system import System
 from .canonical import canonical_group
 from .diagram import diagram_group, hull_group
+from .dilute import dilute_group
 from .free_energy import Ends, Isotherm
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
+from .order import order_group
 from .routes import add_routes
 from .samples import Samples
 from .split import add_split
@@ -55,7 +57,15 @@ class Analysis:
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
-        groups = {"canonical": canonical, "hull": hull_group(isotherms), "phase_diagram": diagram_group(isotherms, canonical)}
+        order = order_group(self.samples, self.system, self.health, canonical["x"])
+        groups = {
+            "canonical": canonical,
+            "order": order,
+            "hull": hull_group(isotherms),
+            "phase_diagram": diagram_group(isotherms, canonical),
+        }
+        if dilute := dilute_group(self.system, isotherms.temperature_K):
+            groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
         return groups

@@ -20,9 +20,10 @@ class Samples:
     """energy_neV (slots, walkers, sweeps), ions (slots, walkers, sweeps, ions), tried and accepted (slots, kinds).
 
     tallies (bins, rungs, walkers, n_max+1, 6), whole bins of bin_sweeps sweeps. exchanged: (slot, slot) -> tried, accepted.
-    splits: rung -> conditional entropies, where they were sampled.
+    splits: rung -> conditional entropies, where they were sampled. store: where the states are.
     """
 
+    store: SampleStore
     plan: Plan
     energy_neV: Int
     ions: Int
@@ -58,6 +59,7 @@ def read_samples(store: SampleStore) -> Samples:
         for b, tally in zip(data["bins"].tolist(), data["tallies"]):
             bins[b] = bins[b] + tally if b in bins else tally
     return Samples(
+        store=store,
         plan=plan,
         energy_neV=np.array(energy),
         ions=np.array(ions),
