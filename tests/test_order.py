@@ -234,6 +234,8 @@ def test_chain_means() -> None:
     mean, error = means.mean_and_error()
     assert mean[0, 0, 0] == pytest.approx(4) and error[0, 0, 0] == pytest.approx(np.std([2, 4, 6], ddof=1) / np.sqrt(3))
     assert np.isnan(mean[1, 0, 0]) and np.isnan(error[1, 0, 0])
+    few, many = order._thinned(np.array([7])), order._thinned(np.arange(100))
+    assert few.tolist() == [7] and len(many) == order.MOST_SNAPSHOTS and many[[0, -1]].tolist() == [0, 99]
 
 
 @pytest.fixture

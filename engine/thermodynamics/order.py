@@ -24,6 +24,7 @@ Int = NDArray[np.int64]
 LEAST_ORDER = 0.1  # share of a field in one star above which it has long-range order
 FALSE_ALARM = 1e-3  # probability that random arrangements pass the other test, at any star
 LONG_WAVE_SPACINGS = 4.0  # mean distances between sites: a longer wave may be phases side by side
+MOST_SNAPSHOTS = 16  # that are looked at of each chain
 CRITERION = (
     f"ordered: the strongest star of equivalent waves q holds a share of at least {LEAST_ORDER:g} beyond what disorder would give, and more than"
     f" random arrangements would give at any star with probability {FALSE_ALARM:g}. Short-range order gives shares that shrink like one over the"
@@ -153,7 +154,7 @@ def order_group(samples: Samples, system: System, health: Health, x: Float) -> G
         if slot.rung not in rungs:
             continue
         seen, row = read_snapshots(samples.store, number, samples.n_sweeps), int(np.searchsorted(rungs, slot.rung))
-        settled = (seen.sweep > health.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])
+        settled = _thinned(np.flatnonzero((seen.sweep > health.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])))
         for walker in range(plan.walkers):
             states = seen.species[settled, walker]
             values, own_x = probe.measure(states), probe.composition(states)
@@ -166,6 +167,11 @@ def order_group(samples: Samples, system: System, health: Health, x: Float) -> G
                     away[row, c] = off.min()
                     example[row, c] = number, seen.sweep[settled][mine[off.argmin()]], walker
     return _group(probe, plan.temperatures_K[rungs], x, means, example)
+
+
+def _thinned(numbers: Int) -> Int:
+    """At most MOST_SNAPSHOTS of them, evenly."""
+    return numbers[np.rint(np.linspace(0, len(numbers) - 1, min(len(numbers), MOST_SNAPSHOTS))).astype(int)]
 
 
 def _group(probe: Probe, temperature_K: Float, x: Float, means: ChainMeans, example: Int) -> Group:
