@@ -142,6 +142,19 @@ def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(h, np.int64)
 
 
+def diagonal_form(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sizes d (3,) and unimodular columns V (3, 3): r and r' differ by whole rows of `matrix` just if (r - r') V = 0 modulo d.
+
+    Row and column reduction in turn, as for the Smith normal form; the sizes need not divide each other.
+    """
+    h, columns = hermite_form(matrix), np.eye(3, dtype=np.int64)
+    while np.any(h != np.diag(np.diag(h))):
+        reduced = hermite_form(h.T).T
+        columns = columns @ np.rint(np.linalg.solve(h.astype(float), reduced)).astype(np.int64)
+        h = hermite_form(reduced)
+    return np.diag(h).copy(), columns
+
+
 @dataclass(frozen=True)
 class Supercell:
     """The cells that are sampled: `matrix` rows are its vectors in cells. Cells fill the box of its Hermite form."""

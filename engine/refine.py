@@ -132,16 +132,16 @@ def _write(
         notes=(),
     )
     plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system, config)))
-    write_ladder(store.refined(k), plan, _starts(plan, samples, store))
+    write_ladder(store.refined(k), plan, _starts(plan, samples))
 
 
-def _starts(plan: Plan, samples: Samples, store: SampleStore) -> NDArray[np.int8]:
+def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
     """Last states of the same window at the next higher and lower temperature, taken in turn: what differs then is hysteresis."""
     known = samples.plan
     where = {(s.rung, s.kind, s.index): i for i, s in enumerate(known.slots)}
     rows = []
     for slot in plan.slots:
         hotter = int(np.searchsorted(known.temperatures_K, plan.temperatures_K[slot.rung]))
-        sides = [last_states(store, samples.origin[where[r, slot.kind, slot.index]]) for r in (hotter, hotter - 1)]
+        sides = [last_states(*samples.place(where[r, slot.kind, slot.index])) for r in (hotter, hotter - 1)]
         rows.append([sides[w % 2][w] for w in range(plan.walkers)])
     return np.array(rows, np.int8)

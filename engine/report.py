@@ -11,6 +11,7 @@ from jinja2 import Environment, select_autoescape
 
 from .exports.write import write_exports
 from .figures import draw_all
+from .order_figures import draw_order
 from .results import Group, Results, read_results
 from .storage import write_text
 from .thermodynamics.compare import transitions
@@ -54,7 +55,7 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
         log.info("report: nothing has changed")
         return
     fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
-    captions = draw_all(results, fit, folder / "figures")
+    captions = draw_all(results, fit, folder / "figures") | draw_order(results, folder / "figures")
     exports = write_exports(results, folder / "exports")
     write_page(
         page, captions, mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results),
@@ -187,7 +188,8 @@ def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[li
     """Invariant points, and how they differ in the smaller cell and in the run beside this one."""
     if "phase_diagram" not in groups:
         return []
-    own, tables = groups["phase_diagram"], []
+    own = groups["phase_diagram"]
+    tables = [("Single-phase fields", ["", "name", "T (K)", "x"], _phases(own))]
     rows = [
         [
             str(own["invariant_kind"][k]),
@@ -222,6 +224,15 @@ def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[li
                 )
             )
     return tables
+
+
+def _phases(diagram: Group) -> list[list[str]]:
+    rows = []
+    for k, name in enumerate(diagram["phase_name"]):
+        t, x = np.nonzero(diagram["phase_number"] == k)
+        spans = [(diagram[axis][at].min(), diagram[axis][at].max()) for axis, at in (("sampled_temperature_K", t), ("x", x))]
+        rows.append([str(k), str(name), f"{spans[0][0]:g} to {spans[0][1]:g}", f"{spans[1][0]:.3f} to {spans[1][1]:.3f}"])
+    return rows
 
 
 def _with_error(value: float, error: float, digits: int) -> str:

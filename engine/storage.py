@@ -69,13 +69,15 @@ def write_h5(path: Path, data: dict[str, Any], attributes: dict[str, Any]) -> No
     write_whole(path, write)
 
 
-def read_h5(path: Path, names: tuple[str, ...] = ()) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """What `write_h5` wrote, or only the named data sets; raises RedoxError if the file cannot be read."""
+def read_h5(
+    path: Path, names: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What `write_h5` wrote, or only the named data sets, and the optional ones that are there; raises RedoxError if the file cannot be read."""
     data: dict[str, NDArray[Any]] = {}
     try:
         with h5py.File(path, "r") as file:
             if names:
-                data = {name: file[name][()] for name in names}
+                data = {name: file[name][()] for name in (*names, *(n for n in optional if n in file))}
             else:
                 file.visititems(lambda name, item: data.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
             attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}

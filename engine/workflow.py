@@ -39,6 +39,8 @@ from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.compare import boundary_shifts
+from .thermodynamics.diagram import phase_labels
+from .thermodynamics.phases import write_examples
 from .thermodynamics.samples import read_samples
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
@@ -199,7 +201,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "exports", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "exports", "phases", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -361,6 +363,10 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         "walkers": samples.plan.walkers,
         "notes": json.dumps(analysis.notes, ensure_ascii=False),
     }
+    if "phase_diagram" in groups:
+        diagram, order = groups["phase_diagram"], groups["order"]
+        names = [str(name) for name in diagram["phase_name"]]
+        write_examples(order, phase_labels(diagram, order), names, samples, system.supercell, output.folder / "phases")
     write_results(output.results, Results({**attributes(prepared.source), **extra}, groups))
     log.info("analyse: %.3g attempted moves measured; wrote %s", extra["attempted_moves"], os.path.relpath(output.results))
     if "canonical" in groups:

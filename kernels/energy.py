@@ -83,3 +83,19 @@ def total_energies(states, geometry, couplings):
     for k in range(len(states)):
         energies[k] = total_energy(states[k], geometry, couplings)
     return energies
+
+
+@nb.njit(cache=True)
+def single_changes(species, sites, new, geometry, couplings):
+    """Energy changes (k,), neV, of putting species new[i] on sites[i], each alone, into an occupation (n,)."""
+    halo = fill_halo(species, geometry)
+    home, template = geometry.home, geometry.template
+    q, constant, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
+    changes = np.zeros(len(sites), np.int64)
+    for i in range(len(sites)):
+        site = sites[i]
+        old = np.int64(species[site])
+        changes[i] = site_change(
+            halo, home[site], template[site], old, new[i], q, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values
+        )
+    return changes

@@ -9,7 +9,8 @@ from scipy.optimize import brentq
 from redoxmc.engine.results import Group
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K
 from redoxmc.engine.thermodynamics.compare import boundary_shifts, transitions
-from redoxmc.engine.thermodynamics.diagram import build_diagram, diagram_group
+from redoxmc.engine.thermodynamics.diagram import build_diagram, congruent, diagram_group
+from redoxmc.engine.thermodynamics.fields import labels, single_phase_fields
 
 from .mean_field import Float, ideal, isotherms_of
 
@@ -124,10 +125,35 @@ def test_transitions_are_matched_between_diagrams() -> None:
         canonical.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "")
         canonical.add("x", ("x",), isotherms.x_grid, "1", "")
         canonical.add("trusted", ("temperature_K", "x"), np.ones((len(LADDER), 97), bool), "1", "")
-        groups.append(diagram_group(build_diagram(isotherms), canonical))
+        canonical.add("chains", ("temperature_K", "x"), np.zeros((len(LADDER), 97), int), "1", "")
+        groups.append(diagram_group(build_diagram(isotherms), canonical, canonical))
     (pair,) = [p for p in transitions(*groups) if p.kind == "eutectoid"]
     assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8
     shifts = boundary_shifts(*groups)
     assert np.nanmax(np.abs(shifts[groups[0]["boundary_temperature_K"] < 330])) < 5e-3
     between = (groups[0]["boundary_temperature_K"] > 345) & (groups[0]["boundary_temperature_K"] < 365)
     assert between.any() and np.nanmax(np.abs(shifts[between])) > 0.2
+
+
+def test_single_phase_fields_begin_where_others_meet() -> None:
+    """Below the eutectoid two fields, above it three; the middle one falls between two compositions and is still there."""
+    isotherms = isotherms_of(partial(three_phases, height_eV=0.02, entropy_kB=0.62), LADDER, noise_eV=2e-6)
+    diagram = build_diagram(isotherms)
+    fields = single_phase_fields(diagram.rows, (0.0, 1.0))
+    found = labels(fields, diagram.trace.temperature_K, np.array(LADDER), np.linspace(0, 1, 8))
+    assert (found[:3, [0, 1]] == 0).all() and (found[:3, [2, 3, 4, 5]] == -1).all() and (found[:3, 7] == 1).all()
+    assert (found[3:, 4] == 2).all() and (found[3:, [0, 1]] == 0).all() and (found[3:, 7] == 1).all() and found.max() == 2
+
+
+def test_order_tells_congruent_from_critical() -> None:
+    diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
+    (point,) = diagram.invariants
+    order = Group()
+    order.add("temperature_K", ("temperature_K",), np.array(LADDER), "K", "")
+    order.add("x", ("x",), np.linspace(0, 1, 11), "1", "")
+    shape = (len(LADDER), 11)
+    order.add("chains", ("temperature_K", "x"), np.ones(shape, int), "1", "")
+    order.add("ion_order_q", ("temperature_K", "x", "axis"), np.zeros((*shape, 3)), "1", "")
+    for ordered, kind in ((np.zeros(shape, bool), "critical"), (np.arange(11) * np.ones(shape) > 5, "congruent")):
+        order.add("ion_ordered", ("temperature_K", "x"), ordered, "1", "")
+        assert congruent(point, diagram.rows, order).kind == kind

@@ -163,6 +163,15 @@ def species_on_sites(supercell: Supercell, species: NDArray[np.int8]) -> list[Sp
     return [supercell.lattice.sublattices[g].species[k] for g, k in zip(supercell.site_sublattice, species)]
 
 
+def species_of_atoms(supercell: Supercell, species: NDArray[np.int8]) -> list[Species]:
+    """What every atom of the full occupation is in the occupation (n_sites,): spectators with their charges, vacancies too."""
+    spectators = supercell.lattice.spectators
+    found = [Species(s, spectators.get(s, 0)) for s in full_occupation(supercell).get_chemical_symbols()]
+    for atom, sp in zip(active_atoms(supercell).tolist(), species_on_sites(supercell, species)):
+        found[atom] = sp
+    return found
+
+
 def full_occupation(supercell: Supercell) -> Atoms:
     """The supercell of the structure as read."""
     atoms = supercell.to_atoms(np.zeros(supercell.n_sites, np.int8))

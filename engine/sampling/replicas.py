@@ -128,6 +128,8 @@ class Segment:
     """What this rank has sampled since the last commit."""
 
     series: dict[int, list[list[Any]]]  # slot -> per walker, list of records
+    snapshots: dict[int, list[NDArray[np.int8]]]  # slot -> states (walkers, n_sites) at the ends of bins
+    snapshot_sweeps: list[int]
     tallies: dict[int, NDArray[np.int64]]  # bin -> (rungs, walkers, n_max+1, 6)
     first_block: int
 
@@ -157,6 +159,10 @@ def sample(
         if exchange_every:
             replicas.exchange()
         replicas.block += 1
+        if replicas.block % blocks_per_bin == 0:  # bins end at the same sweeps whenever segments do
+            segment.snapshot_sweeps.append(replicas.block * block_sweeps)
+            for k, chains in replicas.chains.items():
+                segment.snapshots[k].append(np.array([c.species for c in chains]))
         report(replicas.block, n_blocks)
         stop = should_stop()
         if replicas.block == n_blocks or stop or should_commit():
@@ -168,7 +174,8 @@ def sample(
 
 
 def _new_segment(replicas: Replicas) -> Segment:
-    return Segment({k: [[] for _ in c] for k, c in replicas.chains.items()}, {}, replicas.block)
+    series: dict[int, list[list[Any]]] = {k: [[] for _ in c] for k, c in replicas.chains.items()}
+    return Segment(series, {k: [] for k in replicas.chains}, [], {}, replicas.block)
 
 
 def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweeps: int, blocks_per_bin: int) -> None:
@@ -182,6 +189,8 @@ def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweep
             "ions": np.array([np.concatenate([r.ions for r in w]) for w in walkers]),
             "tried": np.array([np.sum([r.tried for r in w], axis=0) for w in walkers]),
             "accepted": np.array([np.sum([r.accepted for r in w], axis=0) for w in walkers]),
+            "snapshots": np.array(segment.snapshots[k], np.int8).reshape(-1, *np.shape([c.species for c in chains])),
+            "snapshot_sweeps": np.array(segment.snapshot_sweeps, np.int64),
             "state/species": np.array([c.species for c in chains]),
             "state/energy_neV": np.array([c.energy for c in chains], np.int64),
             "state/ions": np.array([c.ions for c in chains]),

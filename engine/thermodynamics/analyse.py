@@ -11,10 +11,12 @@ from ..sampling.plan import Plan, end_energies
 from ..system import System
 from .canonical import canonical_group
 from .diagram import build_diagram, diagram_group, hull_group
+from .dilute import dilute_group
 from .free_energy import Ends, Isotherm
 from .hysteresis import describe, hysteresis_group
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
+from .order import order_group
 from .routes import add_routes
 from .samples import Samples
 from .split import add_split
@@ -72,11 +74,15 @@ class Analysis:
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
+        order = order_group(self.samples, self.system, self.health, canonical["x"])
         groups = {
             "canonical": canonical,
+            "order": order,
             "hull": hull_group(isotherms),
-            "phase_diagram": diagram_group(build_diagram(isotherms), canonical),
+            "phase_diagram": diagram_group(build_diagram(isotherms), canonical, order),
         }
+        if dilute := dilute_group(self.system, isotherms.temperature_K):
+            groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
         return groups

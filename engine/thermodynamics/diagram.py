@@ -1,16 +1,18 @@
 """/hull and /phase_diagram of results.h5."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..results import Group
 from ..system import BOLTZMANN_EV_PER_K
+from .fields import labels, single_phase_fields
 from .hull import hull_values, lower_hull
 from .invariants import Invariant, invariants
 from .isotherms import Isotherms, spread
 from .phase_diagram import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
+from .phases import name_regions
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
 
@@ -57,8 +59,8 @@ def build_diagram(isotherms: Isotherms) -> Diagram:
     return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
 
 
-def diagram_group(diagram: Diagram, canonical: Group) -> Group:
-    """canonical: the group of that name, for what is trusted."""
+def diagram_group(diagram: Diagram, canonical: Group, order: Group) -> Group:
+    """canonical, order: the groups of these names, for what is trusted and for the names of the phases."""
     group, gaps, temperatures = Group(), diagram.rows, diagram.trace.temperature_K
     rows = [
         (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, trusted_between(canonical, t, gap.x))
@@ -86,15 +88,16 @@ def diagram_group(diagram: Diagram, canonical: Group) -> Group:
     spans = [[g for row in gaps for g in row if g.region == r] for r in regions]
     names = [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
     group.add("region_name", ("region",), np.array(names or [], dtype="U64"), "1", "name of each two-phase region")
-    _add_invariants(group, diagram.invariants, canonical)
+    _add_invariants(group, [congruent(i, diagram.rows, order) for i in diagram.invariants], canonical)
     _add_spinodals(group, diagram.spinodals)
+    _add_phases(group, diagram, order)
     group.attributes["not_resolved"] = _not_resolved(diagram, canonical)
     group.attributes["kind"] = "incoherent: coherency strain is not included"
     return group
 
 
 def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> None:
-    point, phases = ("invariant",), ("invariant", "phase")
+    point, phases = ("invariant",), ("invariant", "of_three")
     group.add("invariant_kind", point, np.array([i.kind for i in found], "U16"), "1", "what happens there")
     words = "temperature of the invariant point"
     group.add("invariant_temperature_K", point, _floats(found, "temperature_K"), "K", words, _floats(found, "error_K"))
@@ -104,6 +107,48 @@ def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> N
     group.add("invariant_found", point, _floats(found, "found"), "1", "share of the bootstrap resamples that show it nearby")
     trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
     group.add("invariant_trusted", point, np.array(trusted, bool), "1", "most of the compositions between are trusted")
+
+
+def congruent(point: Invariant, rows: list[list[Gap]], order: Group) -> Invariant:
+    """A critical point between phases of different order is no critical point: one melts into the other at one composition."""
+    gaps = [g for row in rows for g in row if g.region == point.regions[0]]
+    if point.kind != "critical" or not gaps:
+        return point
+    last = gaps[0] if gaps[0].x[1] - gaps[0].x[0] < gaps[-1].x[1] - gaps[-1].x[0] else gaps[-1]
+    row = max(int(np.searchsorted(order["temperature_K"], point.temperature_K)) - 1, 0)
+    sides = [order_at(order, row, x) for x in last.x]
+    return replace(point, kind="congruent") if sides[0] != sides[1] else point
+
+
+def order_at(order: Group, row: int, x: float) -> tuple[tuple[float, ...], ...]:
+    """Wave vectors of the orders that hold at the composition of /order nearest to x, where chains were seen."""
+    seen = np.flatnonzero(order["chains"][row] > 0)
+    if not len(seen):
+        return ()
+    column = seen[np.abs(order["x"][seen] - x).argmin()]
+    halves = [half for half in ("ion", "electron") if f"{half}_ordered" in order and order[f"{half}_ordered"][row, column]]
+    return tuple((half, *order[f"{half}_order_q"][row, column].tolist()) for half in halves)
+
+
+def _add_phases(group: Group, diagram: Diagram, order: Group) -> None:
+    x, traced = (float(diagram.trace.x[0]), float(diagram.trace.x[-1])), diagram.trace.temperature_K
+    found = labels(single_phase_fields(diagram.rows, x), traced, group["sampled_temperature_K"], order["x"])
+    names = name_regions(order, _on_rows_of(order, group["sampled_temperature_K"], found))
+    group.add("phase_name", ("phase",), np.array(names or [], "U160"), "1", "name of each single-phase field")
+    words = "number of the single-phase field; -1: two phases"
+    group.add("phase_number", ("sampled_temperature_K", "x"), found, "1", words)
+
+
+def _on_rows_of(order: Group, sampled_K: Float, found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels on all rows of /order; -1 at temperatures that were not traced."""
+    rows = np.full((len(order["temperature_K"]), found.shape[1]), -1)
+    rows[np.isin(order["temperature_K"], sampled_K)] = found
+    return rows
+
+
+def phase_labels(diagram: Group, order: Group) -> NDArray[np.int64]:
+    """Number of the single-phase field at every point of /order; -1: two phases, or not traced."""
+    return _on_rows_of(order, diagram["sampled_temperature_K"], diagram["phase_number"])
 
 
 def _add_spinodals(group: Group, found: list[Spinodal]) -> None:

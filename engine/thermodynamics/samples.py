@@ -23,9 +23,10 @@ class Samples:
 
     tallies (bins, rungs, walkers, n_max+1, 6), whole bins of bin_sweeps sweeps. exchanged: (slot, slot) -> tried, accepted.
     splits: rung -> conditional entropies, where they were sampled. origin: per slot the round of refinement that it comes
-    from (None: the ladder that was planned) and its number there.
+    from (None: the ladder that was planned) and its number there; store: where the states are.
     """
 
+    store: SampleStore
     plan: Plan
     energy_neV: Int
     ions: Int
@@ -40,6 +41,11 @@ class Samples:
     @property
     def n_sweeps(self) -> int:
         return self.energy_neV.shape[2]
+
+    def place(self, slot: int) -> tuple[SampleStore, int]:
+        """The store that holds a slot's segments, and its number there."""
+        round_number, number = self.origin[slot]
+        return (self.store if round_number is None else self.store.refined(round_number)), number
 
 
 def read_samples(store: SampleStore) -> Samples:
@@ -56,11 +62,9 @@ def read_samples(store: SampleStore) -> Samples:
     return samples
 
 
-def last_states(store: SampleStore, origin: Origin) -> NDArray[np.int8]:
-    """(walkers, n_sites) of a slot of `read_samples`, at the end of its samples."""
-    round_number, slot = origin
-    its = store if round_number is None else store.refined(round_number)
-    return read_h5(its.segment(slot, its.committed() - 1), ("state/species",))[0]["state/species"]
+def last_states(store: SampleStore, slot: int) -> NDArray[np.int8]:
+    """(walkers, n_sites) of a slot at the end of its samples."""
+    return read_h5(store.segment(slot, store.committed() - 1), ("state/species",))[0]["state/species"]
 
 
 def merged(a: Samples, b: Samples) -> Samples:
@@ -87,6 +91,7 @@ def merged(a: Samples, b: Samples) -> Samples:
         reference=np.concatenate([a.plan.reference, b.plan.reference])[order],
     )
     return Samples(
+        store=a.store,
         plan=plan,
         energy_neV=joined("energy_neV"),
         ions=joined("ions"),
@@ -119,6 +124,7 @@ def _read(store: SampleStore, round_number: int | None) -> Samples:
         for b, tally in zip(data["bins"].tolist(), data["tallies"]):
             bins[b] = bins[b] + tally if b in bins else tally
     return Samples(
+        store=store,
         plan=plan,
         energy_neV=np.array(energy),
         ions=np.array(ions),
