@@ -105,11 +105,11 @@ def _largest(values: Float) -> float:
 
 
 def _regions(model: CalphadModel, results: Results) -> tuple[RegionShift, ...]:
-    """At every temperature looked at within the model's range."""
+    """At every temperature sampled within the model's range."""
     diagram, canonical = results.groups["phase_diagram"], results.groups["canonical"]
     x, known = canonical["x"], known_and_trusted(canonical)
     found = []
-    for t in diagram["temperature_K"].tolist():
+    for t in np.intersect1d(diagram["temperature_K"], canonical["temperature_K"]).tolist():
         if model.temperature_K[0] <= t <= model.temperature_K[1]:
             good = known[np.abs(canonical["temperature_K"] - t).argmin()]
             for run, mine in _paired(
@@ -126,8 +126,7 @@ def gaps_of_model(model: CalphadModel, temperature_K: float, narrowest: float) -
     x = np.linspace(*model.composition, FINE_GRID)
     f = model.gibbs_energy_J_per_mol(np.full(FINE_GRID, temperature_K), x)
     f = f - np.interp(x, x[[0, -1]], f[[0, -1]])
-    wide = [(float(x[s.left]), float(x[s.right])) for s in facets(x, f, lower_hull(x, f))]
-    return [(a, b) for a, b in wide if b - a > narrowest]
+    return [(float(x[s.left]), float(x[s.right])) for s in facets(x, f, lower_hull(x, f), narrowest)]
 
 
 def _paired(run: list[Gap], model: list[Gap]) -> list[tuple[Gap | None, Gap | None]]:
