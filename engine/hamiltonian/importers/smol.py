@@ -31,6 +31,8 @@ def from_smol(document: dict[str, Any], lattice: Lattice) -> Model:
     """
     expansion = _expansion(document)
     subspace = expansion["cluster_subspace"]
+    if subspace["@class"] != "ClusterSubspace":
+        raise RedoxError(f"found a {subspace['@class']}; allowed: an expansion over a ClusterSubspace")
     crystal = _crystal(subspace["structure"])
     frame, cell = align(crystal, lattice)
     if len(subspace["symops"]) != symmetry_order(cell):
