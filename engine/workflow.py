@@ -18,7 +18,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from .check import print_plan
-from .config import Config
+from .config import Config, matrix_of
 from .errors import RedoxError
 from .fit import expansion, fit_expansion
 from .fit_report import fit_record
@@ -30,14 +30,15 @@ from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
+from .refine import run_refinement
 from .report import write_report
-from .results import Results, read_results, write_results
+from .results import Group, Results, read_results, write_results
 from .sampling.split import run_split
 from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
-from .thermodynamics.diagram import beside
+from .thermodynamics.compare import boundary_shifts
 from .thermodynamics.samples import read_samples
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
@@ -143,19 +144,47 @@ def _thermodynamics(
     """From the Hamiltonian to the report."""
     if options.stops_before_fit:
         return
-    hamiltonian = _energy(prepared, output, options) if prepared else None
-    system = None
-    if options.includes("sample") or options.includes("analyse"):
-        ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
-        system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
-    if options.includes("sample") and system:
+    samples, analyses = options.includes("sample"), options.includes("analyse")
+    if not samples and not analyses:
+        if prepared:
+            _hamiltonian(prepared, output, options)
+            _report(output, options)
+        return
+    system = _system(prepared, config, np.array(config.lattice.matrix), output, options, comm)
+    second = _second_system(prepared, config, output, options, comm)
+    if samples:
         run_sampling(system, config, output.store, comm, watch)
+        run_refinement(system, config, output.store, comm, watch)
+        if second:
+            run_sampling(second, config, _second_store(config, output), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
-        if options.includes("analyse") and system and hamiltonian:
-            _analyse(prepared, system, hamiltonian, output)
-        if options.includes("report"):
-            write_report(output.results, output.fit, output.folder)
+        if analyses:
+            _analyse(prepared, system, second, output)
+        _report(output, options)
+
+
+def _report(output: Output, options: Options) -> None:
+    if options.includes("report"):
+        write_report(output.results, output.fit, output.folder)
+
+
+def _system(
+    prepared: Prepared | None, config: Config, matrix: NDArray[np.int64], output: Output, options: Options, comm: Any
+) -> System:
+    """The lattice of one supercell with its energies. Collective."""
+    hamiltonian = comm.bcast(_energy(prepared, matrix, output, options) if prepared else None)
+    return build_system(hamiltonian, matrix, comm.bcast(prepared.ions if prepared else None), _mix(config))
+
+
+def _second_system(prepared: Prepared | None, config: Config, output: Output, options: Options, comm: Any) -> System | None:
+    """The smaller cell that shows the finite-size shift, if one is asked for. Collective."""
+    shape = config.sampler.second_supercell
+    return _system(prepared, config, np.array(matrix_of(shape)), output, options, comm) if shape else None
+
+
+def _second_store(config: Config, output: Output) -> SampleStore:
+    return output.store.second(matrix_of(config.sampler.second_supercell))
 
 
 def _mix(config: Config) -> Mix:
@@ -170,7 +199,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "exports", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +225,7 @@ def _log_to(path: Path) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
 
-def _energy(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:
+def _energy(prepared: Prepared, matrix: NDArray[np.int64], output: Output, options: Options) -> Hamiltonian:
     """Of ions and electrons; or of the ions alone with their best electrons."""
     short_range = _hamiltonian(prepared, output, options)
 
@@ -205,9 +234,9 @@ def _energy(prepared: Prepared, output: Output, options: Options) -> Hamiltonian
 
     energy = prepared.config.energy
     if energy is None or energy.electrons == "equilibrium":
-        return of_supercell(prepared.matrix)
+        return of_supercell(matrix)
     temperatures = prepared.config.sampler.temperature_K
-    found = ground_states(prepared.lattice, prepared.matrix, prepared.ions[0], of_supercell, temperatures, prepared.config.seed)
+    found = ground_states(prepared.lattice, matrix, prepared.ions[0], of_supercell, temperatures, prepared.config.seed)
     log.info("energy: %s", found.note)
     return replace(found.hamiltonian, description=found.note)
 
@@ -270,12 +299,38 @@ def _other_results(prepared: Prepared) -> Results | None:
     return read_results(path) if path and path.exists() else None
 
 
-def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, output: Output) -> None:
+def _add_second(groups: dict[str, Group], other: dict[str, Group], n_formula_units: int) -> None:
+    """The smaller cell's diagram, and how far its boundaries lie from this one's."""
+    if "phase_diagram" not in groups or "phase_diagram" not in other:
+        return
+    title = f"cell of {n_formula_units} formula units"
+    groups["phase_diagram_second"] = _titled(other["phase_diagram"], title=title)
+    words = f"x of the boundary in a {title}, less x here; nan: not there"
+    shifts = boundary_shifts(groups["phase_diagram"], other["phase_diagram"])
+    groups["phase_diagram"].add("boundary_x_finite_size", ("boundary",), shifts, "1", words)
+
+
+def _titled(diagram: Group, **attributes: str) -> Group:
+    return Group(diagram.variables, {**diagram.attributes, **attributes})
+
+
+def _analyse(prepared: Prepared, system: System, second: System | None, output: Output) -> None:
     samples = read_samples(output.store)
+    smaller = read_samples(_second_store(prepared.config, output)) if second else None
     config = prepared.config
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
-    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark)
+    whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
+    mark = fingerprint(
+        sample_identity(prepared.source),
+        samples.n_sweeps,
+        samples.plan.temperatures_K.tolist(),
+        config.analysis.model_dump(mode="json"),
+        its_mark,
+        config.sampler.second_supercell,
+        smaller.n_sweeps if smaller else 0,
+        whose,
+    )
     if output.results.exists():
         try:
             if read_results(output.results).attributes.get("fingerprint") == mark:
@@ -285,10 +340,13 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
             pass  # damaged or of another version: made anew
     analysis = Analysis(samples, system, config.analysis, config.seed)
     if config.energy is not None and config.energy.electrons == "ground_state":
-        analysis.notes.append(hamiltonian.description)
+        analysis.notes.append(system.description)
     groups = analysis.groups()
+    if second is not None and smaller is not None:
+        _add_second(groups, Analysis(smaller, second, config.analysis, config.seed).groups(), second.n_formula_units)
     if other is not None and "phase_diagram" in other.groups:
-        groups["phase_diagram_beside"] = beside(other)
+        title = str(other.attributes.get("title", ""))
+        groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=str(its_mark))
     elif config.analysis.beside is not None:
         analysis.notes.append(
             f"analysis: beside: {config.analysis.beside} has no phase diagram yet; run it, then this input again"
@@ -297,6 +355,7 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
         "fingerprint": mark,
         "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
         "n_formula_units": system.n_formula_units,
+        **whose,
         "attempted_moves": int(samples.tried.sum()),
         "sweeps_measured": samples.n_sweeps,
         "walkers": samples.plan.walkers,
