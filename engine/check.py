@@ -99,7 +99,8 @@ def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int
 def _energy(prepared: Prepared) -> str:
     parts = [prepared.typed.description] if prepared.typed.clusters else []
     given = prepared.config.energy
-    parts += ["point charges, all pairs of sites"] if given and given.electrostatics else []
+    charged = (given and given.electrostatics) or (prepared.model and prepared.model.charges)
+    parts += ["point charges, all pairs of sites"] if charged else []
     parts += ["electrons in their ground state"] if given and given.electrons == "ground_state" else []
     if training := prepared.training:
         orbits = training.space.orbit_list.orbits
@@ -119,5 +120,5 @@ def _energy(prepared: Prepared) -> str:
     elif prepared.config.energy and prepared.config.energy.needs_labels:
         parts.append("cluster expansion, to be fitted to the labelled configurations")
     if prepared.model is not None:
-        parts.append(f"cluster expansion of {len(prepared.model.parameters)} parameters from a file")
+        parts.append(f"cluster expansion of {prepared.model.n_parameters} parameters from a file")
     return "; ".join(parts)

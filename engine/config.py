@@ -71,13 +71,23 @@ Files = Annotated[
 ]
 
 
+class CleaseInput(Model):
+    """A fitted expansion of CLEASE: its two JSON files."""
+
+    settings: Path = Field(description="written by settings.save")
+    eci: Path = Field(description="written by evaluate.save_eci")
+
+
 class ClusterExpansionInput(Model):
-    """A data set to fit, or a fitted icet expansion (eV per formula unit); with neither, `label` makes the data set."""
+    """A data set to fit, or a fitted expansion; with neither, `label` makes the data set."""
 
     dataset: Files | None = Field(
         default=None, description="extxyz, OUTCAR or vasprun.xml; several, or patterns such as dft/*/OUTCAR"
     )
-    model: Path | None = None
+    model: Path | CleaseInput | None = Field(
+        default=None,
+        description="of icet (.ce, eV per formula unit), smol (JSON, eV per its cell), or CLEASE (two files, eV per atom)",
+    )
     cutoffs_A: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1, description="pairs, triplets, ...")
     fit: FitInput = FitInput()
 
@@ -88,6 +98,12 @@ class ClusterExpansionInput(Model):
         if self.model is None and self.cutoffs_A is None:
             raise ValueError("cutoffs_A is needed to fit a data set")
         return self
+
+    @property
+    def model_files(self) -> tuple[Path, ...]:
+        if isinstance(self.model, CleaseInput):
+            return (self.model.settings, self.model.eci)
+        return (self.model,) if self.model else ()
 
 
 class PointInput(Model):

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read as ase_read
-from icet import ClusterExpansion, ClusterSpace
+from icet import ClusterSpace
 from numpy.typing import NDArray
 
-from .config import Config, ElectrostaticsInput, Shape, matrix_of
+from .config import Config, Shape, matrix_of
 from .dataset import DataSet, map_to_lattice, read_relaxed
 from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
 from .hamiltonian.clusters import cluster_space
 from .hamiltonian.electrostatics import MOST_SITES, electrostatic_clusters
+from .hamiltonian.model import Model, read_model
 from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
 from .inputfile import InputFile, Location
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
@@ -47,7 +48,7 @@ class Prepared:
     ions: tuple[str, ...]
     typed: Hamiltonian
     training: Training | None
-    model: ClusterExpansion | None
+    model: Model | None
 
     @property
     def config(self) -> Config:
@@ -58,12 +59,13 @@ class Prepared:
         return np.array(self.config.lattice.matrix, np.int64)
 
     def electrostatics(self, matrix: NDArray[np.int64]) -> Hamiltonian:
-        """Point charges in one supercell; nothing if there are none."""
-        given = self.config.energy.electrostatics if self.config.energy else None
-        if given is None:
-            return Hamiltonian(self.lattice)
-        clusters = electrostatic_clusters(Supercell(self.lattice, matrix), given.charges, given.dielectric)
-        return Hamiltonian(self.lattice, tuple(clusters), 0.0, "point charges")
+        """Point charges, typed in and of the model, in one supercell; nothing if there are none."""
+        total = Hamiltonian(self.lattice)
+        for given in (self.config.energy.electrostatics if self.config.energy else None, self.model):
+            if given is not None and given.charges:
+                clusters = electrostatic_clusters(Supercell(self.lattice, matrix), given.charges, given.dielectric)
+                total = total + Hamiltonian(self.lattice, tuple(clusters), 0.0, "point charges")
+        return total
 
 
 class _Checker:
@@ -255,16 +257,16 @@ def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamilt
         else:
             clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
     if energy.electrostatics is not None:
-        _electrostatics(energy.electrostatics, Supercell(lattice, np.array(source.config.lattice.matrix)), check)
+        _electrostatics(("energy", "electrostatics", "charges"), energy.electrostatics.charges, source, lattice, check)
     parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
     parts += [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
     return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
 
 
-def _electrostatics(given: ElectrostaticsInput, supercell: Supercell, check: _Checker) -> None:
-    at: Location = ("energy", "electrostatics", "charges")
-    names = sorted({sp.name for s in supercell.lattice.sublattices for sp in s.species})
-    if unknown := [name for name in given.charges if name not in names]:
+def _electrostatics(at: Location, charges: dict[str, float], source: InputFile, lattice: Lattice, check: _Checker) -> None:
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    names = sorted({sp.name for s in lattice.sublattices for sp in s.species})
+    if unknown := [name for name in charges if name not in names]:
         check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
     elif supercell.n_sites > MOST_SITES:
         check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")
@@ -334,20 +336,22 @@ def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
             check.wrong(place, f"found {shape}; {error}")
 
 
-def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Training | None, ClusterExpansion | None]:
+def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Training | None, Model | None]:
     given = source.config.energy.cluster_expansion if source.config.energy else None
     if given is None:
         return None, None
     at: Location = ("energy", "cluster_expansion")
+    if given.model is not None:
+        try:
+            model = read_model(tuple(source.resolve(path) for path in given.model_files), lattice)
+            if model.charges:
+                _electrostatics((*at, "model"), model.charges, source, lattice, check)
+            return None, model
+        except RedoxError as error:
+            check.wrong((*at, "model"), str(error))
+            return None, None
     _symbols_differ(source, lattice, check)
     check.stop_if_wrong()
-    if given.model is not None:
-        path = source.resolve(given.model)
-        try:
-            return None, ClusterExpansion.read(str(path))
-        except Exception as error:  # a tar file of ours or of icet
-            check.wrong((*at, "model"), f"unreadable cluster expansion {path.name}: {type(error).__name__}: {error}")
-            return None, None
     if given.dataset is None:
         _space(source, lattice, check)
         return None, None

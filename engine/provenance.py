@@ -27,7 +27,7 @@ PACKAGES = (
     "chgnet",
     "trainstation",
 )
-FILE_KEYS = frozenset({"dataset", "model", "structure"})
+FILE_KEYS = frozenset({"dataset", "model", "settings", "eci", "structure"})
 
 
 def file_hash(path: Path) -> str:
@@ -47,7 +47,8 @@ def input_files(source: InputFile) -> dict[str, Any]:
     if expansion is not None and expansion.dataset is not None:
         hashes["dataset"] = sorted(file_hash(path) for path in source.files(expansion.dataset))
     if expansion is not None and expansion.model is not None:
-        hashes["model"] = file_hash(source.resolve(expansion.model))
+        found = [file_hash(source.resolve(path)) for path in expansion.model_files]
+        hashes["model"] = found[0] if len(found) == 1 else found
     if config.energy is not None and config.energy.needs_labels and config.potential is not None:
         hashes["potential"] = potential_mark(source, config.potential)
     return hashes

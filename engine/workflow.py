@@ -247,7 +247,7 @@ def _hamiltonian(prepared: Prepared, output: Output, options: Options) -> Hamilt
     """Typed-in terms and the expansion, which is fitted unless this fit is there already."""
     total = prepared.typed
     if prepared.model is not None:
-        total = total + from_icet(prepared.model, prepared.lattice)
+        total = total + prepared.model.hamiltonian
     if prepared.config.energy is not None and prepared.config.energy.needs_labels and prepared.training is None:
         raise RedoxError("there are no labelled configurations of this input yet; run without --only, or with --until label")
     if prepared.training is not None:

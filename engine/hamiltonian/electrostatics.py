@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-from ..lattice import Supercell
-from .terms import Cluster
+from ..lattice import Lattice, Supercell
+from .terms import Cluster, Hamiltonian
 
 Float = NDArray[np.float64]
 COULOMB_EV_A = 14.399645478  # e^2 / (4 pi epsilon_0), CODATA 2018
@@ -71,3 +71,21 @@ def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], diel
             else:
                 found.append(Cluster(((a, (0, 0, 0)), (b, tuple(cell))), energy * np.outer(q[a], q[b])))
     return found
+
+
+def fixed_charges(lattice: Lattice, charges: dict[str, float], spectators: dict[str, float], dielectric: float) -> Hamiltonian:
+    """Energy of the spectators, charged by element, among themselves and with the species, charged by name; in any supercell.
+
+    They have the period of the cell, so what they do to a site needs no supercell.
+    """
+    unit = np.asarray(lattice.atoms.cell, np.float64)
+    fixed = np.array([spectators.get(s, 0.0) for s in lattice.atoms.get_chemical_symbols()])
+    fixed[lattice.site_atom] = 0.0
+    displacements = lattice.atoms.positions[:, None] - lattice.atoms.positions[None]
+    psi = ewald_potential(unit, displacements.reshape(-1, 3)).reshape(len(fixed), len(fixed))
+    potential = COULOMB_EV_A / dielectric * psi @ fixed
+    clusters = []
+    for site, (atom, g) in enumerate(zip(lattice.site_atom, lattice.site_sublattice)):
+        q = np.array([charges.get(sp.name, 0.0) for sp in lattice.sublattices[g].species])
+        clusters.append(Cluster(((site, (0, 0, 0)),), potential[atom] * q))
+    return Hamiltonian(lattice, tuple(clusters), float(fixed @ potential) / 2)

@@ -1,5 +1,6 @@
 """What every energy term is made of: clusters of sites with an energy for each choice of species."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -32,6 +33,18 @@ class Hamiltonian:
     def __add__(self, other: "Hamiltonian") -> "Hamiltonian":
         parts = "; ".join(d for d in (self.description, other.description) if d)
         return Hamiltonian(self.lattice, self.clusters + other.clusters, self.constant_eV + other.constant_eV, parts)
+
+
+def merged(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
+    """The same sum with each set of sites once, whatever the order of its sites and wherever in the lattice."""
+    found: dict[tuple[Site, ...], NDArray[np.float64]] = {}
+    for cluster in clusters:
+        _, (a, b, c) = min(cluster.sites)
+        sites = [(site, (x - a, y - b, z - c)) for site, (x, y, z) in cluster.sites]
+        order = sorted(range(len(sites)), key=lambda k: sites[k])
+        key = tuple(sites[k] for k in order)
+        found[key] = found.get(key, 0.0) + np.transpose(cluster.energies_eV, order)
+    return tuple(Cluster(sites, energies) for sites, energies in found.items())
 
 
 def point_clusters(lattice: Lattice, species: str, energy_eV: float) -> list[Cluster]:

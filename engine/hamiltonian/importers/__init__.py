@@ -1,0 +1,1 @@
+"""Cluster expansions of other codes, read from their files without those codes."""
