@@ -10,9 +10,10 @@ import numpy as np
 from jinja2 import Environment, select_autoescape
 
 from .figures import draw_all
-from .results import Results, read_results
+from .results import Group, Results, read_results
 from .storage import write_text
 from .thermodynamics.diagram import closing_temperatures
+from .thermodynamics.ground_states import fraction
 
 log = logging.getLogger("redoxmc")
 
@@ -170,6 +171,8 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
                 ]
             )
         tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
+    if "ground_states" in groups:
+        tables.append(_ground_states(groups["ground_states"]))
     diagrams = [("this run", groups.get("phase_diagram")), ("beside it", groups.get("phase_diagram_beside"))]
     rows = [
         [whose, name, f"{low:g}", f"{high:g}" if np.isfinite(high) else "not known"]
@@ -187,6 +190,23 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
             rows.append([axis, str(len(rates)), *(f"{v:.2f}" for v in (rates.min(), np.median(rates), rates.max()))])
     tables.append(("Acceptance of replica exchange", ["along", "pairs", "lowest", "median", "highest"], rows))
     return tables
+
+
+def _ground_states(group: Group) -> tuple[str, list[str], list[list[str]]]:
+    rows = [
+        [
+            fraction(group["x"][k]),
+            f"{1e3 * group['formation_energy_eV'][k]:.2f}",
+            str(group["supercell"][k].tolist()),
+            "all states listed" if group["listed"][k] else f"annealed; {group['searches_agreeing'][k]} annealings met it",
+        ]
+        for k in np.flatnonzero(group["on_hull"])
+    ]
+    return (
+        "Ground states: the corners of the hull",
+        ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "how found"],
+        rows,
+    )
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:

@@ -106,6 +106,10 @@ class SampleStore:
         """Conditional entropies at one temperature."""
         return self.folder / "split" / f"rung_{rung:03d}.h5"
 
+    def lowest(self, supercell: str) -> Path:
+        """States of lowest energy in one supercell."""
+        return self.folder / "ground_states" / f"{supercell}.h5"
+
     def committed(self) -> int:
         """Number of committed segments: those before the first gap in the exchange folder."""
         number = 0

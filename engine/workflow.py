@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,27 @@ from .config import Config
 from .errors import RedoxError
 from .fit import expansion, fit_expansion
 from .fit_report import fit_record
-from .ground_state import ground_states
+from .ground_state import HamiltonianOf, ground_states
 from .hamiltonian.clusters import from_icet
+from .hamiltonian.electrostatics import point_charges
 from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
+from .lattice import Supercell
 from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .report import write_report
-from .results import Results, read_results, write_results
+from .results import Group, Results, read_results, write_results
+from .sampling.ground_states import read_ground_states, run_ground_states
 from .sampling.split import run_split
 from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.diagram import beside
-from .thermodynamics.samples import read_samples
+from .thermodynamics.ground_states import fraction, ground_state_group, ground_state_notes, write_corners
+from .thermodynamics.samples import Samples, read_samples
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
 log = logging.getLogger("redoxmc")
@@ -83,6 +88,10 @@ class Output:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def ground_states(self) -> Path:
+        return self.folder / "ground_states"
 
     @property
     def made_by_potentials(self) -> tuple[Path, ...]:
@@ -143,12 +152,18 @@ def _thermodynamics(
     """From the Hamiltonian to the report."""
     if options.stops_before_fit:
         return
-    hamiltonian = _energy(prepared, output, options) if prepared else None
+    short_range = comm.bcast(_hamiltonian(prepared, output, options) if prepared else None)
+    of_supercell = partial(_with_point_charges, short_range, config)
+    hamiltonian = _energy(prepared, of_supercell) if prepared else None
     system = None
     if options.includes("sample") or options.includes("analyse"):
         ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
         system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
     if options.includes("sample") and system:
+        if config.ground_states:
+            run_ground_states(
+                config.ground_states, short_range.lattice, of_supercell, ions, config.seed, output.store, comm, watch
+            )
         run_sampling(system, config, output.store, comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
@@ -170,7 +185,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "ground_states", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -196,13 +211,13 @@ def _log_to(path: Path) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
 
-def _energy(prepared: Prepared, output: Output, options: Options) -> Hamiltonian:
+def _with_point_charges(short_range: Hamiltonian, config: Config, matrix: NDArray[np.int64]) -> Hamiltonian:
+    given = config.energy.electrostatics if config.energy else None
+    return short_range + point_charges(short_range.lattice, given, matrix)
+
+
+def _energy(prepared: Prepared, of_supercell: HamiltonianOf) -> Hamiltonian:
     """Of ions and electrons; or of the ions alone with their best electrons."""
-    short_range = _hamiltonian(prepared, output, options)
-
-    def of_supercell(matrix: NDArray[np.int64]) -> Hamiltonian:
-        return short_range + prepared.electrostatics(matrix)
-
     energy = prepared.config.energy
     if energy is None or energy.electrons == "equilibrium":
         return of_supercell(prepared.matrix)
@@ -270,12 +285,30 @@ def _other_results(prepared: Prepared) -> Results | None:
     return read_results(path) if path and path.exists() else None
 
 
+def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], output: Output) -> Group:
+    """The hull at T = 0; writes its corners as structures and adds to `notes` what a reader should know."""
+    given, energy = prepared.config.ground_states, prepared.config.energy
+    assert given is not None and energy is not None
+    found = read_ground_states(given, prepared.lattice, output.store)
+    group = ground_state_group(found, prepared.ions[0])
+    write_corners(found, group, output.ground_states)
+    same_energy = energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
+    n_fu = Supercell(prepared.lattice, prepared.matrix).n_formula_units
+    notes += ground_state_notes(group, samples if same_energy else None, n_fu)
+    corner = group["on_hull"]
+    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][corner]))
+    return group
+
+
 def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, output: Output) -> None:
     samples = read_samples(output.store)
     config = prepared.config
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
-    mark = fingerprint(sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark)
+    extras = [config.ground_states.model_dump()] if config.ground_states else []
+    mark = fingerprint(
+        sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark, *extras
+    )
     if output.results.exists():
         try:
             if read_results(output.results).attributes.get("fingerprint") == mark:
@@ -287,6 +320,8 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(hamiltonian.description)
     groups = analysis.groups()
+    if config.ground_states is not None:
+        groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
     if other is not None and "phase_diagram" in other.groups:
         groups["phase_diagram_beside"] = beside(other)
     elif config.analysis.beside is not None:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-from ..lattice import Supercell
-from .terms import Cluster
+from ..config import ElectrostaticsInput
+from ..lattice import Lattice, Supercell
+from .terms import Cluster, Hamiltonian
 
 Float = NDArray[np.float64]
 COULOMB_EV_A = 14.399645478  # e^2 / (4 pi epsilon_0), CODATA 2018
@@ -47,6 +48,14 @@ def _points_within(basis: Float, reach: float) -> Float:
     numbers = np.array(list(product(*[range(-m, m + 1) for m in most])))
     points = numbers @ basis
     return points[np.linalg.norm(points, axis=1) <= reach]
+
+
+def point_charges(lattice: Lattice, given: ElectrostaticsInput | None, matrix: NDArray[np.int64]) -> Hamiltonian:
+    """The term of the input in one supercell; nothing if there is none."""
+    if given is None:
+        return Hamiltonian(lattice)
+    clusters = electrostatic_clusters(Supercell(lattice, matrix), given.charges, given.dielectric)
+    return Hamiltonian(lattice, tuple(clusters), 0.0, "point charges")
 
 
 def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], dielectric: float) -> list[Cluster]:
