@@ -301,6 +301,14 @@ class MixInput(Model):
     pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
 
 
+class RefineInput(Model):
+    """New temperatures, placed where phase boundaries are less certain than this."""
+
+    temperatures: int = Field(default=4, ge=0, description="most temperatures to add")
+    tolerance_K: PositiveFloat = 2.0
+    tolerance_x: PositiveFloat = 0.005
+
+
 class SamplingInput(Model):
     ensemble: Literal["auto", "canonical", "semigrand", "vcsgc"] = "auto"
     temperature_K: tuple[PositiveFloat, ...] = Field(min_length=1)
@@ -314,6 +322,10 @@ class SamplingInput(Model):
     sweeps: SweepsInput = SweepsInput()
     exchange_every: int = Field(default=10, ge=0, description="sweeps; 0 switches replica exchange off")
     moves: Auto | MixInput = "auto"
+    refine: RefineInput = RefineInput()
+    second_supercell: Shape | None = Field(
+        default=None, description="smaller cell, as under lattice, whose phase diagram shows the finite-size shift"
+    )
     walltime_s: PositiveFloat | None = Field(default=None, description="commit and stop (exit code 75) after this time")
 
     @field_validator("temperature_K")

@@ -67,6 +67,12 @@ class Lattice:
         symbols, counts = np.unique(self.atoms.get_chemical_symbols(), return_counts=True)
         return gcd(*(int(c) for c in counts))
 
+    @property
+    def formula_unit(self) -> dict[str, int]:
+        """Atoms of the reduced formula by element, in the order of the file."""
+        symbols = self.atoms.get_chemical_symbols()
+        return {s: symbols.count(s) // self.n_formula_units for s in dict.fromkeys(symbols)}
+
     @cached_property
     def spectator_charge(self) -> int:
         """Charge of the spectators per cell."""

@@ -10,7 +10,7 @@ from ase.io import read as ase_read
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from .config import Config, ElectrostaticsInput, matrix_of
+from .config import Config, ElectrostaticsInput, Shape, matrix_of
 from .dataset import DataSet, map_to_lattice, read_relaxed
 from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
@@ -332,15 +332,16 @@ def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
             source.files(patterns)
         except RedoxError as error:
             check.wrong(where, str(error))
-    for key, shapes in (
-        ("label", config.label.supercells),
-        ("evaluation", config.evaluation.supercells if config.evaluation else ()),
-    ):
-        for k, shape in enumerate(shapes):
-            try:
-                hermite_form(np.array(matrix_of(shape)))
-            except ValueError as error:
-                check.wrong((key, "supercells", k), f"found {shape}; {error}")
+    shapes: list[tuple[Location, Shape]] = [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
+    if config.evaluation:
+        shapes += [(("evaluation", "supercells", k), s) for k, s in enumerate(config.evaluation.supercells)]
+    if config.sampling and config.sampling.second_supercell:
+        shapes.append((("sampling", "second_supercell"), config.sampling.second_supercell))
+    for place, shape in shapes:
+        try:
+            hermite_form(np.array(matrix_of(shape)))
+        except ValueError as error:
+            check.wrong(place, f"found {shape}; {error}")
 
 
 def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Training | None, ClusterExpansion | None]:

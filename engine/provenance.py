@@ -74,10 +74,11 @@ def fit_identity(source: InputFile) -> dict[str, Any]:
 
 
 def sample_identity(source: InputFile) -> dict[str, Any]:
-    """What the samples depend on: all but how long to sample."""
+    """What the samples depend on: all but how long to sample and what to add afterwards."""
     config = source.config.model_dump(mode="json")
     sampling = dict(config["sampling"] or {})
-    sampling.pop("walltime_s", None)
+    for name in ("walltime_s", "refine", "second_supercell"):
+        sampling.pop(name, None)
     sampling["sweeps"] = {k: v for k, v in sampling.get("sweeps", {}).items() if k != "measure"}
     return {
         "lattice": _without_paths(config["lattice"]),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, select_autoescape
 
+from .exports.write import write_exports
 from .figures import draw_all
 from .results import Group, Results, read_results
 from .storage import write_text
-from .thermodynamics.diagram import closing_temperatures
+from .thermodynamics.compare import transitions
 from .thermodynamics.ground_states import fraction
 
 log = logging.getLogger("redoxmc")
@@ -46,7 +47,7 @@ td:first-child, th:first-child { text-align: left; } pre { background: #f6f6f6; 
 
 
 def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
-    """Figures and report.html; nothing to do if they were made from these results."""
+    """Figures, exports and report.html; nothing to do if they were made from these results."""
     results = read_results(results_path)
     page = folder / "report.html"
     mark = str(results.attributes["fingerprint"])
@@ -55,9 +56,10 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
         return
     fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
     captions = draw_all(results, fit, folder / "figures")
+    exports = write_exports(results, folder / "exports")
     write_page(
         page, captions, mark=mark, title=results.attributes.get("title") or "RedoxMC run", summary=_summary(results),
-        warnings=distrust(results, fit), tables=_tables(results, fit), facts=_facts(results), input=results.attributes["input"],
+        warnings=distrust(results, fit), tables=_tables(results, fit), facts=[*_facts(results), ("exports/", exports)], input=results.attributes["input"],
         numbers="results.h5", all_fine="Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.",
     )  # fmt: skip
 
@@ -173,15 +175,7 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
         tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
     if "ground_states" in groups:
         tables.append(_ground_states(groups["ground_states"]))
-    diagrams = [("this run", groups.get("phase_diagram")), ("beside it", groups.get("phase_diagram_beside"))]
-    rows = [
-        [whose, name, f"{low:g}", f"{high:g}" if np.isfinite(high) else "not known"]
-        for whose, diagram in diagrams
-        if diagram is not None
-        for name, low, high in closing_temperatures(diagram)
-    ]
-    if rows:
-        tables.append(("Where two-phase regions close", ["diagram", "region", "above (K)", "below (K)"], rows))
+    tables += _transitions(groups)
     exchange = groups["exchange"]
     rows = []
     for axis in ("temperature", "composition"):
@@ -192,7 +186,53 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
     return tables
 
 
+def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Invariant points, and how they differ in the smaller cell and in the run beside this one."""
+    if "phase_diagram" not in groups:
+        return []
+    own, tables = groups["phase_diagram"], []
+    rows = [
+        [
+            str(own["invariant_kind"][k]),
+            _with_error(own["invariant_temperature_K"][k], own["invariant_temperature_K_error"][k], 1),
+            ", ".join(_with_error(x, e, 3) for x, e in zip(own["invariant_x"][k], own["invariant_x_error"][k]) if np.isfinite(x)),
+            f"{own['invariant_found'][k]:.0%}",
+            "yes" if own["invariant_trusted"][k] else "no",
+        ]
+        for k in np.argsort(own["invariant_temperature_K"])
+    ]
+    if rows:
+        tables.append(("Invariant points", ["kind", "T (K)", "x of the phases", "in resamples", "trusted"], rows))
+    for name, title in (
+        ("phase_diagram_second", "Transitions in the smaller cell"),
+        ("phase_diagram_beside", "Transitions in the run beside"),
+    ):
+        if name in groups and (pairs := transitions(own, groups[name])):
+            rows = [
+                [
+                    p.kind,
+                    f"{p.x:.3f}",
+                    *(_with_error(t, e, 1) for t, e in zip(p.temperature_K, p.error_K)),
+                    _with_error(p.difference_K, p.difference_error_K, 1),
+                ]
+                for p in pairs
+            ]
+            tables.append(
+                (
+                    f"{title} ({groups[name].attributes['title']})",
+                    ["kind", "x", "T here (K)", "T there (K)", "difference (K)"],
+                    rows,
+                )
+            )
+    return tables
+
+
+def _with_error(value: float, error: float, digits: int) -> str:
+    return f"{value:.{digits}f} ± {error:.{digits}f}" if np.isfinite(value) else "–"
+
+
 def _ground_states(group: Group) -> tuple[str, list[str], list[list[str]]]:
+    columns = ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "how found"]
     rows = [
         [
             fraction(group["x"][k]),
@@ -202,11 +242,7 @@ def _ground_states(group: Group) -> tuple[str, list[str], list[list[str]]]:
         ]
         for k in np.flatnonzero(group["on_hull"])
     ]
-    return (
-        "Ground states: the corners of the hull",
-        ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "how found"],
-        rows,
-    )
+    return "Ground states: the corners of the hull", columns, rows
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:

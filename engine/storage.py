@@ -106,6 +106,25 @@ class SampleStore:
         """Conditional entropies at one temperature."""
         return self.folder / "split" / f"rung_{rung:03d}.h5"
 
+    @property
+    def refinement(self) -> Path:
+        """Temperatures added where phase boundaries were uncertain, and what samples that was judged by."""
+        return self.folder / "refinement.json"
+
+    def refined(self, round_number: int) -> "SampleStore":
+        """The samples at the temperatures that one round of refinement added."""
+        return SampleStore(self.folder / f"refined_{round_number:02d}")
+
+    def second(self, matrix: list[list[int]]) -> "SampleStore":
+        """The samples of a second, smaller cell."""
+        return SampleStore(self.folder / ("second_" + "_".join(str(v) for row in matrix for v in row)))
+
+    def drop_refined(self, first: int) -> None:
+        """Forget the rounds of refinement from this one on."""
+        for path in self.folder.glob("refined_*"):
+            if int(path.name.removeprefix("refined_")) >= first:
+                shutil.rmtree(path)
+
     def lowest(self, supercell: str) -> Path:
         """States of lowest energy in one supercell."""
         return self.folder / "ground_states" / f"{supercell}.h5"

@@ -24,13 +24,14 @@ def inverse_temperature(temperature_K: float) -> float:
 
 @dataclass(frozen=True)
 class System:
-    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition."""
+    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition; description: of the energy."""
 
     supercell: Supercell
     geometry: Geometry
     couplings: Couplings
     mix: Mix
     ions: tuple[str, ...]
+    description: str = ""
 
     @cached_property
     def moves(self) -> MoveSet:
@@ -92,4 +93,4 @@ class System:
 def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tuple[str, ...], mix: Mix | None = None) -> System:
     supercell = Supercell(hamiltonian.lattice, np.asarray(matrix))
     geometry, couplings = build_table(hamiltonian, supercell)
-    return System(supercell, geometry, couplings, mix or Mix(), ions)
+    return System(supercell, geometry, couplings, mix or Mix(), ions, hamiltonian.description)

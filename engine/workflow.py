@@ -19,7 +19,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from .check import print_plan
-from .config import Config
+from .config import Config, matrix_of
 from .errors import RedoxError
 from .fit import expansion, fit_expansion
 from .fit_report import fit_record
@@ -33,6 +33,7 @@ from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
+from .refine import run_refinement
 from .report import write_report
 from .results import Group, Results, read_results, write_results
 from .sampling.ground_states import read_ground_states, run_ground_states
@@ -41,7 +42,7 @@ from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
 from .system import System, build_system
 from .thermodynamics.analyse import Analysis
-from .thermodynamics.diagram import beside
+from .thermodynamics.compare import boundary_shifts
 from .thermodynamics.ground_states import fraction, ground_state_group, ground_state_notes, write_corners
 from .thermodynamics.samples import Samples, read_samples
 
@@ -152,25 +153,53 @@ def _thermodynamics(
     """From the Hamiltonian to the report."""
     if options.stops_before_fit:
         return
+    samples, analyses = options.includes("sample"), options.includes("analyse")
+    if not samples and not analyses:
+        if prepared:
+            _hamiltonian(prepared, output, options)
+            _report(output, options)
+        return
     short_range = comm.bcast(_hamiltonian(prepared, output, options) if prepared else None)
     of_supercell = partial(_with_point_charges, short_range, config)
-    hamiltonian = _energy(prepared, of_supercell) if prepared else None
-    system = None
-    if options.includes("sample") or options.includes("analyse"):
-        ions: tuple[str, ...] = comm.bcast(prepared.ions if prepared else None)
-        system = build_system(comm.bcast(hamiltonian), np.array(config.lattice.matrix), ions, _mix(config))
-    if options.includes("sample") and system:
+    system = _system(prepared, config, np.array(config.lattice.matrix), of_supercell, comm)
+    second = _second_system(prepared, config, of_supercell, comm)
+    if samples:
         if config.ground_states:
             run_ground_states(
-                config.ground_states, short_range.lattice, of_supercell, ions, config.seed, output.store, comm, watch
+                config.ground_states, short_range.lattice, of_supercell, system.ions, config.seed, output.store, comm, watch
             )
         run_sampling(system, config, output.store, comm, watch)
+        run_refinement(system, config, output.store, comm, watch)
+        if second:
+            run_sampling(second, config, _second_store(config, output), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
     if prepared:
-        if options.includes("analyse") and system and hamiltonian:
-            _analyse(prepared, system, hamiltonian, output)
-        if options.includes("report"):
-            write_report(output.results, output.fit, output.folder)
+        if analyses:
+            _analyse(prepared, system, second, output)
+        _report(output, options)
+
+
+def _report(output: Output, options: Options) -> None:
+    if options.includes("report"):
+        write_report(output.results, output.fit, output.folder)
+
+
+def _system(
+    prepared: Prepared | None, config: Config, matrix: NDArray[np.int64], of_supercell: HamiltonianOf, comm: Any
+) -> System:
+    """The lattice of one supercell with its energies. Collective."""
+    hamiltonian = comm.bcast(_energy(prepared, matrix, of_supercell) if prepared else None)
+    return build_system(hamiltonian, matrix, comm.bcast(prepared.ions if prepared else None), _mix(config))
+
+
+def _second_system(prepared: Prepared | None, config: Config, of_supercell: HamiltonianOf, comm: Any) -> System | None:
+    """The smaller cell that shows the finite-size shift, if one is asked for. Collective."""
+    shape = config.sampler.second_supercell
+    return _system(prepared, config, np.array(matrix_of(shape)), of_supercell, comm) if shape else None
+
+
+def _second_store(config: Config, output: Output) -> SampleStore:
+    return output.store.second(matrix_of(config.sampler.second_supercell))
 
 
 def _mix(config: Config) -> Mix:
@@ -185,7 +214,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "ground_states", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "exports", "ground_states", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -216,13 +245,13 @@ def _with_point_charges(short_range: Hamiltonian, config: Config, matrix: NDArra
     return short_range + point_charges(short_range.lattice, given, matrix)
 
 
-def _energy(prepared: Prepared, of_supercell: HamiltonianOf) -> Hamiltonian:
+def _energy(prepared: Prepared, matrix: NDArray[np.int64], of_supercell: HamiltonianOf) -> Hamiltonian:
     """Of ions and electrons; or of the ions alone with their best electrons."""
     energy = prepared.config.energy
     if energy is None or energy.electrons == "equilibrium":
-        return of_supercell(prepared.matrix)
+        return of_supercell(matrix)
     temperatures = prepared.config.sampler.temperature_K
-    found = ground_states(prepared.lattice, prepared.matrix, prepared.ions[0], of_supercell, temperatures, prepared.config.seed)
+    found = ground_states(prepared.lattice, matrix, prepared.ions[0], of_supercell, temperatures, prepared.config.seed)
     log.info("energy: %s", found.note)
     return replace(found.hamiltonian, description=found.note)
 
@@ -285,6 +314,21 @@ def _other_results(prepared: Prepared) -> Results | None:
     return read_results(path) if path and path.exists() else None
 
 
+def _add_second(groups: dict[str, Group], other: dict[str, Group], n_formula_units: int) -> None:
+    """The smaller cell's diagram, and how far its boundaries lie from this one's."""
+    if "phase_diagram" not in groups or "phase_diagram" not in other:
+        return
+    title = f"cell of {n_formula_units} formula units"
+    groups["phase_diagram_second"] = _titled(other["phase_diagram"], title=title)
+    words = f"x of the boundary in a {title}, less x here; nan: not there"
+    shifts = boundary_shifts(groups["phase_diagram"], other["phase_diagram"])
+    groups["phase_diagram"].add("boundary_x_finite_size", ("boundary",), shifts, "1", words)
+
+
+def _titled(diagram: Group, **attributes: str) -> Group:
+    return Group(diagram.variables, {**diagram.attributes, **attributes})
+
+
 def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], output: Output) -> Group:
     """The hull at T = 0; writes its corners as structures and adds to `notes` what a reader should know."""
     given, energy = prepared.config.ground_states, prepared.config.energy
@@ -295,19 +339,27 @@ def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], outpu
     same_energy = energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
     n_fu = Supercell(prepared.lattice, prepared.matrix).n_formula_units
     notes += ground_state_notes(group, samples if same_energy else None, n_fu)
-    corner = group["on_hull"]
-    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][corner]))
+    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][group["on_hull"]]))
     return group
 
 
-def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, output: Output) -> None:
+def _analyse(prepared: Prepared, system: System, second: System | None, output: Output) -> None:
     samples = read_samples(output.store)
+    smaller = read_samples(_second_store(prepared.config, output)) if second else None
     config = prepared.config
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
-    extras = [config.ground_states.model_dump()] if config.ground_states else []
+    whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
     mark = fingerprint(
-        sample_identity(prepared.source), samples.n_sweeps, config.analysis.model_dump(mode="json"), its_mark, *extras
+        sample_identity(prepared.source),
+        samples.n_sweeps,
+        samples.plan.temperatures_K.tolist(),
+        config.analysis.model_dump(mode="json"),
+        its_mark,
+        config.sampler.second_supercell,
+        smaller.n_sweeps if smaller else 0,
+        whose,
+        *([config.ground_states.model_dump()] if config.ground_states else []),
     )
     if output.results.exists():
         try:
@@ -318,12 +370,15 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
             pass  # damaged or of another version: made anew
     analysis = Analysis(samples, system, config.analysis, config.seed)
     if config.energy is not None and config.energy.electrons == "ground_state":
-        analysis.notes.append(hamiltonian.description)
+        analysis.notes.append(system.description)
     groups = analysis.groups()
     if config.ground_states is not None:
         groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
+    if second is not None and smaller is not None:
+        _add_second(groups, Analysis(smaller, second, config.analysis, config.seed).groups(), second.n_formula_units)
     if other is not None and "phase_diagram" in other.groups:
-        groups["phase_diagram_beside"] = beside(other)
+        title = str(other.attributes.get("title", ""))
+        groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=str(its_mark))
     elif config.analysis.beside is not None:
         analysis.notes.append(
             f"analysis: beside: {config.analysis.beside} has no phase diagram yet; run it, then this input again"
@@ -332,6 +387,7 @@ def _analyse(prepared: Prepared, system: System, hamiltonian: Hamiltonian, outpu
         "fingerprint": mark,
         "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
         "n_formula_units": system.n_formula_units,
+        **whose,
         "attempted_moves": int(samples.tried.sum()),
         "sweeps_measured": samples.n_sweeps,
         "walkers": samples.plan.walkers,

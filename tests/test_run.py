@@ -232,7 +232,7 @@ def test_results_file_is_readable_by_xarray(tmp_path: Path) -> None:
         )
     canonical = xarray.open_dataset(results, group="canonical", engine="h5netcdf", phony_dims="sort")
     assert np.isfinite(canonical.free_energy_eV.sel(x=0.5, method="nearest")).all()
-    for name in ("report.html", "figures/phase_diagram.svg", "figures/voltage.png", "run.log"):
+    for name in ("report.html", "figures/phase_diagram.svg", "figures/voltage.png", "exports/phase_diagram_400K.json", "run.log"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     page = (tmp_path / "out/report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and "What to distrust" in page

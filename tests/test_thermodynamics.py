@@ -77,10 +77,10 @@ def test_walkers_that_disagree_make_no_gap() -> None:
     x = np.linspace(0, 1, 301)
     f = regular_solution(x, 1.0)
     boot = np.array([f] * 5)
-    assert find_gaps(x, f, boot, halves(x, 1.0), 0.01, 0.0)
+    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.0)
     bump = 0.2 * np.exp(-(((x - 0.5) / 0.1) ** 2))
-    assert find_gaps(x, f, boot, np.array([f + bump, f - bump]), 0.01, 0.0) == []
-    assert find_gaps(x, f, boot, halves(x, 1.0), 0.01, 0.1) == []
+    assert find_gaps(x, f, boot, np.array([f + bump, f - bump]), f, 0.01, 0.0) == []
+    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.1) == []
 
 
 def test_gap_of_a_regular_solution() -> None:
@@ -90,13 +90,28 @@ def test_gap_of_a_regular_solution() -> None:
     for t in (0.7, 0.9, 1.1):
         exact = brentq(lambda v: np.log(v / (1 - v)) - 2.5 / t * (2 * v - 1), 1e-6, 0.45)  # noqa: B023
         noise = 1e-5 * np.cumsum(rng.normal(size=(50, len(x))), axis=1) / np.sqrt(len(x))
-        (gap,) = find_gaps(x, regular_solution(x, t), regular_solution(x, t) + noise, halves(x, t), 0.01, 0.0)
+        (gap,) = find_gaps(
+            x, regular_solution(x, t), regular_solution(x, t) + noise, halves(x, t), regular_solution(x, t), 0.01, 0.0
+        )
         assert abs(gap.x[0] - exact) < 2e-3 and abs(gap.x[1] - (1 - exact)) < 2e-3
-    assert find_gaps(x, regular_solution(x, 1.4), regular_solution(x, 1.4) + noise, halves(x, 1.4), 0.01, 0.0) == []
+    assert (
+        find_gaps(
+            x, regular_solution(x, 1.4), regular_solution(x, 1.4) + noise, halves(x, 1.4), regular_solution(x, 1.4), 0.01, 0.0
+        )
+        == []
+    )
     rough = 3e-3 * rng.normal(size=(50, len(x)))
-    assert find_gaps(x, regular_solution(x, 1.24), regular_solution(x, 1.24) + rough, halves(x, 1.24), 0.01, 0.0) == []
+    assert (
+        find_gaps(
+            x, regular_solution(x, 1.24), regular_solution(x, 1.24) + rough, halves(x, 1.24), regular_solution(x, 1.24), 0.01, 0.0
+        )
+        == []
+    )
     rows = join_regions(
-        [find_gaps(x, regular_solution(x, t), np.empty((0, len(x))), halves(x, t), 0.01, 0.0) for t in (0.7, 0.8, 1.4)]
+        [
+            find_gaps(x, regular_solution(x, t), np.empty((0, len(x))), halves(x, t), regular_solution(x, t), 0.01, 0.0)
+            for t in (0.7, 0.8, 1.4)
+        ]
     )
     assert [len(r) for r in rows] == [1, 1, 0] and rows[0][0].region == rows[1][0].region == 0
 

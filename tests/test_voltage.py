@@ -6,6 +6,8 @@ import h5py
 import numpy as np
 from scipy.special import gammaln
 
+from redoxmc.engine.exports.calphad import fit_model
+from redoxmc.engine.results import read_results
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K
 
 from .runs import run, write_input
@@ -32,3 +34,7 @@ def test_voltage_of_the_ideal_solution(tmp_path: Path) -> None:
         assert slope_error.max() < 1e-6 and (np.abs(slope + BOLTZMANN_EV_PER_K * entropy) < 4 * slope_error + 1e-8).all()
         assert abs(group["capacity_mAh_per_g"][-1] - 154.2) < 0.1, "NaFePO4 holds 154 mAh/g"
     assert (tmp_path / "out/figures/entropy_coefficient.png").exists()
+    model, x = fit_model(read_results(tmp_path / "out/results.h5")), np.linspace(0.1, 0.9, 9)
+    ideal = 2 * BOLTZMANN_EV_PER_K * 600 * (x * np.log(x) + (1 - x) * np.log(1 - x)) - 4 * x
+    assert np.abs(model.free_energy_eV(np.full(9, 600.0), x) - ideal).max() < 1e-4, "the database of an infinite crystal"
+    assert (tmp_path / "out/exports/NaFePO4.tdb").exists() and "NaFePO4.tdb: RMS" in (tmp_path / "out/report.html").read_text()

@@ -29,13 +29,24 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Cycles:
+    """Cooling and heating at fixed composition: n (compositions,), temperature_K (temperatures,) ascending; energy_neV, error_neV (compositions, 2, temperatures) of the
+    cell, cooling first."""
+
+    n: NDArray[np.int64]
+    temperature_K: Float
+    energy_neV: Float
+    error_neV: Float
+
+
+@dataclass(frozen=True)
 class Plan:
     """The ladder. All log weights are of the whole supercell.
 
     temperatures_K (rungs,) ascending, inf last if the ladder leads to beta = 0. asked (rungs,): asked for by the user.
     target_n (windows,), sigma_n: centres and width of the windows; weight exp[-(n - target)^2 / (2 sigma^2)].
     mu_eV: one axis per ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), kept fixed. scan_reference (asked, 2, n_max+1): the same
-    from the scans up and down at the temperatures asked for.
+    from the scans up and down at the temperatures asked for. cycles: cooling and heating at fixed composition.
     """
 
     temperatures_K: Float
@@ -47,6 +58,7 @@ class Plan:
     reference: Float
     walkers: int
     scan_reference: Float | None = None
+    cycles: Cycles | None = None
     notes: tuple[str, ...] = field(default=())
 
     @cached_property

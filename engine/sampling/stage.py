@@ -22,8 +22,9 @@ from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
 from ..system import System
 from .anneal import Annealed, anneal
 from .chain import start_chain
+from .cycle import cycles
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
-from .plan import Plan, Slot, empty_tally
+from .plan import Cycles, Plan, Slot, empty_tally
 from .replicas import Replicas, restore, sample, share
 from .scan import scan
 
@@ -44,11 +45,18 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
     comm.Barrier()
     if not comm.bcast(store.ladder.exists() if comm.rank == 0 else None):
         _make_ladder(system, config, store, comm)
+    sample_ladder("sampling", system, config, store, (), comm, watch)
+
+
+def sample_ladder(
+    what: str, system: System, config: Config, store: SampleStore, key: tuple[int, ...], comm: Any, watch: StopWatch
+) -> None:
+    """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = _replicas(plan, starts, system, config.seed, comm)
+    replicas = _replicas(plan, starts, system, config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
-    with Progress("sampling", comm.rank) as progress:
+    with Progress(what, comm.rank) as progress:
 
         def report(block: int, n_blocks: int) -> None:
             progress.update(block - done_before, n_blocks - done_before)
@@ -74,12 +82,12 @@ def _every(seconds: float, comm: Any) -> Callable[[], bool]:
     return due
 
 
-def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, comm: Any) -> Replicas:
+def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
     chains = {
-        k: [start_chain(system, starts[k, w], new_stream(seed, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
+        k: [start_chain(system, starts[k, w], new_stream(seed, *key, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
         for k in share(len(plan.slots), comm.rank, comm.size)
     }
-    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, EXCHANGE_STREAM]))
+    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
 
 
 def window_targets(system: System, points: int | str) -> tuple[Float, float]:
@@ -111,23 +119,24 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
         sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
     size = len(empty_tally(system).sums)
     plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes=notes)
-    ensembles = _ensembles(system, config)
-    annealed, scans = None, None
+    ensembles = ensembles_of(system, config)
+    annealed, scans, cycled = None, None, None
     if len(system.ions) == 1 and ensembles != ["canonical"]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
         annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
         scans = _scan_asked(system, config, plan, sweeps, comm)
+        cycled = cycles(system, temperatures[np.isfinite(temperatures)], sweeps, config.seed, comm)
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
-    plan = replace(plan, slots=_slots(system, plan, ensembles))
+    plan = replace(plan, slots=place_slots(system, plan, ensembles))
     if comm.rank == 0:
-        _write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans)
+        write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans, cycled)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
     comm.Barrier()
 
 
-def _ensembles(system: System, config: Config) -> list[str]:
+def ensembles_of(system: System, config: Config) -> list[str]:
     if not system.ions:
         return ["canonical"]
     if config.sampler.ensemble == "auto":
@@ -181,7 +190,8 @@ def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
     return float((weight * counts).sum() / weight.sum())
 
 
-def _slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+def place_slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+    """The replicas: every rung with every window and chemical potential of the plan."""
     slots: list[Slot] = []
     for r in range(len(plan.temperatures_K)):
         if "vcsgc" in ensembles:
@@ -213,7 +223,10 @@ def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) ->
     return starts
 
 
-def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None) -> None:
+def write_ladder(
+    store: SampleStore, plan: Plan, starts: NDArray[np.int8], scans: Float | None = None, cycled: Cycles | None = None
+) -> None:
+    """scans: of the temperatures asked for, up and down in x; cycled: down and up in T; where there are any."""
     data: dict[str, Any] = {
         "temperature_K": plan.temperatures_K,
         "asked": plan.asked,
@@ -228,6 +241,8 @@ def _write_ladder(store: SampleStore, plan: Plan, starts: NDArray[np.int8], scan
     data |= {f"mu_eV/{k}": m for k, m in enumerate(plan.mu_eV)}
     if scans is not None:
         data["scan_reference"] = scans
+    if cycled is not None:
+        data |= {f"cycle/{name}": value for name, value in vars(cycled).items()}
     write_h5(
         store.ladder,
         data,
@@ -249,6 +264,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
         mu_eV=tuple(data[name] for name in sorted((d for d in data if d.startswith("mu_eV/")), key=lambda d: int(d[6:]))),
         reference=data["reference"],
         scan_reference=data.get("scan_reference"),
+        cycles=Cycles(**found) if (found := {k[6:]: v for k, v in data.items() if k.startswith("cycle/")}) else None,
         walkers=int(attributes["walkers"]),
         notes=tuple(json.loads(attributes["notes"])),
     )

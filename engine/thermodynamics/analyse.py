@@ -7,11 +7,12 @@ from ..config import AnalysisInput
 from ..diagnostics import assess
 from ..hamiltonian.table import NEV_PER_EV
 from ..results import Group
-from ..sampling.plan import end_energies
+from ..sampling.plan import Plan, end_energies
 from ..system import System
 from .canonical import canonical_group
-from .diagram import diagram_group, hull_group
+from .diagram import build_diagram, diagram_group, hull_group
 from .free_energy import Ends, Isotherm
+from .hysteresis import describe, hysteresis_group
 from .isotherms import Isotherms, build_isotherms, spread
 from .observables import Observables
 from .routes import add_routes
@@ -20,6 +21,22 @@ from .split import add_split
 from .voltage import voltage_group
 
 Float = NDArray[np.float64]
+
+
+def has_free_energies(system: System, plan: Plan) -> bool:
+    """Whether counts of one ion are sampled against one another."""
+    return len(system.ions) == 1 and any(s.kind != "canonical" for s in plan.slots)
+
+
+def isotherms_of(samples: Samples, system: System, compositions: int, seed: int) -> Isotherms | None:
+    """None where no end of composition has a known free energy."""
+    _, log_states = system.neutral_counts
+    low, high, e_low, e_high = end_energies(system)
+    ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
+    if not any(ends.exact):
+        return None
+    health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
+    return build_isotherms(samples, system, health, ends, compositions, seed)
 
 
 class Analysis:
@@ -37,25 +54,29 @@ class Analysis:
         for kind in ("semigrand", "vcsgc", "canonical"):
             if any(s.kind == kind for s in self.plan.slots):
                 groups[kind if kind != "canonical" else "fixed_composition"] = observables.group(kind)
-        if len(self.system.ions) == 1 and any(s.kind != "canonical" for s in self.plan.slots):
+        if has_free_energies(self.system, self.plan):
             groups |= self._thermodynamics(groups.get("semigrand"))
+        if self.plan.cycles is not None:
+            groups["hysteresis"] = hysteresis_group(self.plan.cycles, self.system)
+            self.notes += [text] if (text := describe(groups["hysteresis"])) else []
         groups["exchange"] = observables.exchange_group()
         return groups
 
     def _thermodynamics(self, semigrand: Group | None) -> dict[str, Group]:
-        _, log_states = self.system.neutral_counts
-        low, high, e_low, e_high = end_energies(self.system)
-        ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
-        if not any(ends.exact):
+        isotherms = isotherms_of(self.samples, self.system, self.settings.compositions, self.seed)
+        if isotherms is None:
             self.notes.append("both ends of composition hold many states, so free energies are not anchored and not given")
             return {}
-        isotherms = build_isotherms(self.samples, self.system, self.health, ends, self.settings.compositions, self.seed)
         canonical = canonical_group(isotherms, self.health, self.notes)
         add_routes(canonical, isotherms, self.samples, self.notes)
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
-        groups = {"canonical": canonical, "hull": hull_group(isotherms), "phase_diagram": diagram_group(isotherms, canonical)}
+        groups = {
+            "canonical": canonical,
+            "hull": hull_group(isotherms),
+            "phase_diagram": diagram_group(build_diagram(isotherms), canonical),
+        }
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
         return groups

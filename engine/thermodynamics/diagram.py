@@ -1,15 +1,21 @@
 """/hull and /phase_diagram of results.h5."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hamiltonian.table import NEV_PER_EV
-from ..results import Group, Results
+from ..results import Group
+from ..system import BOLTZMANN_EV_PER_K
 from .hull import hull_values, lower_hull
+from .invariants import Invariant, invariants
 from .isotherms import Isotherms, spread
-from .phase_diagram import DISTINCT_KT, Gap, find_gaps, join_regions
+from .phase_diagram import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
+from .spinodal import Spinodal, spinodals
+from .trace import Trace, trace
 
 Float = NDArray[np.float64]
+T = ("temperature_K",)
 
 
 def hull_group(isotherms: Isotherms) -> Group:
@@ -32,25 +38,31 @@ def _above_hull(x: Float, f: Float) -> Float:
     return f - hull_values(x, f, lower_hull(x, f)) if np.isfinite(f).all() else np.full(len(f), np.nan)
 
 
-def two_phase_gaps(isotherms: Isotherms) -> list[list[Gap]]:
-    """Per rung, regions numbered from rung to rung."""
-    rows = []
-    for rung, c in zip(isotherms.rungs, isotherms.curves):
-        resampled = np.array([isotherms.mixing_free_energy(r, rung) for r in c.resampled])
-        halves = np.array([isotherms.mixing_free_energy(half, rung) for half in (c.up, c.down)])
-        least = DISTINCT_KT / isotherms.plan.betas[rung] / NEV_PER_EV / isotherms.n_fu
-        whole = isotherms.mixing_free_energy(c.all, rung)
-        rows.append(find_gaps(isotherms.x, whole, resampled, halves, isotherms.spacing, least))
-    return join_regions(rows)
+@dataclass(frozen=True)
+class Diagram:
+    """The two-phase regions at every temperature of the trace, numbered, and the invariant points where they meet or end."""
+
+    trace: Trace
+    rows: list[list[Gap]]
+    invariants: list[Invariant]
+    spinodals: list[Spinodal]
 
 
-def diagram_group(isotherms: Isotherms, canonical: Group) -> Group:
+def build_diagram(isotherms: Isotherms) -> Diagram:
+    traced = trace(isotherms)
+    least = DISTINCT_KT * BOLTZMANN_EV_PER_K * traced.temperature_K / isotherms.n_fu
+    rows = join_regions(without_flicker(gaps_of(traced, least)))
+    counts, log_states = isotherms.system.neutral_counts
+    ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
+    return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
+
+
+def diagram_group(diagram: Diagram, canonical: Group) -> Group:
     """canonical: the group of that name, for what is trusted."""
-    group, gaps = Group(), two_phase_gaps(isotherms)
-    temperatures = isotherms.temperature_K
+    group, gaps, temperatures = Group(), diagram.rows, diagram.trace.temperature_K
     rows = [
-        (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, _gap_trusted(gap, canonical, k))
-        for k, (t, row) in enumerate(zip(temperatures, gaps))
+        (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, trusted_between(canonical, t, gap.x))
+        for t, row in zip(temperatures, gaps)
         for gap in row
         for side in (0, 1)
     ]
@@ -62,53 +74,72 @@ def diagram_group(isotherms: Isotherms, canonical: Group) -> Group:
     group.add("boundary_side", point, table[:, 4].astype(int), "1", "0: low-x side, 1: high-x side of the region")
     group.add("boundary_height_eV", point, table[:, 5], "eV/fu", "height of F above the common tangent inside the region")
     group.add("boundary_trusted", point, table[:, 6] > 0, "1", "most of the compositions inside the region are trusted")
-    group.add("temperature_K", ("temperature_K",), temperatures, "K", "temperatures that were looked at")
+    group.add("temperature_K", T, temperatures, "K", "temperatures that were looked at, sampled and between")
+    rows_sampled = np.isin(canonical["temperature_K"], temperatures)
+    sampled, x = ("sampled_temperature_K",), canonical.variables["x"]
+    group.add(*sampled, sampled, canonical["temperature_K"][rows_sampled], "K", "temperatures that were sampled")
+    group.variables["x"] = x
+    group.add("trusted", (*sampled, "x"), canonical["trusted"][rows_sampled], "1", "as in /canonical")
     words = "number of two-phase regions; 0: one phase at every x"
-    group.add("n_two_phase_regions", ("temperature_K",), [len(row) for row in gaps], "1", words)
+    group.add("n_two_phase_regions", T, [len(row) for row in gaps], "1", words)
     regions = sorted({g.region for row in gaps for g in row})
     spans = [[g for row in gaps for g in row if g.region == r] for r in regions]
     names = [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
     group.add("region_name", ("region",), np.array(names or [], dtype="U64"), "1", "name of each two-phase region")
-    group.attributes["not_resolved"] = _not_resolved(isotherms, gaps, canonical)
+    _add_invariants(group, diagram.invariants, canonical)
+    _add_spinodals(group, diagram.spinodals)
+    group.attributes["not_resolved"] = _not_resolved(diagram, canonical)
     group.attributes["kind"] = "incoherent: coherency strain is not included"
     return group
 
 
-def _gap_trusted(gap: Gap, canonical: Group, row: int) -> bool:
-    inside = (canonical["x"] >= gap.x[0]) & (canonical["x"] <= gap.x[1])
-    return bool(inside.any() and canonical["trusted"][row][inside].mean() > 0.5)
+def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> None:
+    point, phases = ("invariant",), ("invariant", "phase")
+    group.add("invariant_kind", point, np.array([i.kind for i in found], "U16"), "1", "what happens there")
+    words = "temperature of the invariant point"
+    group.add("invariant_temperature_K", point, _floats(found, "temperature_K"), "K", words, _floats(found, "error_K"))
+    words = "composition of the low, middle and high phase; nan: there is none"
+    x, error = (_floats(found, name).reshape(-1, 3) for name in ("x", "x_error"))
+    group.add("invariant_x", phases, x, "1", words, error)
+    group.add("invariant_found", point, _floats(found, "found"), "1", "share of the bootstrap resamples that show it nearby")
+    trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
+    group.add("invariant_trusted", point, np.array(trusted, bool), "1", "most of the compositions between are trusted")
 
 
-def _not_resolved(isotherms: Isotherms, gaps: list[list[Gap]], canonical: Group) -> str:
-    t = isotherms.temperature_K
+def _add_spinodals(group: Group, found: list[Spinodal]) -> None:
+    point = ("spinodal",)
+    sides = [(s.temperature_K, s.x[k], s.x_error[k], s.region, k) for s in found for k in (0, 1)]
+    table = np.array(sides, float).reshape(-1, 5)
+    group.add("spinodal_temperature_K", point, table[:, 0], "K", "temperature")
+    words = "composition where F of this cell loses its convexity: where the cell itself falls into two phases, nearer to the boundary than the spinodal of the homogeneous solution"
+    group.add("spinodal_x", point, table[:, 1], "1", words, table[:, 2])
+    group.add("spinodal_region", point, table[:, 3].astype(int), "1", "number of the two-phase region")
+    group.add("spinodal_side", point, table[:, 4].astype(int), "1", "0: low-x side, 1: high-x side")
+
+
+def _floats(found: list[Invariant], name: str) -> Float:
+    return np.array([getattr(i, name) for i in found], float)
+
+
+def trusted_between(canonical: Group, temperature_K: float, x: tuple[float, float]) -> bool:
+    """Most points of /canonical between two compositions are trusted at the sampled temperatures around this one."""
+    t = canonical["temperature_K"]
+    at = int(np.clip(np.searchsorted(t, temperature_K), 0, len(t) - 1))
+    rows = [at] if t[at] == temperature_K or at == 0 else [at - 1, at]
+    inside = (canonical["x"] >= x[0]) & (canonical["x"] <= x[1])
+    inside |= np.abs(canonical["x"] - sum(x) / 2) == np.abs(canonical["x"] - sum(x) / 2).min()
+    return bool(canonical["trusted"][rows][:, inside].mean() > 0.5)
+
+
+def _not_resolved(diagram: Diagram, canonical: Group) -> str:
+    t = diagram.trace.temperature_K
     text = [
-        f"Regions narrower than {isotherms.spacing:.3f} in x, lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell are not seen."
+        f"Regions narrower than {diagram.trace.spacing:.3f} in x, lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell are not seen."
     ]
-    closes = [(t[i], t[i + 1]) for i in range(len(t) - 1) for g in gaps[i] if g.region not in [h.region for h in gaps[i + 1]]]
-    if closes:
-        text.append("A two-phase region ends somewhere between " + "; ".join(f"{a:g} and {b:g} K" for a, b in closes) + ".")
-    if gaps and gaps[-1]:
+    if diagram.rows and diagram.rows[-1]:
         text.append(f"At {t[-1]:g} K, the highest temperature, there still are two phases: where the region closes is not known.")
     share = 1 - canonical["trusted"].mean()
     if share > 0:
         text.append(f"{share:.0%} of the points (T, x) are not trusted.")
-    text.append("Ordered phases are not identified, invariant points are not classified, and coherency strain is not included.")
+    text.append("Coherency strain is not included.")
     return " ".join(text)
-
-
-def beside(other: Results) -> Group:
-    """The phase diagram of another run, with what it trusts, as a group of this one's results."""
-    diagram, canonical = other.groups["phase_diagram"], other.groups["canonical"]
-    kept = {name: canonical.variables[name] for name in ("x", "trusted")}
-    attributes = {"title": str(other.attributes.get("title", "")), "fingerprint": str(other.attributes["fingerprint"])}
-    return Group({**diagram.variables, **kept}, {**diagram.attributes, **attributes})
-
-
-def closing_temperatures(diagram: Group) -> list[tuple[str, float, float]]:
-    """Per two-phase region its name, the highest temperature at which it was seen, and the next one looked at (nan: none)."""
-    t, found = diagram["temperature_K"], []
-    for region, name in enumerate(diagram["region_name"]):
-        last = diagram["boundary_temperature_K"][diagram["boundary_region"] == region].max()
-        above = t[t > last]
-        found.append((str(name), float(last), float(above.min()) if len(above) else float("nan")))
-    return found

@@ -28,19 +28,20 @@ def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
         hull = ConvexHull(np.column_stack([x / np.ptp(x), f / scale]))
     except QhullError:  # all on one line
         return np.array([0, len(x) - 1])
-    below = {int(i) for simplex, equation in zip(hull.simplices, hull.equations) if equation[1] < -1e-12 for i in simplex}
-    return np.array(sorted(below | {0, len(x) - 1}))
+    below = hull.simplices[hull.equations[:, 1] < -1e-12]
+    return np.union1d(below.ravel(), [0, len(x) - 1]).astype(np.int64)
 
 
 def hull_values(x: Float, f: Float, vertices: NDArray[np.int64]) -> Float:
     return np.interp(x, x[vertices], f[vertices])
 
 
-def facets(x: Float, f: Float, vertices: NDArray[np.int64]) -> list[Facet]:
-    """Every stretch between neighbouring vertices."""
+def facets(x: Float, f: Float, vertices: NDArray[np.int64], wider_than: float = 0.0, deeper_than: float = -np.inf) -> list[Facet]:
+    """Every stretch between neighbouring vertices that is wider in x and has more depth than this."""
     above = f - hull_values(x, f, vertices)
+    depth = np.maximum.reduceat(above, vertices[:-1])
     result = []
-    for a, b in zip(vertices[:-1].tolist(), vertices[1:].tolist()):
-        deepest = a + int(np.argmax(above[a : b + 1]))
-        result.append(Facet(a, b, deepest, float(above[deepest])))
+    for k in np.flatnonzero((np.diff(x[vertices]) > wider_than * (1 + 1e-9)) & (depth > deeper_than)):
+        a, b = int(vertices[k]), int(vertices[k + 1])
+        result.append(Facet(a, b, a + int(np.argmax(above[a : b + 1])), float(depth[k])))
     return result

@@ -1,15 +1,17 @@
-"""Two-phase regions of an isotherm, and the diagram that they make over temperature."""
+"""Two-phase regions of an isotherm, and how they hang together over temperature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .hull import Facet, facets, lower_hull
+from .trace import Trace
 
 Float = NDArray[np.float64]
 DISTINCT_KT = 5.0  # height of a gap over the whole cell, in kT: below it the cell hops freely between the two phases
 SIGNIFICANCE = 3.0  # standard errors by which the curve must lie above a facet
+FLICKER = 3  # a region that is lost for so many temperatures in a row or fewer is there all the same
 
 
 @dataclass(frozen=True)
@@ -21,32 +23,50 @@ class Gap:
     height_eV: float
     region: int = -1
 
+    def overlap(self, other: "Gap") -> float:
+        """Length in x that both cover; negative: how far they are apart."""
+        return min(self.x[1], other.x[1]) - max(self.x[0], other.x[0])
+
+
+def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
+    """Gaps at every temperature of the trace; least_height_eV (temperatures,)."""
+    return [
+        find_gaps(trace.x, value, resampled, halves, cubic, trace.spacing, float(least))
+        for value, resampled, halves, cubic, least in zip(
+            trace.value, trace.resampled, trace.halves, trace.cubic, least_height_eV
+        )
+    ]
+
 
 def find_gaps(
-    x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, spacing: float, least_height_eV: float
+    x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, f_cubic_eV: Float, spacing: float, least_height_eV: float
 ) -> list[Gap]:
     """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and higher than the noise.
 
     The noise is that of F_bootstrap (samples, n), or half of what the two halves of the walkers, f_halves (2, n), differ
-    by, whichever is larger: a few walkers that have not met would fool the bootstrap.
+    by, whichever is larger: a few walkers that have not met would fool the bootstrap. What F_cubic (n,), by a lower rule of
+    interpolation in temperature, differs by is added to it, and to the errors in x.
     """
     if not np.isfinite(f_eV).all():
+        return []
+    wide = facets(x, f_eV, lower_hull(x, f_eV), spacing, least_height_eV)
+    if not wide:
         return []
     gaps = []
     usable = f_bootstrap_eV[np.isfinite(f_bootstrap_eV).all(axis=1)]
     hulls = [lower_hull(x, f) for f in usable]
-    for facet in facets(x, f_eV, lower_hull(x, f_eV)):
-        if x[facet.right] - x[facet.left] <= spacing * (1 + 1e-9) or facet.depth <= least_height_eV:
+    cubic = lower_hull(x, f_cubic_eV)
+    for facet in wide:
+        statistical = _heights(x, usable, facet).std(ddof=1) if len(usable) > 1 else 0.0
+        rule = abs(float(_heights(x, f_cubic_eV[None], facet)[0]) - facet.depth)
+        noise = max(statistical, float(np.ptp(_heights(x, f_halves_eV, facet))) / 2) + rule
+        if facet.depth <= SIGNIFICANCE * noise:
             continue
-        noise = max(
-            _heights(x, usable, facet).std(ddof=1) if len(usable) > 1 else 0.0, float(np.ptp(_heights(x, f_halves_eV, facet))) / 2
-        )
-        if facet.depth > SIGNIFICANCE * noise:
-            ends = np.array([_facet_around(x, h, facet.deepest) for h in hulls])
-            error = ends.std(axis=0, ddof=1) if len(ends) > 1 else np.zeros(2)
-            half_step = (x[1] - x[0]) / 2
-            left, right = np.maximum(error, half_step).tolist()
-            gaps.append(Gap((float(x[facet.left]), float(x[facet.right])), (left, right), facet.depth))
+        ends = np.array([_facet_around(x, h, facet.deepest) for h in hulls])
+        error = ends.std(axis=0, ddof=1) if len(ends) > 1 else np.zeros(2)
+        shift = np.array(_facet_around(x, cubic, facet.deepest)) - x[[facet.left, facet.right]]
+        left, right = np.maximum(np.hypot(error, shift), (x[1] - x[0]) / 2).tolist()
+        gaps.append(Gap((float(x[facet.left]), float(x[facet.right])), (left, right), facet.depth))
     return gaps
 
 
@@ -62,18 +82,43 @@ def _facet_around(x: Float, vertices: NDArray[np.int64], index: int) -> tuple[fl
     return float(x[vertices[right - 1]]), float(x[vertices[right]])
 
 
+def without_flicker(gaps: list[list[Gap]]) -> list[list[Gap]]:
+    """Fill in a region that noise hides at up to FLICKER temperatures between two at which it is seen."""
+    rows = [list(row) for row in gaps]
+    for k, row in enumerate(gaps[:-1]):
+        for gap in row:
+            if any(gap.overlap(g) > 0 for g in rows[k + 1]):
+                continue
+            for later in range(k + 2, min(k + 2 + FLICKER, len(gaps))):
+                again = max(gaps[later], key=gap.overlap, default=None)
+                if again is not None and gap.overlap(again) > 0:
+                    for between in range(k + 1, later):
+                        rows[between].append(_mean(gap, again, (between - k) / (later - k)))
+                        rows[between].sort(key=lambda g: g.x)
+                    break
+    return rows
+
+
+def _mean(a: Gap, b: Gap, t: float) -> Gap:
+    def mix(p: tuple[float, float], q: tuple[float, float]) -> tuple[float, float]:
+        return (1 - t) * p[0] + t * q[0], (1 - t) * p[1] + t * q[1]
+
+    return Gap(mix(a.x, b.x), mix(a.x_error, b.x_error), (1 - t) * a.height_eV + t * b.height_eV)
+
+
 def join_regions(gaps: list[list[Gap]]) -> list[list[Gap]]:
     """Number the regions: gaps of neighbouring temperatures that overlap in x are one region."""
     joined: list[list[Gap]] = []
     count = 0
     for row in gaps:
         below = joined[-1] if joined else []
-        named: list[Gap] = []
-        for gap in row:
-            overlap = [(min(gap.x[1], g.x[1]) - max(gap.x[0], g.x[0]), g.region) for g in below]
-            best = max(overlap, default=(0.0, -1))
-            region = best[1] if best[0] > 0 and best[1] not in [n.region for n in named] else count
-            count = max(count, region + 1)
-            named.append(Gap(gap.x, gap.x_error, gap.height_eV, region))
-        joined.append(named)
+        pairs = sorted(((g.overlap(b), i, b.region) for i, g in enumerate(row) for b in below if g.overlap(b) > 0), reverse=True)
+        number: dict[int, int] = {}
+        for _, i, region in pairs:
+            if i not in number and region not in number.values():
+                number[i] = region
+        for i in range(len(row)):
+            if i not in number:
+                number[i], count = count, count + 1
+        joined.append([replace(g, region=number[i]) for i, g in enumerate(row)])
     return joined

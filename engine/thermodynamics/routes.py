@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from ..results import Group
 from .isotherms import Isotherms, spread
@@ -93,7 +94,8 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
     weights = [plan.log_weight(s, isotherms.system) for s in plan.slots]
     blocks = np.array_split(np.arange(len(kept)), MBAR_BLOCKS)
     rows: list[Float] = []
-    guess = None
+    guess = np.array([_known(isotherms, s.rung, w, bm[0]) for s, (w, bm) in zip(plan.slots, weights)])
+    guess -= guess[0]
     for part in (np.arange(len(kept)), *(np.setdiff1d(np.arange(len(kept)), b) for b in blocks)):
         e, m = (a[:, :, part].reshape(len(plan.slots), -1) for a in (energy, n))
         reduced = np.array(
@@ -111,7 +113,14 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
     return (beta_f[0] * scale)[:, isotherms.grid], (jackknife * scale)[:, isotherms.grid]
 
 
-def _solve(reduced: Float, per_state: int, guess: Float | None) -> tuple[Float, Float]:
+def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -> float:
+    """Free energy of a replica from the ratios: where the solver starts."""
+    ladder = [*isotherms.curves, *([isotherms.hottest] if isotherms.hottest else [])]
+    n = isotherms.n
+    return -float(logsumexp(log_weight[n] + beta_mu * n - ladder[rung].all.beta_f))
+
+
+def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float]:
     """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample."""
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
     from pymbar import MBAR  # slow to import

@@ -1,17 +1,19 @@
 """Samples read back from the segments: series of every replica, tallies of every temperature."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RedoxError
-from ..sampling.plan import Plan
+from ..sampling.plan import Plan, Slot
 from ..sampling.split import Split, read_split
 from ..sampling.stage import read_ladder
 from ..storage import SampleStore, read_h5
 
 Int = NDArray[np.int64]
+Origin = tuple[int | None, int]
 SERIES = ("energy_neV", "ions", "tried", "accepted")
 
 
@@ -20,7 +22,8 @@ class Samples:
     """energy_neV (slots, walkers, sweeps), ions (slots, walkers, sweeps, ions), tried and accepted (slots, kinds).
 
     tallies (bins, rungs, walkers, n_max+1, 6), whole bins of bin_sweeps sweeps. exchanged: (slot, slot) -> tried, accepted.
-    splits: rung -> conditional entropies, where they were sampled.
+    splits: rung -> conditional entropies, where they were sampled. origin: per slot the round of refinement that it comes
+    from (None: the ladder that was planned) and its number there.
     """
 
     plan: Plan
@@ -32,6 +35,7 @@ class Samples:
     bin_sweeps: int
     exchanged: dict[tuple[int, int], tuple[int, int]]
     splits: dict[int, Split]
+    origin: tuple[Origin, ...]
 
     @property
     def n_sweeps(self) -> int:
@@ -39,7 +43,64 @@ class Samples:
 
 
 def read_samples(store: SampleStore) -> Samples:
-    """All committed segments. Raises RedoxError if there are none or one is damaged."""
+    """All committed segments, refined temperatures included once they are complete.
+
+    Raises RedoxError if there are none or one is damaged.
+    """
+    samples = _read(store, None)
+    rounds = json.loads(store.refinement.read_text())["rounds"] if store.refinement.exists() else []
+    for k in range(len(rounds)):
+        if store.refined(k).committed():
+            more = _read(store.refined(k), k)
+            samples = merged(samples, more) if more.n_sweeps == samples.n_sweeps else samples
+    return samples
+
+
+def last_states(store: SampleStore, origin: Origin) -> NDArray[np.int8]:
+    """(walkers, n_sites) of a slot of `read_samples`, at the end of its samples."""
+    round_number, slot = origin
+    its = store if round_number is None else store.refined(round_number)
+    return read_h5(its.segment(slot, its.committed() - 1), ("state/species",))[0]["state/species"]
+
+
+def merged(a: Samples, b: Samples) -> Samples:
+    """One ladder of two, rungs in order of temperature; walkers and sweeps are those of both. Notes and scans are those of a."""
+    temperatures = np.concatenate([a.plan.temperatures_K, b.plan.temperatures_K])
+    order = np.argsort(temperatures, kind="stable")
+    rung_of = np.argsort(order)  # place of every old rung in the merged ladder
+    shifted = [replace(s, rung=s.rung + len(a.plan.temperatures_K)) for s in b.plan.slots]
+    slots: list[Slot] = [replace(s, rung=int(rung_of[s.rung])) for s in (*a.plan.slots, *shifted)]
+    rows = sorted(range(len(slots)), key=lambda k: slots[k].rung)
+    place = {old: new for new, old in enumerate(rows)}
+    n_a = len(a.plan.slots)
+
+    def joined(name: str) -> Int:
+        return np.concatenate([getattr(a, name), getattr(b, name)])[rows]
+
+    exchanged = {(place[p], place[q]): v for (p, q), v in a.exchanged.items()}
+    exchanged |= {(place[p + n_a], place[q + n_a]): v for (p, q), v in b.exchanged.items()}
+    plan = replace(
+        a.plan,
+        temperatures_K=temperatures[order],
+        asked=np.concatenate([a.plan.asked, b.plan.asked])[order],
+        slots=tuple(slots[k] for k in rows),
+        reference=np.concatenate([a.plan.reference, b.plan.reference])[order],
+    )
+    return Samples(
+        plan=plan,
+        energy_neV=joined("energy_neV"),
+        ions=joined("ions"),
+        tried=joined("tried"),
+        accepted=joined("accepted"),
+        tallies=np.concatenate([a.tallies, b.tallies], axis=1)[:, order],
+        bin_sweeps=a.bin_sweeps,
+        exchanged=exchanged,
+        splits={int(rung_of[r]): s for r, s in a.splits.items()},
+        origin=tuple([*a.origin, *b.origin][k] for k in rows),
+    )
+
+
+def _read(store: SampleStore, round_number: int | None) -> Samples:
     plan, _ = read_ladder(store)
     number = store.committed()
     if not number:
@@ -65,6 +126,7 @@ def read_samples(store: SampleStore) -> Samples:
         accepted=np.array([np.pad(a, (0, kinds - len(a))) for a in accepted]),
         tallies=np.array([bins[b] for b in sorted(bins)]),
         bin_sweeps=int(attributes["block_sweeps"]) * int(attributes["blocks_per_bin"]),
+        origin=tuple((round_number, k) for k in range(len(plan.slots))),
         splits={r: found for r in range(len(plan.betas)) if (found := read_split(store, r))},
         exchanged={(int(a), int(b)): (int(t), int(y)) for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])},
     )

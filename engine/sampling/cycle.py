@@ -1,0 +1,52 @@
+"""Cooling and heating at fixed composition, from the highest temperature to the lowest and back: hysteresis in temperature."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..diagnostics import autocorrelation_time
+from ..neutrality import random_neutral_state
+from ..parallel import share
+from ..progress import Progress
+from ..system import System, inverse_temperature
+from .chain import advance, start_chain
+from .ladder import CYCLE_STREAM
+from .plan import Cycles, empty_tally
+
+Float = NDArray[np.float64]
+COMPOSITIONS = 13
+
+
+def cycles(system: System, temperatures_K: Float, sweeps: int, seed: int, comm: Any) -> Cycles:
+    """At COMPOSITIONS counts between the ends, so many sweeps per temperature each way. Collective; the same on all ranks."""
+    counts, _ = system.neutral_counts
+    inner = counts[1:-1] if len(counts) > 2 else counts
+    n = inner[np.unique(np.rint(np.linspace(0, len(inner) - 1, COMPOSITIONS)).astype(int))]
+    with Progress("cooling and heating", comm.rank) as progress:
+        mine = []
+        for k in (own := share(len(n), comm.rank, comm.size)):
+            mine.append(_cycle(system, int(n[k]), temperatures_K, sweeps, seed))
+            progress.update(len(mine), len(own))
+    found = np.array([row for part in comm.allgather(mine) for row in part])
+    return Cycles(n, temperatures_K, found[..., 0], found[..., 1])
+
+
+def _cycle(system: System, n: int, temperatures_K: Float, sweeps: int, seed: int) -> Float:
+    """Mean energy and its standard error, (2, temperatures, 2), by one chain."""
+    species = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, CYCLE_STREAM, n]))
+    chain = start_chain(system, species, new_stream(seed, CYCLE_STREAM, n))
+    tally = empty_tally(system)
+    zeros = np.zeros(len(tally.sums))
+    found = np.empty((2, len(temperatures_K), 2))
+    down = range(len(temperatures_K) - 1, -1, -1)
+    for side, order in ((0, down), (1, reversed(down))):
+        for k in order:
+            ensemble = Ensemble(inverse_temperature(float(temperatures_K[k])), np.zeros(len(chain.ions)), zeros, zeros, 0)
+            advance(chain, system, system.canonical_moves, ensemble, tally, max(1, sweeps // 3))
+            energy = advance(chain, system, system.canonical_moves, ensemble, tally, sweeps).energy.astype(float)
+            error = np.sqrt(energy.var() * autocorrelation_time(energy) / len(energy))
+            found[side, k] = energy.mean(), error
+    return found

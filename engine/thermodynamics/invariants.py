@@ -1,0 +1,129 @@
+"""Where two-phase regions open, close, split and merge over temperature: invariant points, with their errors.
+
+On heating, two regions that become one lose the phase between them (peritectoid); one that becomes two gains it (eutectoid).
+A region that shrinks to a point ends in a critical point, or, if the phases on its two sides are of different order, in a congruent one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .hull import facets, lower_hull
+from .phase_diagram import Gap
+from .trace import Trace
+
+Float = NDArray[np.float64]
+REACH_K = 80.0  # how far from an event its resamples are looked for
+NARROW = 0.02  # a region narrower than this in x where it is last seen ends in a point
+HISTORY = 5  # temperatures over which its width is looked at
+EXPONENTS = (0.326, 0.5)
+NONE = float("nan")
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """kind: eutectoid, peritectoid, critical, congruent, closing or opening. x: of the low, middle and high phase (nan: no such phase).
+
+    regions: numbers of the two-phase regions that meet. found: share of the resamples that show it within REACH_K.
+    """
+
+    kind: str
+    temperature_K: float
+    error_K: float
+    x: tuple[float, float, float]
+    x_error: tuple[float, float, float]
+    regions: tuple[int, ...]
+    found: float
+
+
+Spans = Callable[[int], list[Float]]  # row of the trace -> per resample the ends in x of its gaps, (gaps, 2)
+
+
+def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> list[Invariant]:
+    """rows: numbered gaps per temperature of the trace."""
+    events: list[Invariant] = []
+    spans = cache(lambda row: _resampled_spans(trace, row, float(least_height_eV[row])))
+    for k, (low, high) in enumerate(zip(rows, rows[1:])):
+        t = float(trace.temperature_K[k : k + 2].mean())
+        events += [_resampled(e, count, more, trace.temperature_K, k, spans) for e, count, more in _events(low, high, t)]
+    return [_shrinking(e, rows, trace.temperature_K) if e.kind in ("closing", "opening") else e for e in events]
+
+
+def _events(low: list[Gap], high: list[Gap], t: float) -> list[tuple[Invariant, int, bool]]:
+    """Between two rows: the event, the larger number of gaps in its range of x, and whether that is the colder side's."""
+    found = []
+    for gap in high:
+        parents = [g for g in low if g.overlap(gap) > 0]
+        if len(parents) > 1:
+            found.append((_three_phases("peritectoid", t, parents[0], parents[-1]), len(parents), True))
+        elif not parents and not _beside(gap, low):
+            found.append((_point("opening", t, gap), 1, False))
+    for gap in low:
+        children = [g for g in high if g.overlap(gap) > 0]
+        if len(children) > 1:
+            found.append((_three_phases("eutectoid", t, children[0], children[-1]), len(children), False))
+        elif not children:
+            found.append((_point("closing", t, gap), 1, True))
+    return found
+
+
+def _beside(gap: Gap, others: list[Gap]) -> bool:
+    return any(gap.overlap(g) > 0 for g in others)
+
+
+def _three_phases(kind: str, t: float, left: Gap, right: Gap) -> Invariant:
+    middle = (left.x[1] + right.x[0]) / 2
+    half = abs(right.x[0] - left.x[1]) / 2
+    error = (left.x_error[0], float(np.hypot(max(left.x_error[1], right.x_error[0]), half)), right.x_error[1])
+    return Invariant(kind, t, 0.0, (left.x[0], middle, right.x[1]), error, (left.region, right.region), 0.0)
+
+
+def _point(kind: str, t: float, gap: Gap) -> Invariant:
+    error = float(np.hypot(max(gap.x_error), (gap.x[1] - gap.x[0]) / 4))
+    return Invariant(kind, t, 0.0, (NONE, sum(gap.x) / 2, NONE), (NONE, error, NONE), (gap.region,), 0.0)
+
+
+def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
+    """The event, called critical and moved to where the width vanishes if its region was on the way to a point.
+
+    The last of it is too shallow to be seen. Width^(1/exponent) is a straight line in T near a critical point, with an exponent
+    between that of the 3D Ising model, 0.326 (Pelissetto, Vicari, Phys. Rep. 368, 549, 2002), and the 1/2 of mean-field theory.
+    """
+    order = range(len(rows)) if event.kind == "opening" else range(len(rows) - 1, -1, -1)
+    seen = [(t[k], g.x[1] - g.x[0]) for k in order for g in rows[k] if g.region == event.regions[0]][: HISTORY + 1]
+    (t_last, last), (t_before, before) = seen[0], seen[-1]
+    if last >= before and last >= NARROW:
+        return event
+    ahead = [(t_last - t_before) / ((before / last) ** (1 / e) - 1) if before > last else 0.0 for e in EXPONENTS]
+    if max(np.abs(ahead)) > abs(t_last - t_before) and last >= NARROW:
+        return event
+    error = float(np.hypot(event.error_K, np.ptp(ahead) / 2))
+    return replace(event, kind="critical", temperature_K=float(t_last + np.mean(ahead)), error_K=error)
+
+
+def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
+    """Temperature and error from where each resample has the event: the last row, seen from its side, with `count` gaps."""
+    known = [v for v in event.x if np.isfinite(v)]
+    window = (min(known), max(known)) if len(known) == 3 else (known[0] - event.x_error[1], known[0] + event.x_error[1])
+    rows = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K)
+    many = np.array([[np.sum((s[:, 0] < window[1]) & (s[:, 1] > window[0])) >= count for s in spans(int(r))] for r in rows])
+    found = []
+    between = (t[rows[:-1]] + t[rows[1:]]) / 2
+    for sample in many.T.astype(int):
+        changes = between[np.diff(sample) == (-1 if colder else 1)]
+        if len(changes):
+            found.append(changes[np.argmin(np.abs(changes - event.temperature_K))])
+    step = float(t[k + 1] - t[k])
+    spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
+    return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(many.shape[1], 1))
+
+
+def _resampled_spans(trace: Trace, row: int, least_height_eV: float) -> list[Float]:
+    x, found = trace.x, []
+    for f in trace.resampled[row]:
+        wide = facets(x, f, lower_hull(x, f), trace.spacing, least_height_eV) if np.isfinite(f).all() else []
+        found.append(np.array([(x[g.left], x[g.right]) for g in wide]).reshape(-1, 2))
+    return found
