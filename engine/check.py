@@ -7,6 +7,7 @@ from .lattice import Supercell
 from .neutrality import count_neutral_states
 from .parallel import share
 from .prepare import Prepared
+from .sampling.ground_states import tasks
 from .sampling.ladder import MOST_RUNGS
 from .sampling.stage import IONS_PER_WINDOW, MU_POINTS
 
@@ -69,8 +70,21 @@ def _sampling(prepared: Prepared, supercell: Supercell, n_ranks: int) -> list[tu
         ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
         ("replicas", f"at most {slots} x {walkers} walkers; on {n_ranks} ranks at most {per_rank} each"),
         ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
+        *_ground_states(prepared),
         ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),
     ]
+
+
+def _ground_states(prepared: Prepared) -> list[tuple[str, str]]:
+    given = prepared.config.ground_states
+    if given is None:
+        return []
+    found = tasks(given, prepared.lattice)
+    listed = sum(t.list_all for t in found)
+    text = f"all states of {listed} supercells of up to {given.enumerate_up_to} cells"
+    if len(found) > listed:
+        text += f"; {len(found) - listed} more of up to {given.anneal_up_to} cells, {given.searches} annealings per composition"
+    return [("ground states", text)]
 
 
 def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int]:

@@ -363,6 +363,17 @@ class AnalysisInput(Model):
     )
 
 
+class GroundStatesInput(Model):
+    """The hull at T = 0, over supercells up to a size; sizes in cells of the structure file."""
+
+    enumerate_up_to: PositiveInt = Field(
+        default=2, description="all neutral states of all supercells of up to so many cells are looked at"
+    )
+    anneal_up_to: PositiveInt = Field(default=6, description="larger supercells, up to so many cells, are annealed")
+    supercells: PositiveInt = Field(default=12, description="annealed supercells of each size, the most compact first")
+    searches: PositiveInt = Field(default=3, description="independent annealings of each composition of a supercell")
+
+
 class Config(Model):
     title: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -375,6 +386,7 @@ class Config(Model):
     label: LabelInput = LabelInput()
     energy: EnergyInput | None = None
     sampling: SamplingInput | None = None
+    ground_states: GroundStatesInput | None = None
     analysis: AnalysisInput = AnalysisInput()
 
     @property
@@ -389,6 +401,8 @@ class Config(Model):
             raise ValueError("energy is needed, or training, or evaluation")
         if self.energy is not None and self.sampling is None:
             raise ValueError("sampling is needed beside energy")
+        if self.ground_states is not None and self.energy is None:
+            raise ValueError("ground_states needs energy")
         return self
 
 

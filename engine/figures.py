@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .results import Group, Results
+from .thermodynamics.ground_states import fraction
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, colour-blind safe
 STYLE: Any = {
@@ -179,6 +180,24 @@ def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> 
         hull = 1e3 * (group["mixing_free_energy_eV"][row] - groups["hull"]["energy_above_hull_eV"][row])
         axes.plot(group["x"], hull, color=_colour(k, len(rows)), lw=0.8, ls="--")
     axes.set(ylabel="mixing free energy (meV/fu)", title="Mixing free energy; hull dashed")
+    return figure
+
+
+def ground_states(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    group = groups.get("ground_states")
+    if group is None:
+        return None
+    figure, axes = plt.subplots()
+    x, energy, corner = group["x"], 1e3 * group["formation_energy_eV"], group["on_hull"]
+    for mask, face, label in ((group["listed"], PALETTE[0], "all states listed"), (~group["listed"], "none", "annealed")):
+        if mask.any():
+            axes.plot(x[mask], energy[mask], "o", ms=3, color=PALETTE[0], mfc=face, mew=0.6, alpha=0.7, label=label)
+    axes.plot(x[corner], energy[corner], "-s", ms=5, color=PALETTE[1], lw=1.2, label="hull")
+    for k in np.flatnonzero(corner):
+        axes.annotate(fraction(x[k]), (x[k], energy[k]), xytext=(0, -12), textcoords="offset points", ha="center", fontsize=8)
+    axes.set(xlabel="x (ions per formula unit)", ylabel="formation energy (meV/fu)", title="Ground states (T = 0)")
+    axes.margins(y=0.1)
+    axes.legend(fontsize=8)
     return figure
 
 
@@ -374,6 +393,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     "mixing_free_energy": (
         mixing_free_energy,
         "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+    ),
+    "ground_states": (
+        ground_states,
+        "The hull at T = 0: lowest energy above the line between the ends, for each composition of each supercell that was searched.",
     ),
     "scans": (
         scans,

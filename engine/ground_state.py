@@ -4,9 +4,8 @@ What is left is a lattice of ions alone. In a small supercell the minimum over t
 energy is one table over all ion sites: exact. In a larger one an expansion of the ions is fitted to such minima in all small supercells.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from .hamiltonian.terms import Cluster, Hamiltonian, point_clusters
 from .labelling.arrangements import distinct_supercells, orbits, site_permutations
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from .neutrality import random_neutral_state
+from .supercells import hermite_forms
 from .system import System, build_system, inverse_temperature
 
 Float = NDArray[np.float64]
@@ -138,20 +138,13 @@ def _errors(fit: Fit) -> dict[str, float]:
 
 def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) -> list[System]:
     """The distinct supercells of up to N_CELLS cells that can be listed, smallest first."""
-    shapes = [np.array([[a, i, j], [0, b, k], [0, 0, c]]) for a, b, c, i, j, k in _hermite_forms()]
+    shapes = [h for n_cells in range(1, N_CELLS + 1) for h in hermite_forms(n_cells)]
     cells = distinct_supercells([Supercell(lattice, m) for m in shapes])
     systems = [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
     listed = [s for s in systems if is_listed(s)]
     if not listed:
         raise RedoxError("energy: electrons: ground_state: the cell of the structure file has too many sites to list its states")
     return listed
-
-
-def _hermite_forms() -> Iterator[tuple[int, int, int, int, int, int]]:
-    sizes = range(1, N_CELLS + 1)
-    for a, b, c in product(sizes, sizes, sizes):
-        if a * b * c <= N_CELLS:
-            yield from ((a, b, c, i, j, k) for i, j, k in product(range(b), range(c), range(c)))
 
 
 def _data_set(systems: list[System], ions: Lattice) -> DataSet:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from ase.io import read as ase_read
 from icet import ClusterSpace
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from .dataset import DataSet, map_to_lattice, read_relaxed
 from .errors import InputError, Problem, RedoxError
 from .fit import cluster_vectors, neutrality_null_vector, undetermined
 from .hamiltonian.clusters import cluster_space
-from .hamiltonian.electrostatics import MOST_SITES, electrostatic_clusters
+from .hamiltonian.electrostatics import MOST_SITES, PointCharges
 from .hamiltonian.model import Model, read_model
 from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_clusters
 from .inputfile import InputFile, Location
-from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from .lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
 from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
+
+MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,11 @@ class Prepared:
     def matrix(self) -> NDArray[np.int64]:
         return np.array(self.config.lattice.matrix, np.int64)
 
-    def electrostatics(self, matrix: NDArray[np.int64]) -> Hamiltonian:
-        """Point charges, typed in and of the model, in one supercell; nothing if there are none."""
-        total = Hamiltonian(self.lattice)
-        for given in (self.config.energy.electrostatics if self.config.energy else None, self.model):
-            if given is not None and given.charges:
-                clusters = electrostatic_clusters(Supercell(self.lattice, matrix), given.charges, given.dielectric)
-                total = total + Hamiltonian(self.lattice, tuple(clusters), 0.0, "point charges")
-        return total
+    @property
+    def point_charges(self) -> tuple[PointCharges, ...]:
+        """Typed in, and of the model."""
+        given = (self.config.energy.electrostatics if self.config.energy else None, self.model)
+        return tuple(PointCharges(dict(g.charges), g.dielectric) for g in given if g is not None and g.charges)
 
 
 class _Checker:
@@ -89,6 +89,7 @@ def prepare(source: InputFile) -> Prepared:
     ions = _sampling(source, lattice, exchanges, check)
     typed = _typed_terms(source, lattice, check)
     _potentials(source, lattice, check)
+    _ground_states(source, lattice, ions, check)
     check.stop_if_wrong()
     training, model = _expansion(source, lattice, check)
     check.stop_if_wrong()
@@ -272,10 +273,24 @@ def _electrostatics(at: Location, charges: dict[str, float], source: InputFile, 
         check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")
 
 
+def _ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: _Checker) -> None:
+    given = source.config.ground_states
+    if given is None:
+        return
+    if len(ions) != 1:
+        check.wrong(("ground_states",), f"found {len(ions)} exchangeable ions; allowed: one, along which the hull runs")
+    for element in sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY} - set(atomic_numbers)):
+        check.wrong(("ground_states",), f"{element} is no chemical element; ground states are written as structures")
+    _, log_states = count_neutral_states(Supercell(lattice, np.diag([given.enumerate_up_to, 1, 1])))
+    if log_states.max(initial=0.0) > np.log(MOST_STATES):
+        check.wrong(
+            ("ground_states", "enumerate_up_to"),
+            f"{given.enumerate_up_to} cells have 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_STATES:.0e}",
+        )
+
+
 def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:
     """Data sets tell species by their chemical symbol: each needs one of its own."""
-    from ase.data import atomic_numbers
-
     seen: dict[str, str] = {}
     for k, s in enumerate(lattice.sublattices):
         for sp in s.species:

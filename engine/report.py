@@ -15,6 +15,7 @@ from .order_figures import draw_order
 from .results import Group, Results, read_results
 from .storage import write_text
 from .thermodynamics.compare import transitions
+from .thermodynamics.ground_states import fraction
 
 log = logging.getLogger("redoxmc")
 
@@ -173,6 +174,8 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
                 ]
             )
         tables.append(("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows))
+    if "ground_states" in groups:
+        tables.append(_ground_states(groups["ground_states"]))
     tables += _transitions(groups)
     exchange = groups["exchange"]
     rows = []
@@ -237,6 +240,20 @@ def _phases(diagram: Group) -> list[list[str]]:
 
 def _with_error(value: float, error: float, digits: int) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def _ground_states(group: Group) -> tuple[str, list[str], list[list[str]]]:
+    columns = ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "how found"]
+    rows = [
+        [
+            fraction(group["x"][k]),
+            f"{1e3 * group['formation_energy_eV'][k]:.2f}",
+            str(group["supercell"][k].tolist()),
+            "all states listed" if group["listed"][k] else f"annealed; {group['searches_agreeing'][k]} annealings met it",
+        ]
+        for k in np.flatnonzero(group["on_hull"])
+    ]
+    return "Ground states: the corners of the hull", columns, rows
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:

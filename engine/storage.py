@@ -127,6 +127,10 @@ class SampleStore:
             if int(path.name.removeprefix("refined_")) >= first:
                 shutil.rmtree(path)
 
+    def lowest(self, supercell: str) -> Path:
+        """States of lowest energy in one supercell."""
+        return self.folder / "ground_states" / f"{supercell}.h5"
+
     def committed(self) -> int:
         """Number of committed segments: those before the first gap in the exchange folder."""
         number = 0

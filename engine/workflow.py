@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from .config import Config, matrix_of
 from .errors import RedoxError
 from .fit import expansion, fit_expansion
 from .fit_report import fit_record
-from .ground_state import ground_states
+from .ground_state import HamiltonianOf, ground_states
 from .hamiltonian.clusters import from_icet
+from .hamiltonian.electrostatics import PointCharges, point_charges
 from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile, read_input
+from .lattice import Supercell
 from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
@@ -33,6 +36,7 @@ from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .refine import run_refinement
 from .report import write_report
 from .results import Group, Results, read_results, write_results
+from .sampling.ground_states import read_ground_states, run_ground_states
 from .sampling.split import run_split
 from .sampling.stage import run_sampling
 from .storage import SampleStore, differences, write_text, write_whole
@@ -40,8 +44,9 @@ from .system import System, build_system
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.compare import boundary_shifts
 from .thermodynamics.diagram import phase_labels
+from .thermodynamics.ground_states import fraction, ground_state_group, ground_state_notes, write_corners
 from .thermodynamics.phases import write_examples
-from .thermodynamics.samples import read_samples
+from .thermodynamics.samples import Samples, read_samples
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
 log = logging.getLogger("redoxmc")
@@ -86,6 +91,10 @@ class Output:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def ground_states(self) -> Path:
+        return self.folder / "ground_states"
 
     @property
     def made_by_potentials(self) -> tuple[Path, ...]:
@@ -152,9 +161,16 @@ def _thermodynamics(
             _hamiltonian(prepared, output, options)
             _report(output, options)
         return
-    system = _system(prepared, config, np.array(config.lattice.matrix), output, options, comm)
-    second = _second_system(prepared, config, output, options, comm)
+    short_range = comm.bcast(_hamiltonian(prepared, output, options) if prepared else None)
+    charges: tuple[PointCharges, ...] = comm.bcast(prepared.point_charges if prepared else None)
+    of_supercell = partial(_with_point_charges, short_range, charges)
+    system = _system(prepared, config, np.array(config.lattice.matrix), of_supercell, comm)
+    second = _second_system(prepared, config, of_supercell, comm)
     if samples:
+        if config.ground_states:
+            run_ground_states(
+                config.ground_states, short_range.lattice, of_supercell, system.ions, config.seed, output.store, comm, watch
+            )
         run_sampling(system, config, output.store, comm, watch)
         run_refinement(system, config, output.store, comm, watch)
         if second:
@@ -172,17 +188,17 @@ def _report(output: Output, options: Options) -> None:
 
 
 def _system(
-    prepared: Prepared | None, config: Config, matrix: NDArray[np.int64], output: Output, options: Options, comm: Any
+    prepared: Prepared | None, config: Config, matrix: NDArray[np.int64], of_supercell: HamiltonianOf, comm: Any
 ) -> System:
     """The lattice of one supercell with its energies. Collective."""
-    hamiltonian = comm.bcast(_energy(prepared, matrix, output, options) if prepared else None)
+    hamiltonian = comm.bcast(_energy(prepared, matrix, of_supercell) if prepared else None)
     return build_system(hamiltonian, matrix, comm.bcast(prepared.ions if prepared else None), _mix(config))
 
 
-def _second_system(prepared: Prepared | None, config: Config, output: Output, options: Options, comm: Any) -> System | None:
+def _second_system(prepared: Prepared | None, config: Config, of_supercell: HamiltonianOf, comm: Any) -> System | None:
     """The smaller cell that shows the finite-size shift, if one is asked for. Collective."""
     shape = config.sampler.second_supercell
-    return _system(prepared, config, np.array(matrix_of(shape)), output, options, comm) if shape else None
+    return _system(prepared, config, np.array(matrix_of(shape)), of_supercell, comm) if shape else None
 
 
 def _second_store(config: Config, output: Output) -> SampleStore:
@@ -201,7 +217,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "exports", "phases", "potentials", "relaxations", "moments", "held_out"):
+        for name in ("figures", "exports", "phases", "ground_states", "potentials", "relaxations", "moments", "held_out"):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -227,13 +243,12 @@ def _log_to(path: Path) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
 
-def _energy(prepared: Prepared, matrix: NDArray[np.int64], output: Output, options: Options) -> Hamiltonian:
+def _with_point_charges(short_range: Hamiltonian, charges: tuple[PointCharges, ...], matrix: NDArray[np.int64]) -> Hamiltonian:
+    return short_range + point_charges(short_range.lattice, charges, matrix)
+
+
+def _energy(prepared: Prepared, matrix: NDArray[np.int64], of_supercell: HamiltonianOf) -> Hamiltonian:
     """Of ions and electrons; or of the ions alone with their best electrons."""
-    short_range = _hamiltonian(prepared, output, options)
-
-    def of_supercell(matrix: NDArray[np.int64]) -> Hamiltonian:
-        return short_range + prepared.electrostatics(matrix)
-
     energy = prepared.config.energy
     if energy is None or energy.electrons == "equilibrium":
         return of_supercell(matrix)
@@ -316,6 +331,20 @@ def _titled(diagram: Group, **attributes: str) -> Group:
     return Group(diagram.variables, {**diagram.attributes, **attributes})
 
 
+def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], output: Output) -> Group:
+    """The hull at T = 0; writes its corners as structures and adds to `notes` what a reader should know."""
+    given, energy = prepared.config.ground_states, prepared.config.energy
+    assert given is not None and energy is not None
+    found = read_ground_states(given, prepared.lattice, output.store)
+    group = ground_state_group(found, prepared.ions[0])
+    write_corners(found, group, output.ground_states)
+    same_energy = energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
+    n_fu = Supercell(prepared.lattice, prepared.matrix).n_formula_units
+    notes += ground_state_notes(group, samples if same_energy else None, n_fu)
+    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][group["on_hull"]]))
+    return group
+
+
 def _analyse(prepared: Prepared, system: System, second: System | None, output: Output) -> None:
     samples = read_samples(output.store)
     smaller = read_samples(_second_store(prepared.config, output)) if second else None
@@ -332,6 +361,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         config.sampler.second_supercell,
         smaller.n_sweeps if smaller else 0,
         whose,
+        *([config.ground_states.model_dump()] if config.ground_states else []),
     )
     if output.results.exists():
         try:
@@ -344,6 +374,8 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(system.description)
     groups = analysis.groups()
+    if config.ground_states is not None:
+        groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
     if second is not None and smaller is not None:
         _add_second(groups, Analysis(smaller, second, config.analysis, config.seed).groups(), second.n_formula_units)
     if other is not None and "phase_diagram" in other.groups:

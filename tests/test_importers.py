@@ -256,7 +256,7 @@ def test_input_file_with_either(tmp_path: Path) -> None:
         prepared = prepare(source)
         assert prepared.ions == ("Na+",)
         assert "parameters from a file" in dict(plan_rows(prepared, 1))["energy"]
-        assert bool(prepared.electrostatics(prepared.matrix).clusters) == (name == "smol_layered")
+        assert bool(prepared.point_charges) == (name == "smol_layered")
         assert str(DATA) not in json.dumps(sample_identity(source))  # moved files are still the same run
 
 

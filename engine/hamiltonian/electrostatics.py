@@ -5,6 +5,8 @@ surrounding (Ewald, Ann. Phys. 369, 253, 1921; de Leeuw, Perram, Smith, Proc. R.
 images is kept. In a supercell every pair of sites interacts, so the term belongs to one supercell.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -47,6 +49,23 @@ def _points_within(basis: Float, reach: float) -> Float:
     numbers = np.array(list(product(*[range(-m, m + 1) for m in most])))
     points = numbers @ basis
     return points[np.linalg.norm(points, axis=1) <= reach]
+
+
+@dataclass(frozen=True)
+class PointCharges:
+    """Charges by species (elementary charges) and the dielectric constant that screens them."""
+
+    charges: dict[str, float]
+    dielectric: float
+
+
+def point_charges(lattice: Lattice, given: Sequence[PointCharges], matrix: NDArray[np.int64]) -> Hamiltonian:
+    """Those of the input and of the model, in one supercell; nothing if there are none."""
+    total = Hamiltonian(lattice)
+    for term in given:
+        clusters = electrostatic_clusters(Supercell(lattice, matrix), term.charges, term.dielectric)
+        total = total + Hamiltonian(lattice, tuple(clusters), 0.0, "point charges")
+    return total
 
 
 def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], dielectric: float) -> list[Cluster]:

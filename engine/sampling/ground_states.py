@@ -1,0 +1,88 @@
+"""The states of lowest energy in all small supercells, for the hull at T = 0: who searches what, and the files it is kept in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import GroundStatesInput
+from ..errors import RedoxError
+from ..farm import farm
+from ..ground_state import HamiltonianOf
+from ..lattice import Lattice, Supercell
+from ..neutrality import count_neutral_states
+from ..parallel import StopWatch
+from ..storage import SampleStore, read_h5, write_h5
+from ..supercells import supercells_of
+from ..system import build_system
+from .search import Lowest, lowest_states
+
+
+@dataclass(frozen=True)
+class Task:
+    """A supercell. list_all: every neutral state of it is looked at."""
+
+    supercell: Supercell
+    list_all: bool
+
+    def mark(self, searches: int) -> str:
+        """What the file of this supercell depends on, beside the run that it belongs to."""
+        return "listed" if self.list_all else f"{searches} searches"
+
+
+def tasks(given: GroundStatesInput, lattice: Lattice) -> list[Task]:
+    """All distinct supercells that are listed, and the most compact ones of every size beyond; ascending in size."""
+    found = []
+    for n_cells in range(1, max(given.enumerate_up_to, given.anneal_up_to) + 1):
+        if not len(count_neutral_states(Supercell(lattice, np.diag([n_cells, 1, 1])))[0]):
+            continue
+        list_all = n_cells <= given.enumerate_up_to
+        found += [Task(s, list_all) for s in supercells_of(lattice, n_cells)[: None if list_all else given.supercells]]
+    return found
+
+
+def run_ground_states(
+    given: GroundStatesInput,
+    lattice: Lattice,
+    hamiltonian_of: HamiltonianOf,
+    ions: tuple[str, ...],
+    seed: int,
+    store: SampleStore,
+    comm: Any,
+    watch: StopWatch,
+) -> None:
+    """One file per supercell, made where there is none yet. hamiltonian_of: by supercell matrix, on every rank. Collective.
+
+    Raises Interrupted when asked to stop; finished supercells are kept.
+    """
+    missing = [t for t in tasks(given, lattice) if not _is_made(store, t, given.searches)] if comm.rank == 0 else []
+    missing = comm.bcast(missing[::-1])  # the longest first, so that no rank is left alone with one at the end
+
+    def work(number: int) -> None:
+        task = missing[number]
+        system = build_system(hamiltonian_of(task.supercell.matrix), task.supercell.matrix, ions)
+        lowest = lowest_states(system, given.searches, seed, task.list_all)
+        write_h5(_file(store, task), vars(lowest), {"mark": task.mark(given.searches)})
+
+    if missing:
+        farm(len(missing), work, comm, watch, "ground states")
+
+
+def read_ground_states(given: GroundStatesInput, lattice: Lattice, store: SampleStore) -> list[tuple[Supercell, Lowest]]:
+    """What was found, supercells ascending in size. Raises RedoxError if some supercell has not been searched."""
+    found = []
+    for task in tasks(given, lattice):
+        if not _is_made(store, task, given.searches):
+            raise RedoxError("ground_states: not all supercells have been searched yet; run without --only")
+        found.append((task.supercell, Lowest(**read_h5(_file(store, task))[0])))
+    return found
+
+
+def _file(store: SampleStore, task: Task) -> Path:
+    return store.lowest("_".join(str(v) for v in task.supercell.hermite[np.triu_indices(3)]))
+
+
+def _is_made(store: SampleStore, task: Task, searches: int) -> bool:
+    path = _file(store, task)
+    return path.exists() and read_h5(path, ("n",))[1]["mark"] == task.mark(searches)
