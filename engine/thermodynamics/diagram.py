@@ -134,7 +134,7 @@ def _add_phases(group: Group, diagram: Diagram, order: Group) -> None:
     x, traced = (float(diagram.trace.x[0]), float(diagram.trace.x[-1])), diagram.trace.temperature_K
     found = labels(single_phase_fields(diagram.rows, x), traced, group["sampled_temperature_K"], order["x"])
     names = name_regions(order, _on_rows_of(order, group["sampled_temperature_K"], found))
-    group.add("phase_name", ("phase",), np.array(names or [], "U160"), "1", "name of each single-phase field")
+    group.add("phase_name", ("phase",), np.array(names or [], "U400"), "1", "name of each single-phase field")
     words = "number of the single-phase field; -1: two phases"
     group.add("phase_number", ("sampled_temperature_K", "x"), found, "1", words)
 
