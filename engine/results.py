@@ -12,6 +12,9 @@ from .errors import RedoxError
 from .storage import FORMAT_VERSION, write_whole
 
 
+LAYOUT = 2  # of the groups and their names; an analysis of another layout is done anew
+
+
 @dataclass(frozen=True)
 class Variable:
     """An array with named dimensions; a variable whose only dimension bears its own name is a coordinate."""

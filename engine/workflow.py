@@ -35,7 +35,7 @@ from .prepare import Prepared, prepare, with_labels
 from .provenance import attributes, fingerprint, fit_identity, sample_identity
 from .refine import run_refinement
 from .report import write_report
-from .results import Group, Results, read_results, write_results
+from .results import LAYOUT, Group, Results, read_results, write_results
 from .sampling.ground_states import read_ground_states, run_ground_states
 from .sampling.split import run_split
 from .sampling.stage import run_sampling
@@ -354,6 +354,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
     whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
     mark = fingerprint(
         sample_identity(prepared.source),
+        LAYOUT,
         samples.n_sweeps,
         samples.plan.temperatures_K.tolist(),
         config.analysis.model_dump(mode="json"),
