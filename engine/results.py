@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from .errors import RedoxError
 from .storage import FORMAT_VERSION, write_whole
 
-
 LAYOUT = 2  # of the groups and their names; an analysis of another layout is done anew
 
 
