@@ -18,6 +18,7 @@ from .results import Group, Results
 from .thermodynamics.ground_states import fraction
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, colour-blind safe
+SHOWN = 0.9  # share of the resamples that must show an invariant point for it to be drawn
 STYLE: Any = {
     "figure.figsize": (6.0, 4.2), "figure.dpi": 110, "savefig.dpi": 150, "font.size": 10, "axes.grid": True,
     "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "svg.hashsalt": "redoxmc",
@@ -124,7 +125,7 @@ def _outline(axes: Axes, group: Group) -> None:
             axes.plot(group["boundary_x"][mine], group["boundary_temperature_K"][mine], "k--", lw=0.9, label=label)
             label = None
     if label is None:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper right", frameon=True)
 
 
 def hysteresis(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
@@ -146,7 +147,7 @@ def hysteresis(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure |
 
 def _draw_invariants(axes: Axes, group: Group) -> None:
     marks = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
-    for k in np.flatnonzero(group["invariant_found"] > 0.5):
+    for k in np.flatnonzero(group["invariant_found"] > SHOWN):
         kind = str(group["invariant_kind"][k])
         if kind not in marks:
             continue
@@ -383,7 +384,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
+        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Invariant points that 90 % of the resamples show; triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
     "hysteresis": (

@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 TX = ("temperature_K", "x")
 AGREEMENT = 4.0  # standard errors of the difference
 ROUNDING_EV = 1e-6
-MOST_STATES, MOST_SAMPLES = 300, 6_000  # replicas and samples up to which MBAR is done
+MOST_STATES, MOST_SAMPLES = 150, 6_000  # replicas and samples up to which MBAR is done
 MBAR_BLOCKS = 5
 
 
@@ -109,6 +109,7 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
         return None
     beta_f += (exact - beta_f[..., 0])[..., None]
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
+    beta_f[~np.isfinite(beta_f)] = np.nan  # counts that no sample of a block has
     jackknife = np.sqrt((MBAR_BLOCKS - 1) / MBAR_BLOCKS * ((beta_f[1:] - beta_f[1:].mean(axis=0)) ** 2).sum(axis=0))
     return (beta_f[0] * scale)[:, isotherms.grid], (jackknife * scale)[:, isotherms.grid]
 
