@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from redoxmc.engine import figures
 from redoxmc.engine.config import AnalysisInput
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.lattice import Lattice
@@ -48,7 +49,9 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, Sam
     """The input and the samples of an ideal solution of 8 formula units."""
     path = write_input(tmp_path_factory.mktemp("vibrations"), 200)
     text = path.read_text().replace("-0.03}", "0.0}").replace("0.015}", "0.0}")
-    path.write_text(text.replace("compositions: 9}", "compositions: 9, entropy_compositions: 2}"))
+    path.write_text(
+        text.replace("compositions: 9}", "compositions: 9, entropy_compositions: 2}").replace("equilibrate: 50, ", "")
+    )
     assert run(path, 1, "--until", "sample").returncode == 0
     prepared = prepare(read_input(path))
     system = build_system(prepared.typed, prepared.matrix, prepared.ions)
@@ -63,7 +66,7 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     (path.parent / "vib.csv").write_text(csv(lambda t, x: einstein(t, x)[0], TABLE_T, TABLE_X))
     with_key = path.with_name("with.yaml")
     with_key.write_text(path.read_text().replace("compositions: 9,", "compositions: 9, vibrations: vib.csv,"))
-    done = run(with_key)
+    done = run(with_key, 1, "--until", "analyse")
     assert done.returncode == 0, done.stderr
     after = read_results(path.parent / "out/results.h5").groups
 
@@ -92,6 +95,7 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     mu, kT = after["semigrand"]["chemical_potential_eV"], BOLTZMANN_EV_PER_K * t[:, None, None]
     weight = np.exp((mu[:, None] * x * 8 - 8 * (before["canonical"]["free_energy_eV"] + f)[:, None]) / kT)
     assert np.abs(after["semigrand"]["x_from_free_energy"] - (weight @ x) / weight.sum(axis=2)).max() < 1e-6
+    assert all(draw(after, None) for draw in (figures.entropy, figures.entropy_split, figures.isotherms))
 
 
 def test_rungs_hotter_than_the_table_serve_the_others(sampled: tuple[Path, System, Samples]) -> None:
@@ -115,14 +119,14 @@ W_EV, EXCESS_EV_PER_K = 0.16, 8e-5
 
 def test_vibrations_close_a_miscibility_gap() -> None:
     """A regular solution with F_vib = -a T x (1 - x): W - a T = 4 k T at 377 K instead of 464 K; boundaries within 0.005 of exact ones."""
-    plain = isotherms_of(lambda x, t: W_EV * x * (1 - x) + ideal(x, t), [250, 300, 350, 400, 450, 520], n_fu=4000, noise_eV=1e-6)
+    plain = isotherms_of(lambda x, t: W_EV * x * (1 - x) + ideal(x, t), [250, 300, 350, 400], n_fu=4000, noise_eV=1e-6)
     t, x = np.linspace(200, 600, 9), np.linspace(0, 1, 11)
     vibrating = replace(plain, vibrations=Vibrations(t, x, -EXCESS_EV_PER_K * np.outer(t, x * (1 - x))))
     critical = W_EV / (4 * BOLTZMANN_EV_PER_K + EXCESS_EV_PER_K)
     checked = 0
     without, diagram = build_diagram(plain), build_diagram(vibrating)
     for t_k, row, before in zip(diagram.trace.temperature_K, diagram.rows, without.rows):
-        assert (t_k < critical + 2 or not row) and (before or t_k > critical + 50)
+        assert (t_k < critical + 2 or not row) and before
         if t_k < critical - 10:
             kT, w = BOLTZMANN_EV_PER_K * t_k, W_EV - EXCESS_EV_PER_K * t_k
             exact = brentq(lambda v: 2 * kT * np.log(v / (1 - v)) + w * (1 - 2 * v), 1e-9, 0.5 - 1e-6)  # noqa: B023
