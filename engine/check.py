@@ -67,6 +67,7 @@ def _sampling(prepared: Prepared, supercell: Supercell, n_ranks: int) -> list[tu
     return [
         ("exchangeable ions", ", ".join(prepared.ions) or "none"),
         ("energy", _energy(prepared)),
+        *([("vibrations", prepared.vibrations.description)] if prepared.vibrations else []),
         ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
         ("replicas", f"at most {slots} x {walkers} walkers; on {n_ranks} ranks at most {per_rank} each"),
         ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),

@@ -358,6 +358,11 @@ class AnalysisInput(Model):
     beside: Path | None = Field(
         default=None, description="output folder of another run whose phase diagram is drawn beside this one"
     )
+    vibrations: Path | None = Field(
+        default=None,
+        description="CSV file of vibrational free energies: temperature_K, x, free_energy_eV per formula unit; or x, file: phonopy's "
+        "thermal_properties.yaml of structures, fitted over x",
+    )
     entropy_compositions: int = Field(
         default=13, ge=0, description="where the entropy is split into ions and electrons; 0: nowhere"
     )

@@ -236,6 +236,7 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
     canonical = groups.get("canonical")
     rows = _asked(canonical) if canonical else np.arange(len(group["temperature_K"]))
     mu = group["chemical_potential_eV"]
+    vibrations = "vibrations" in group.attributes
     for k, row in enumerate(rows):
         colour, good = _colour(k, len(rows)), group["trusted"][row]
         label = f"{group['temperature_K'][row]:g} K"
@@ -247,7 +248,7 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
     axes.set(
         xlabel="chemical potential (eV)",
         ylabel="x (ions per formula unit)",
-        title="Isotherms: chains (points; open: not trusted), dF/dn (lines)",
+        title="Isotherms: chains (points; open: not trusted), dF/dn (lines" + (", with vibrations)" if vibrations else ")"),
     )
     axes.legend(fontsize=8)
     return figure
@@ -278,7 +279,8 @@ def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
     if "canonical" not in groups:
         return None
     figure, axes = _curves(groups, "canonical", "entropy_kB")
-    axes.set(ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
+    others = ", electrons and vibrations" if "vibrational_entropy_kB" in groups["canonical"] else " and electrons"
+    axes.set(ylabel="entropy ($k_B$/fu)", title=f"Joint entropy of ions{others}", ylim=(0, None))
     return figure
 
 
@@ -305,6 +307,8 @@ def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
             if name not in group:
                 continue
             value, error = group[name][row], group[f"{name}_error"][row]
+            if name == "entropy_kB" and "vibrational_entropy_kB" in group:
+                value = value - group["vibrational_entropy_kB"][row]
             panel.plot(x, value, color=colour, lw=1.4, ls="--" if "given" in name else "-", label=label)
             panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2)
         _hatch_untrusted(panel, x, group["entropy_split_trusted"][row], "not trusted")
@@ -412,7 +416,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         entropy_coefficient,
         "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors; the entropy of the metal is not in it.",
     ),
-    "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
+    "entropy": (entropy, "Joint entropy, with two standard errors."),
     "entropy_split": (
         entropy_split,
         "The entropy split by the chain rule into that of the ions and that of the electrons; dashed: of the electrons with the ions frozen. Bands: two standard errors.",

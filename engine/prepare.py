@@ -22,6 +22,7 @@ from .inputfile import InputFile, Location
 from .lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
 from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
+from .vibrations import Vibrations, read_vibrations
 
 MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
 
@@ -52,6 +53,7 @@ class Prepared:
     typed: Hamiltonian
     training: Training | None
     model: Model | None
+    vibrations: Vibrations | None
 
     @property
     def config(self) -> Config:
@@ -90,10 +92,11 @@ def prepare(source: InputFile) -> Prepared:
     typed = _typed_terms(source, lattice, check)
     _potentials(source, lattice, check)
     _ground_states(source, lattice, ions, check)
+    vibrations = _vibrations(source, lattice, ions, check)
     check.stop_if_wrong()
     training, model = _expansion(source, lattice, check)
     check.stop_if_wrong()
-    return Prepared(source, lattice, exchanges, ions, typed, training, model)
+    return Prepared(source, lattice, exchanges, ions, typed, training, model, vibrations)
 
 
 def with_labels(prepared: Prepared, labelled: Path) -> Prepared:
@@ -232,6 +235,28 @@ def _sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], ch
                 f"not an exchangeable ion's element; allowed: {', '.join(sorted(elements)) or 'none'}",
             )
     return ions
+
+
+def _vibrations(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: _Checker) -> Vibrations | None:
+    """Of the file, if it covers the temperatures asked for and the compositions of the cell."""
+    config = source.config
+    if config.analysis.vibrations is None or config.sampling is None:
+        return None
+    at: Location = ("analysis", "vibrations")
+    if len(ions) != 1 or config.sampling.ensemble == "canonical":
+        check.wrong(at, "allowed with one exchangeable ion, in an ensemble that changes its number")
+        return None
+    try:
+        found = read_vibrations(source.resolve(config.analysis.vibrations), lattice, ions[0])
+    except RedoxError as error:
+        check.wrong(at, str(error))
+        return None
+    supercell = Supercell(lattice, np.array(config.lattice.matrix))
+    x = count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units
+    for name, known, wanted in (("K", found.temperature_K, np.array(config.sampling.temperature_K)), ("x", found.x, x)):
+        if wanted.min() < known[0] - 1e-9 or wanted.max() > known[-1] + 1e-9:
+            check.wrong(at, f"found {name} = {known[0]:g} to {known[-1]:g}; this run needs {wanted.min():g} to {wanted.max():g}")
+    return found
 
 
 def _typed_terms(source: InputFile, lattice: Lattice, check: _Checker) -> Hamiltonian:

@@ -363,6 +363,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         smaller.n_sweeps if smaller else 0,
         whose,
         *([config.ground_states.model_dump()] if config.ground_states else []),
+        prepared.vibrations.content if prepared.vibrations else None,
     )
     if output.results.exists():
         try:
@@ -371,14 +372,16 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
                 return
         except RedoxError:
             pass  # damaged or of another version: made anew
-    analysis = Analysis(samples, system, config.analysis, config.seed)
+    analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations)
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(system.description)
     groups = analysis.groups()
     if config.ground_states is not None:
         groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
     if second is not None and smaller is not None:
-        _add_second(groups, Analysis(smaller, second, config.analysis, config.seed).groups(), second.n_formula_units)
+        _add_second(
+            groups, Analysis(smaller, second, config.analysis, config.seed, prepared.vibrations).groups(), second.n_formula_units
+        )
     if other is not None and "phase_diagram" in other.groups:
         title = str(other.attributes.get("title", ""))
         groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=str(its_mark))

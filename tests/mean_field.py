@@ -49,7 +49,7 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
     energies = tuple(int(round(float(curves[0].all.energy_neV[k]))) for k in (0, -1))
     grid = np.linspace(0, n_fu, 97).astype(int)
     ends = Ends(0, n_fu, (0.0, 0.0), (energies[0], energies[1]))
-    return Isotherms(system, plan, ends, tuple(range(len(asked))), tuple(curves), None, grid)
+    return Isotherms(system, plan, ends, tuple(range(len(asked))), tuple(curves), (), grid)
 
 
 def _derivatives(free_energy: FreeEnergy, x: Float, beta: float, n_fu: int) -> tuple[Float, Float, Float]:

@@ -9,6 +9,7 @@ from ..hamiltonian.table import NEV_PER_EV
 from ..results import Group
 from ..sampling.plan import Plan, end_energies
 from ..system import System
+from ..vibrations import Vibrations
 from .canonical import canonical_group
 from .diagram import build_diagram, diagram_group, hull_group
 from .dilute import dilute_group
@@ -30,7 +31,9 @@ def has_free_energies(system: System, plan: Plan) -> bool:
     return len(system.ions) == 1 and any(s.kind != "canonical" for s in plan.slots)
 
 
-def isotherms_of(samples: Samples, system: System, compositions: int, seed: int) -> Isotherms | None:
+def isotherms_of(
+    samples: Samples, system: System, compositions: int, seed: int, vibrations: Vibrations | None = None
+) -> Isotherms | None:
     """None where no end of composition has a known free energy."""
     _, log_states = system.neutral_counts
     low, high, e_low, e_high = end_energies(system)
@@ -38,14 +41,17 @@ def isotherms_of(samples: Samples, system: System, compositions: int, seed: int)
     if not any(ends.exact):
         return None
     health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
-    return build_isotherms(samples, system, health, ends, compositions, seed)
+    return build_isotherms(samples, system, health, ends, compositions, seed, vibrations)
 
 
 class Analysis:
     """One pass over the samples; `groups()` gives the groups of results.h5, `notes` what a reader should know."""
 
-    def __init__(self, samples: Samples, system: System, settings: AnalysisInput, seed: int) -> None:
+    def __init__(
+        self, samples: Samples, system: System, settings: AnalysisInput, seed: int, vibrations: Vibrations | None = None
+    ) -> None:
         self.samples, self.system, self.settings, self.seed = samples, system, settings, seed
+        self.vibrations = vibrations
         self.plan = samples.plan
         self.health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
         self.notes: list[str] = list(self.plan.notes)
@@ -65,7 +71,7 @@ class Analysis:
         return groups
 
     def _thermodynamics(self, semigrand: Group | None) -> dict[str, Group]:
-        isotherms = isotherms_of(self.samples, self.system, self.settings.compositions, self.seed)
+        isotherms = isotherms_of(self.samples, self.system, self.settings.compositions, self.seed, self.vibrations)
         if isotherms is None:
             self.notes.append("both ends of composition hold many states, so free energies are not anchored and not given")
             return {}
@@ -95,19 +101,24 @@ def _add_reweighted(semigrand: Group, isotherms: Isotherms) -> None:
         "grand_potential_eV": ("eV/fu", "grand potential, -kT/N ln of the sum over n"),
         "x_from_free_energy": ("1", "x from the free energies F(T, n)"),
     }
+    if isotherms.vibrations is not None:
+        semigrand.attributes["vibrations"] = "in " + " and ".join(names) + "; the chains' own means are without them"
     found: list[list[list[Float]]] = [[], []]
     for rung, c in zip(isotherms.rungs, isotherms.curves):
         values = [_grand(isotherms, i, rung, mu) for i in (c.all, *c.resampled)]
         for k in (0, 1):
             found[k].append([values[0][k], spread(np.array([v[k] for v in values[1:]]))])
+    unknown = [[np.full(len(mu), np.nan)] * 2] * (
+        len(semigrand["temperature_K"]) - len(isotherms.rungs)
+    )  # hotter than the vibrations
     for (name, (unit, words)), rows in zip(names.items(), found):
         dims = ("temperature_K", "chemical_potential_eV")
-        semigrand.add(name, dims, [v for v, _ in rows], unit, words, [e for _, e in rows])
+        semigrand.add(name, dims, [v for v, _ in rows + unknown], unit, words, [e for _, e in rows + unknown])
 
 
 def _grand(isotherms: Isotherms, c: Isotherm, rung: int, mu_eV: Float) -> tuple[Float, Float]:
     beta = isotherms.plan.betas[rung] * NEV_PER_EV
-    log_p = beta * mu_eV[:, None] * c.n - c.beta_f
+    log_p = beta * mu_eV[:, None] * c.n - isotherms.beta_f(c, rung)
     top = log_p.max(axis=1, keepdims=True)
     p = np.exp(log_p - top)
     total = p.sum(axis=1)

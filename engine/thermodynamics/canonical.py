@@ -9,7 +9,7 @@ from ..results import Group
 from ..sampling.plan import integrate_steps
 from ..system import BOLTZMANN_EV_PER_K
 from .free_energy import Isotherm, local_mean
-from .isotherms import Isotherms, spread
+from .isotherms import Isotherms, above_ends, spread
 
 Float = NDArray[np.float64]
 LARGEST_CLOSURE_EV = 1e-3
@@ -37,7 +37,10 @@ def canonical_group(isotherms: Isotherms, health: Health, notes: list[str]) -> G
         for name, value in _point_values(isotherms, c.all, rung).items():
             rows.setdefault(name, []).append((value, spread(np.array([r[name] for r in resampled]))))
     for name, (unit, words) in WORDS.items():
+        words = words.replace("ions and electrons", "ions, electrons and vibrations") if isotherms.vibrations else words
         group.add(name, TX, [v for v, _ in rows[name]], unit, words, [e for _, e in rows[name]])
+    if isotherms.vibrational is not None:
+        _add_vibrations(group, isotherms, notes)
     _add_trust(group, isotherms, health, notes)
     if isotherms.plan.scan_reference is not None:
         _add_scans(group, isotherms)
@@ -57,6 +60,12 @@ def _point_values(isotherms: Isotherms, c: Isotherm, rung: int) -> dict[str, Flo
     low, high = np.maximum(grid - reach, 0), np.minimum(grid + reach, len(f) - 1)
     slope = (f[high] - f[low]) * n_fu / (c.n[high] - c.n[low])
     slope[(grid == 0) | (grid == len(f) - 1)] = np.nan
+    heat_capacity = variance / kT**2 / n_fu
+    if isotherms.vibrational is not None:
+        row = isotherms.rungs.index(rung)
+        added = isotherms.vibrational.energy_eV[row]
+        energy, mixing = energy + added[grid], mixing + above_ends(added)[grid]
+        heat_capacity = heat_capacity + isotherms.vibrational.heat_capacity_kB[row, grid]
     return {
         "free_energy_eV": f[grid],
         "mixing_free_energy_eV": isotherms.mixing_free_energy(c, rung)[grid],
@@ -64,8 +73,31 @@ def _point_values(isotherms: Isotherms, c: Isotherm, rung: int) -> dict[str, Flo
         "mixing_energy_eV": mixing,
         "entropy_kB": (energy - f[grid]) / kT,
         "chemical_potential_eV": slope,
-        "heat_capacity_x_kB": variance / kT**2 / n_fu,
+        "heat_capacity_x_kB": heat_capacity,
     }
+
+
+def _add_vibrations(group: Group, isotherms: Isotherms, notes: list[str]) -> None:
+    """What of F, U and S is the vibrations' share, and how well it is known."""
+    found, vibrations = isotherms.vibrational, isotherms.vibrations
+    assert found is not None and vibrations is not None
+    for name, values, unit, words in (
+        ("free_energy_eV", found.free_energy_eV, "eV/fu", "free energy F_vib(T, x) of the vibrations, in free_energy_eV"),
+        ("energy_eV", found.energy_eV, "eV/fu", "energy of the vibrations, F_vib - T dF_vib/dT, in energy_eV"),
+        ("entropy_kB", found.entropy_kB, "k_B/fu", "entropy of the vibrations, -dF_vib/dT, in entropy_kB"),
+    ):
+        group.add(f"vibrational_{name}", TX, values[:, isotherms.grid], unit, words)
+    group.attributes["vibrations"] = vibrations.description
+    if vibrations.fit is not None:
+        residual = np.interp(isotherms.temperature_K, vibrations.temperature_K, vibrations.fit.residual_eV)
+        words = "standard error of the fit of F_vib over x: what depends on the arrangement and is left out"
+        group.add("vibrational_residual_eV", T, residual, "eV/fu", words)
+        notes.append(vibrations.fit.note(isotherms.temperature_K[isotherms.asked]))
+    hotter = isotherms.plan.temperatures_K[len(isotherms.rungs) :]
+    if (hotter := hotter[np.isfinite(hotter)]).size:
+        notes.append(
+            f"vibrations are not known above {vibrations.temperature_K[-1]:g} K: nothing is given for the rungs from {hotter[0]:g} K on"
+        )
 
 
 def _add_trust(group: Group, isotherms: Isotherms, health: Health, notes: list[str]) -> None:
@@ -124,5 +156,7 @@ def _add_scans(group: Group, isotherms: Isotherms) -> None:
                 beta_f = beta_f - beta_f[0 if side == 0 else -1] + line[side]
                 mixing = beta_f - np.interp(n, [n[0], n[-1]], line)
                 values[row] = mixing[grid] * isotherms.per_fu_eV(rung)
+                if isotherms.vibrational is not None:
+                    values[row] += above_ends(isotherms.vibrational.free_energy_eV[row])[grid]
         words = f"mixing free energy by one fast scan {name} in x, its closure not taken out: it shows hysteresis in x, it is no result"
         group.add(f"scan_{name}_mixing_free_energy_eV", TX, values, "eV/fu", words)

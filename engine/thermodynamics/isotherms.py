@@ -11,6 +11,7 @@ from ..diagnostics import Health
 from ..hamiltonian.table import NEV_PER_EV
 from ..sampling.plan import Plan, empty_tally
 from ..system import System
+from ..vibrations import Vibrational, Vibrations
 from .free_energy import Ends, Isotherm, isotherm
 from .samples import Samples
 
@@ -32,9 +33,9 @@ class Curves:
 
 @dataclass(frozen=True)
 class Isotherms:
-    """rungs: those of finite temperature. curves: one per rung. hottest: that of beta = 0, if the ladder leads there.
+    """rungs: those of finite temperature. curves: one per rung. hotter: those of the rungs above, up to beta = 0 if the ladder leads there.
 
-    grid: indices into an isotherm of the compositions asked for.
+    grid: indices into an isotherm of the compositions asked for. vibrations: known at all `rungs`; what is hotter than that is in `hotter`.
     """
 
     system: System
@@ -42,8 +43,9 @@ class Isotherms:
     ends: Ends
     rungs: tuple[int, ...]
     curves: tuple[Curves, ...]
-    hottest: Curves | None
+    hotter: tuple[Curves, ...]
     grid: NDArray[np.int64]
+    vibrations: Vibrations | None = None
 
     @property
     def n_fu(self) -> int:
@@ -85,26 +87,50 @@ class Isotherms:
         """Factor from beta times an energy of the cell to eV/fu."""
         return float(1 / self.plan.betas[rung] / NEV_PER_EV / self.n_fu)
 
+    @cached_property
+    def vibrational(self) -> Vibrational | None:
+        """Of the vibrations, (rungs, n)."""
+        return self.vibrations.at(self.temperature_K, self.x) if self.vibrations else None
+
+    def beta_f(self, curve: Isotherm, rung: int) -> Float:
+        """-ln Z_n of the whole cell, vibrations included, at all counts."""
+        if self.vibrational is None:
+            return curve.beta_f
+        return curve.beta_f + self.vibrational.free_energy_eV[self.rungs.index(rung)] / self.per_fu_eV(rung)
+
     def free_energy(self, curve: Isotherm, rung: int) -> Float:
         """F(T, x), eV/fu, at all counts."""
-        return curve.beta_f * self.per_fu_eV(rung)
+        return self.beta_f(curve, rung) * self.per_fu_eV(rung)
 
     def mixing_free_energy(self, curve: Isotherm, rung: int) -> Float:
         """F above the line between the ends, eV/fu, at all counts."""
-        f = self.free_energy(curve, rung)
-        t = np.linspace(0, 1, len(f))
-        return f - (1 - t) * f[0] - t * f[-1]
+        return above_ends(self.free_energy(curve, rung))
 
 
-def build_isotherms(samples: Samples, system: System, health: Health, ends: Ends, compositions: int, seed: int) -> Isotherms:
+def above_ends(values: Float) -> Float:
+    """Values (n,) over all counts above the line between the ends."""
+    t = np.linspace(0, 1, len(values))
+    return values - (1 - t) * values[0] - t * values[-1]
+
+
+def build_isotherms(
+    samples: Samples,
+    system: System,
+    health: Health,
+    ends: Ends,
+    compositions: int,
+    seed: int,
+    vibrations: Vibrations | None = None,
+) -> Isotherms:
     """Compositions asked for are snapped to whole numbers of ions."""
-    finite = np.flatnonzero(np.isfinite(samples.plan.temperatures_K))
+    temperature_K = samples.plan.temperatures_K
+    known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
     tally = empty_tally(system)
     curves = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
     number = (ends.high - ends.low) // system.step + 1
     grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
-    hottest = curves[-1] if len(curves) > len(finite) else None
-    return Isotherms(system, samples.plan, ends, tuple(finite.tolist()), tuple(curves[: len(finite)]), hottest, grid)
+    rungs, hotter = tuple(curves[: len(known)]), tuple(curves[len(known) :])
+    return Isotherms(system, samples.plan, ends, tuple(known.tolist()), rungs, hotter, grid, vibrations)
 
 
 def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:

@@ -31,6 +31,8 @@ def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: 
         if values is None:
             continue
         value, error = values
+        if isotherms.vibrational is not None:
+            value = value + isotherms.vibrational.free_energy_eV[:, isotherms.grid]
         canonical.add(f"free_energy_{name}_eV", TX, value, "eV/fu", f"free energy {words}", error)
         allowed = AGREEMENT * np.hypot(error, canonical["free_energy_eV_error"]) + ROUNDING_EV
         with np.errstate(invalid="ignore"):
@@ -47,20 +49,19 @@ def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: 
 
 def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
     """(rungs, x) value and error, eV/fu; None if the ladder does not lead to beta = 0."""
-    if isotherms.hottest is None:
+    if isotherms.plan.betas[-1] > 0:
         return None
     counts, log_states = isotherms.system.neutral_counts
     start = np.interp(isotherms.n, counts, log_states)
-    ladder = [*isotherms.curves, isotherms.hottest]
-    betas = np.array([*(isotherms.plan.betas[r] for r in isotherms.rungs), 0.0])
+    ladder, betas = [*isotherms.curves, *isotherms.hotter], isotherms.plan.betas
     rows = []
     for pick in range(-1, len(ladder[0].resampled)):
         curves = [c.all if pick < 0 else c.resampled[pick] for c in ladder]
         mean, variance = (np.array([getattr(c, k) for c in curves]) for k in ("energy_neV", "energy_variance_neV2"))
         rows.append(_from_zero(betas, mean, variance) - start)
-    beta_f = np.array(rows)[:, :-1][..., isotherms.grid]  # (picks, rungs, x)
+    beta_f = np.array(rows)[:, : len(isotherms.rungs)][..., isotherms.grid]  # (picks, rungs, x)
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
-    skipped = _skipping(betas, ladder, start, isotherms.grid)
+    skipped = _skipping(betas, ladder, start, isotherms.grid)[: len(isotherms.rungs)]
     return beta_f[0] * scale, np.hypot(spread(beta_f[1:]), np.abs(skipped - beta_f[0]) / 15) * scale
 
 
@@ -116,7 +117,7 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
 
 def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -> float:
     """Free energy of a replica from the ratios: where the solver starts."""
-    ladder = [*isotherms.curves, *([isotherms.hottest] if isotherms.hottest else [])]
+    ladder = [*isotherms.curves, *isotherms.hotter]
     n = isotherms.n
     return -float(logsumexp(log_weight[n] + beta_mu * n - ladder[rung].all.beta_f))
 

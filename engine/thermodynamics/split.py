@@ -87,6 +87,8 @@ def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], 
             values[h, row], errors[h, row], good = on_grid(found, isotherms.x_grid, ideal[h])
             settled[row] &= good
     joint, joint_error = canonical["entropy_kB"], canonical["entropy_kB_error"]
+    if isotherms.vibrational is not None:
+        joint = joint - isotherms.vibrational.entropy_kB[:, isotherms.grid]
     electrons, ions = values
     terms = {
         "entropy_electron_given_ion_kB": (electrons, errors[0], "entropy of the electrons with the ions frozen, S(e|ions)"),
@@ -118,6 +120,7 @@ def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], 
     canonical.attributes["entropy_definition"] = (
         "per formula unit; ions: which element sits where; electrons: the charges of the elements. Chain rule: S(ions, electrons) = "
         "S(ions) + S(electrons | ions); conditional entropies are averages over states drawn at (T, x), marginal ones the difference"
+        + ("; the joint one here is entropy_kB without vibrational_entropy_kB" if isotherms.vibrations else "")
     )
     first = next(iter(splits.values()))
     canonical.attributes["entropy_split_x"] = first.n / isotherms.n_fu

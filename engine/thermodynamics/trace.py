@@ -54,15 +54,25 @@ def trace(isotherms: Isotherms) -> Trace:
     temperatures = traced_temperatures(rungs[rungs <= rungs[isotherms.asked].max()])
     betas = np.array([inverse_temperature(t) for t in temperatures])
     picks = zip(*([c.all, c.up, c.down, *c.resampled] for c in isotherms.curves))
-    found = [_between(isotherms, list(pick), at, betas, 3) for pick in picks]
-    cubic = _between(isotherms, [c.all for c in isotherms.curves], at, betas, 2)
+    added = isotherms.vibrations.at(temperatures, isotherms.x[at]).free_energy_eV if isotherms.vibrations else None
+    found = [_between(isotherms, list(pick), at, betas, 3, added) for pick in picks]
+    cubic = _between(isotherms, [c.all for c in isotherms.curves], at, betas, 2, added)
     resampled = np.array(found[3:]).swapaxes(0, 1)
     return Trace(temperatures, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1))
 
 
-def _between(isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int) -> Float:
-    """Mixing free energy (betas, x), eV/fu."""
+def _between(
+    isotherms: Isotherms,
+    curves: list[Isotherm],
+    at: NDArray[np.int64],
+    betas: Float,
+    derivatives: int,
+    vibrational_eV: Float | None,
+) -> Float:
+    """Mixing free energy (betas, x), eV/fu; that of the vibrations is known at every temperature and added as it is."""
     f = beta_free_energy(isotherms, curves, at, betas, derivatives) / betas[:, None] / NEV_PER_EV / isotherms.n_fu
+    if vibrational_eV is not None:
+        f = f + vibrational_eV
     part = (at - at[0]) / (at[-1] - at[0])
     return f - f[:, :1] - part * (f[:, -1:] - f[:, :1])
 
@@ -70,7 +80,7 @@ def _between(isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64]
 def beta_free_energy(
     isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int = 3
 ) -> Float:
-    """beta F of the whole cell, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
+    """beta F of the whole cell without vibrations, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
     rungs = isotherms.plan.betas[list(isotherms.rungs)]
     known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
     if len(rungs) == 1:
