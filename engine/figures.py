@@ -267,6 +267,24 @@ def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
     return figure
 
 
+def differential_capacity(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "differential_capacity" not in groups:
+        return None
+    group, figure, axes = groups["differential_capacity"], *plt.subplots()
+    rows, v, name = _asked(groups["canonical"]), group["voltage_V"], "differential_capacity_mAh_per_g_per_V"
+    for k, row in enumerate(rows):
+        value, error, colour = group[name][row], group[f"{name}_error"][row], _colour(k, len(rows))
+        axes.plot(v, value, ":", color=colour, lw=0.8)
+        axes.plot(
+            v, np.where(group["trusted"][row], value, np.nan), color=colour, lw=1.4, label=f"{group['temperature_K'][row]:g} K"
+        )
+        axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25)
+    highest = np.nanmax(group[name][rows], initial=1e-9)
+    axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="-dQ/dV (mAh g$^{-1}$ V$^{-1}$)")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "entropy_coefficient_V_per_K" not in groups.get("voltage", Group()):
         return None
@@ -412,6 +430,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         "Composition against chemical potential, from semigrand chains and as the derivative of the free energy.",
     ),
     "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
+    "differential_capacity": (
+        differential_capacity,
+        "Charge that goes in per volt, with two standard errors, broadened by 5 mV: peaks are plateaus, of a height that the broadening sets. Dotted: not trusted.",
+    ),
     "entropy_coefficient": (
         entropy_coefficient,
         "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors; the entropy of the metal is not in it.",

@@ -33,7 +33,10 @@ def test_voltage_of_the_ideal_solution(tmp_path: Path) -> None:
         slope, slope_error = (group[f"entropy_coefficient_V_per_K{e}"][:, 1:-1] for e in ("", "_error"))
         assert slope_error.max() < 1e-6 and (np.abs(slope + BOLTZMANN_EV_PER_K * entropy) < 4 * slope_error + 1e-8).all()
         assert abs(group["capacity_mAh_per_g"][-1] - 154.2) < 0.1, "NaFePO4 holds 154 mAh/g"
-    assert (tmp_path / "out/figures/entropy_coefficient.png").exists()
+        group = file["differential_capacity"]
+        per_volt, step = group["differential_capacity_mAh_per_g_per_V"][()], np.diff(group["voltage_V"][:2])
+        assert np.abs(per_volt.sum(axis=1) * step - 154.2).max() < 0.1, "-dQ/dV adds up to the capacity"
+    assert all((tmp_path / f"out/figures/{name}.png").exists() for name in ("entropy_coefficient", "differential_capacity"))
     model, x = fit_model(read_results(tmp_path / "out/results.h5")), np.linspace(0.1, 0.9, 9)
     ideal = 2 * BOLTZMANN_EV_PER_K * 600 * (x * np.log(x) + (1 - x) * np.log(1 - x)) - 4 * x
     assert np.abs(model.free_energy_eV(np.full(9, 600.0), x) - ideal).max() < 1e-4, "the database of an infinite crystal"

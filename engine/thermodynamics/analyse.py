@@ -12,6 +12,7 @@ from ..system import System
 from ..vibrations import Vibrations
 from .canonical import canonical_group
 from .diagram import build_diagram, diagram_group, hull_group
+from .differential_capacity import differential_capacity_group
 from .dilute import dilute_group
 from .free_energy import Ends, Isotherm
 from .hysteresis import describe, hysteresis_group
@@ -91,6 +92,8 @@ class Analysis:
             groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
+            reference = float(voltage.attributes["reference_energy_eV"])
+            groups["differential_capacity"] = differential_capacity_group(isotherms, reference, canonical)
         return groups
 
 

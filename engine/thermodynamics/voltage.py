@@ -23,13 +23,16 @@ def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -
     # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
     voltage = np.array(
         [
-            [(reference - _hull_slope(isotherms, isotherms.free_energy(i, rung))) / ion.charge for i in (c.all, *c.resampled)]
+            [
+                voltage_of(isotherms, _hull_slope(isotherms, isotherms.free_energy(i, rung)), reference)
+                for i in (c.all, *c.resampled)
+            ]
             for rung, c in zip(isotherms.rungs, isotherms.curves)
         ]
     ).swapaxes(0, 1)
     group.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "temperature")
     group.add("x", ("x",), isotherms.x_grid, "1", f"{isotherms.system.ion} per formula unit")
-    capacity = isotherms.x_grid * ion.charge * FARADAY_MAH_PER_MOL / _molar_mass(isotherms)
+    capacity = isotherms.x_grid * capacity_per_x(isotherms)
     group.add("capacity_mAh_per_g", ("x",), capacity, "mAh/g", "charge from x = 0 on, per gram of the fully occupied compound")
     words = f"equilibrium voltage against {element}, -(mu - E_ref)/ze, from the hull of F"
     group.add("voltage_V", dims, voltage[0], "V", words, spread(voltage[1:]))
@@ -48,10 +51,16 @@ def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -
     return group
 
 
-def _molar_mass(isotherms: Isotherms) -> float:
-    """Of a fully occupied formula unit, g/mol."""
+def voltage_of(isotherms: Isotherms, slope_eV: Float, reference_energy_eV: float) -> Float:
+    """V at slopes dF/dx, eV per ion."""
+    return (reference_energy_eV - slope_eV) / _ion(isotherms).charge
+
+
+def capacity_per_x(isotherms: Isotherms) -> float:
+    """mAh per gram of the fully occupied compound, of one ion per formula unit."""
     lattice = isotherms.system.lattice
-    return float(lattice.atoms.get_masses().sum() / lattice.n_formula_units)
+    molar_mass = float(lattice.atoms.get_masses().sum() / lattice.n_formula_units)
+    return _ion(isotherms).charge * FARADAY_MAH_PER_MOL / molar_mass
 
 
 def _ion(isotherms: Isotherms) -> Species:
