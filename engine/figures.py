@@ -1,6 +1,7 @@
 """Figures from results.h5 and fit.json alone; PNG and SVG."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,8 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
     axes.set(
         xlabel="chemical potential (eV)",
         ylabel="x (ions per formula unit)",
-        title="Isotherms: chains (points; open: not trusted), dF/dn (lines" + (", with vibrations)" if vibrations else ")"),
+        title="Isotherms: chains (points; open: not trusted), dF/dn (lines)"
+        + ("\nvibrations in the lines alone" if vibrations else ""),
     )
     axes.legend(fontsize=8)
     return figure
@@ -293,12 +295,20 @@ def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) ->
     return figure
 
 
+def _without_vibrations(canonical: Group) -> Group:
+    """With entropy_kB of ions and electrons alone."""
+    if "vibrational_entropy_kB" not in canonical:
+        return canonical
+    joint = canonical.variables["entropy_kB"]
+    joint = replace(joint, values=joint.values - canonical["vibrational_entropy_kB"])
+    return Group({**canonical.variables, "entropy_kB": joint}, canonical.attributes)
+
+
 def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "canonical" not in groups:
         return None
-    figure, axes = _curves(groups, "canonical", "entropy_kB")
-    others = ", electrons and vibrations" if "vibrational_entropy_kB" in groups["canonical"] else " and electrons"
-    axes.set(ylabel="entropy ($k_B$/fu)", title=f"Joint entropy of ions{others}", ylim=(0, None))
+    figure, axes = _curves({"canonical": _without_vibrations(groups["canonical"])}, "canonical", "entropy_kB")
+    axes.set(ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
     return figure
 
 
@@ -316,6 +326,7 @@ def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     group = groups.get("canonical")
     if group is None or "entropy_electron_given_ion_kB" not in group:
         return None
+    group = _without_vibrations(group)
     rows = _asked(group)
     rows = rows[np.unique(np.rint(np.linspace(0, len(rows) - 1, min(MOST_PANELS, len(rows)))).astype(int))]
     figure, axes = plt.subplots(1, len(rows), figsize=(2.2 + 2.6 * len(rows), 4.0), sharey=True, squeeze=False)
@@ -325,8 +336,6 @@ def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
             if name not in group:
                 continue
             value, error = group[name][row], group[f"{name}_error"][row]
-            if name == "entropy_kB" and "vibrational_entropy_kB" in group:
-                value = value - group["vibrational_entropy_kB"][row]
             panel.plot(x, value, color=colour, lw=1.4, ls="--" if "given" in name else "-", label=label)
             panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2)
         _hatch_untrusted(panel, x, group["entropy_split_trusted"][row], "not trusted")
@@ -438,7 +447,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         entropy_coefficient,
         "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors; the entropy of the metal is not in it.",
     ),
-    "entropy": (entropy, "Joint entropy, with two standard errors."),
+    "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
     "entropy_split": (
         entropy_split,
         "The entropy split by the chain rule into that of the ions and that of the electrons; dashed: of the electrons with the ions frozen. Bands: two standard errors.",

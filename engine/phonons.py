@@ -73,15 +73,15 @@ def read_phonons(path: Path, x: float, lattice: Lattice, ion: str) -> Phonons:
     """phonopy's thermal_properties.yaml, of a primitive cell of `natom` atoms. Raises RedoxError with what is wrong."""
     try:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        unit, n_atoms = data["unit"], int(data["natom"])
+        units, n_atoms = [data["unit"][key] for key in ("temperature", "free_energy")], int(data["natom"])
         modes, counted = (int(data.get(key, 0)) for key in ("num_modes", "num_integrated_modes"))
         rows = np.array([[row["temperature"], row["free_energy"]] for row in data["thermal_properties"]], float).reshape(-1, 2)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise RedoxError(f"cannot read {path}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise RedoxError(f"{path}: no thermal_properties.yaml of phonopy: {error}") from None
-    if (found := (unit.get("temperature"), unit.get("free_energy"))) != ("K", "kJ/mol"):
-        raise RedoxError(f"{path}: found the units {found[0]} and {found[1]}; allowed: K and kJ/mol")
+    if units != ["K", "kJ/mol"]:
+        raise RedoxError(f"{path}: found the units {units[0]} and {units[1]}; allowed: K and kJ/mol")
     if len(rows) < FEWEST_TEMPERATURES or not np.isfinite(rows).all() or (np.diff(rows[:, 0]) <= 0).any():
         raise RedoxError(f"{path}: free energies at {FEWEST_TEMPERATURES} or more ascending temperatures are needed")
     n_fu = n_atoms / atoms_per_formula_unit(x, lattice, ion)

@@ -22,7 +22,7 @@ from .inputfile import InputFile, Location
 from .lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
 from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
-from .vibrations import Vibrations, read_vibrations
+from .vibrations import ROUNDING, Vibrations, read_vibrations
 
 MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
 
@@ -254,7 +254,7 @@ def _vibrations(source: InputFile, lattice: Lattice, ions: tuple[str, ...], chec
     supercell = Supercell(lattice, np.array(config.lattice.matrix))
     x = count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units
     for name, known, wanted in (("K", found.temperature_K, np.array(config.sampling.temperature_K)), ("x", found.x, x)):
-        if wanted.min() < known[0] - 1e-9 or wanted.max() > known[-1] + 1e-9:
+        if wanted.min() < known[0] - ROUNDING or wanted.max() > known[-1] + ROUNDING:
             check.wrong(at, f"found {name} = {known[0]:g} to {known[-1]:g}; this run needs {wanted.min():g} to {wanted.max():g}")
     return found
 

@@ -19,6 +19,7 @@ from .system import BOLTZMANN_EV_PER_K
 Float = NDArray[np.float64]
 TABLE, STRUCTURES = ("temperature_K", "x", "free_energy_eV"), ("x", "file")
 CUBIC = 3
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Vibrations:
         return Vibrational(free, free - t * slope, -slope / BOLTZMANN_EV_PER_K, -t * curvature / BOLTZMANN_EV_PER_K)
 
     def covers(self, temperature_K: Float) -> NDArray[np.bool_]:
-        return (temperature_K >= self.temperature_K[0]) & (temperature_K <= self.temperature_K[-1])
+        return (temperature_K >= self.temperature_K[0] - ROUNDING) & (temperature_K <= self.temperature_K[-1] + ROUNDING)
 
 
 def read_vibrations(path: Path, lattice: Lattice, ion: str) -> Vibrations:
@@ -77,9 +78,9 @@ def read_vibrations(path: Path, lattice: Lattice, ion: str) -> Vibrations:
     The structures' files are phonopy's thermal_properties.yaml; their names are relative to the CSV file. Raises RedoxError with what is wrong.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle, skipinitialspace=True)
-            columns, rows = tuple(c.strip() for c in reader.fieldnames or ()), list(reader)
+        with open(path, encoding="utf-8-sig", newline="") as handle:
+            columns = [c.strip() for c in next(csv.reader(handle), [])]
+            rows = list(csv.DictReader(handle, columns, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RedoxError(f"cannot read {path}: {error}") from None
     if set(columns) == set(TABLE):

@@ -111,9 +111,8 @@ def _add_reweighted(semigrand: Group, isotherms: Isotherms) -> None:
         values = [_grand(isotherms, i, rung, mu) for i in (c.all, *c.resampled)]
         for k in (0, 1):
             found[k].append([values[0][k], spread(np.array([v[k] for v in values[1:]]))])
-    unknown = [[np.full(len(mu), np.nan)] * 2] * (
-        len(semigrand["temperature_K"]) - len(isotherms.rungs)
-    )  # hotter than the vibrations
+    hotter = len(semigrand["temperature_K"]) - len(isotherms.rungs)  # than the vibrations are known
+    unknown = [[np.full(len(mu), np.nan)] * 2] * hotter
     for (name, (unit, words)), rows in zip(names.items(), found):
         dims = ("temperature_K", "chemical_potential_eV")
         semigrand.add(name, dims, [v for v, _ in rows + unknown], unit, words, [e for _, e in rows + unknown])
