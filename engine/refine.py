@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import interp1d
 
 from .config import Config, RefineInput
 from .parallel import StopWatch
@@ -17,24 +18,32 @@ from .storage import SampleStore, read_h5, write_text
 from .system import System, inverse_temperature
 from .thermodynamics.analyse import has_free_energies, isotherms_of
 from .thermodynamics.diagram import Diagram, build_diagram
-from .thermodynamics.isotherms import Isotherms
 from .thermodynamics.samples import Samples, last_states, read_samples
-from .thermodynamics.trace import beta_free_energy
+from .vibrations import Vibrations
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 PER_ROUND = 2
+COMPOSITIONS = 97  # at which energies are smoothed; what is added must not depend on how the results are shown
 INSIDE = 0.2  # a new temperature keeps so much of the distance between its neighbours from each of them
 
 
-def run_refinement(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:
-    """Sample at new temperatures, PER_ROUND at a time. Goes on with rounds that were begun. Collective; raises Interrupted."""
+def run_refinement(
+    system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, comm: Any, watch: StopWatch
+) -> None:
+    """Sample at new temperatures, PER_ROUND at a time, as long as the ladder was sampled. Goes on with rounds that were begun.
+
+    vibrations: rank 0's. Collective; raises Interrupted.
+    """
     given = config.sampler.refine
     if not given.temperatures or not has_free_energies(system, read_ladder(store)[0]):
+        if comm.rank == 0:
+            _forget(store)
+        comm.Barrier()
         return
-    mark = {"blocks": comm.bcast(_blocks(store) if comm.rank == 0 else None), "compositions": config.analysis.compositions}
-    for k in range(-(-given.temperatures // PER_ROUND)):
-        added = comm.bcast(_round(system, config, store, k, mark) if comm.rank == 0 else None)
+    n_sweeps = comm.bcast(_sweeps(store) if comm.rank == 0 else None)
+    for k in range(given.temperatures):
+        added = comm.bcast(_round(system, config, vibrations, store, k, n_sweeps) if comm.rank == 0 else None)
         if not added:
             return
         sub = store.refined(k)
@@ -42,33 +51,44 @@ def run_refinement(system: System, config: Config, store: SampleStore, comm: Any
             sub.remove_uncommitted()
         comm.Barrier()
         name = "sampling " + ", ".join(f"{t:g}" for t in added) + " K"
-        sample_ladder(name, system, config, sub, (REFINE_STREAM, k), comm, watch)
+        sample_ladder(name, system, config, sub, (REFINE_STREAM, k), n_sweeps, comm, watch)
 
 
-def _blocks(store: SampleStore) -> int:
-    return int(read_h5(store.segment(None, store.committed() - 1), ("stream",))[1]["block"])
+def _sweeps(store: SampleStore) -> int:
+    """That the ladder has been sampled."""
+    state = read_h5(store.segment(None, store.committed() - 1), ("stream",))[1]
+    return int(state["block"] * state["block_sweeps"])
 
 
-def _round(system: System, config: Config, store: SampleStore, k: int, mark: dict[str, int]) -> list[float]:
-    """The temperatures of round k: those decided on earlier, else decided on now, their ladder written."""
+def _forget(store: SampleStore) -> None:
+    store.refinement.unlink(missing_ok=True)
+    store.drop_refined(0)
+
+
+def _round(
+    system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, k: int, n_sweeps: int
+) -> list[float]:
+    """The temperatures of round k, none once the budget is spent: those decided on earlier, else decided on now, their ladder written."""
     given = config.sampler.refine
-    mark = {**mark, **given.model_dump()}
+    mark = {"sweeps": n_sweeps, "vibrations": vibrations.content if vibrations else None, **given.model_dump()}
     known = json.loads(store.refinement.read_text()) if store.refinement.exists() else {}
     rounds: list[list[float]] = known["rounds"] if known.get("mark") == mark else []
     if not rounds:
-        store.drop_refined(0)
+        _forget(store)
     if k < len(rounds):
         return rounds[k]
+    left = given.temperatures - sum(len(r) for r in rounds)
+    if not left:
+        return []
     store.drop_refined(k)
     samples = read_samples(store)
-    isotherms = isotherms_of(samples, system, config.analysis.compositions, config.seed)
+    isotherms = isotherms_of(samples, system, COMPOSITIONS, config.seed, vibrations)
     added: list[float] = []
     if isotherms is not None:
         diagram = build_diagram(isotherms)
-        left = given.temperatures - sum(len(r) for r in rounds)
         added = uncertain_temperatures(diagram, isotherms.temperature_K, given, min(PER_ROUND, left))
         if added:
-            _write(system, config, samples, isotherms, store, k, added)
+            _write(system, config, samples, store, k, added)
             log.info("refinement: boundaries are uncertain near %s K", ", ".join(f"{t:g}" for t in added))
     write_text(store.refinement, json.dumps({"mark": mark, "rounds": [*rounds, added]}))
     return added
@@ -81,8 +101,8 @@ def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInp
         [max((boundary_excess(diagram, k, g, wanted) for g in row), default=0.0) for k, row in enumerate(diagram.rows)]
     )
     for point in diagram.invariants:
-        near = int(np.argmin(np.abs(t - point.temperature_K)))
-        score[near] = max(score[near], point.error_K / wanted.tolerance_K)
+        above = int(np.clip(np.searchsorted(t, point.temperature_K), 1, len(t) - 1))
+        score[[above - 1, above]] = np.maximum(score[[above - 1, above]], point.error_K / wanted.tolerance_K)
     found = []
     for low, high in zip(sampled_K, sampled_K[1:]):
         inside = np.flatnonzero((t > low) & (t < high))
@@ -111,15 +131,11 @@ def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -
     return float(worst)
 
 
-def _write(
-    system: System, config: Config, samples: Samples, isotherms: Isotherms, store: SampleStore, k: int, temperatures: list[float]
-) -> None:
-    """The ladder of round k: windows, chemical potentials and walkers as before; bias by interpolation in temperature."""
+def _write(system: System, config: Config, samples: Samples, store: SampleStore, k: int, temperatures: list[float]) -> None:
+    """The ladder of round k: windows, chemical potentials and walkers as before; the annealed bias, linear in beta between rungs."""
     base, _ = read_ladder(store)
-    betas = np.array([inverse_temperature(t) for t in temperatures])
-    beta_f = beta_free_energy(isotherms, [c.all for c in isotherms.curves], np.arange(len(isotherms.n)), betas)
-    reference = np.zeros((len(betas), base.reference.shape[1]))
-    reference[:, isotherms.n[:-1]] = np.diff(beta_f, axis=1)
+    betas, order = np.array([inverse_temperature(t) for t in temperatures]), np.argsort(base.betas)
+    reference = interp1d(base.betas[order], base.reference[order], axis=0)(betas)
     asked = np.zeros(len(betas), bool)
     plan = replace(
         base,

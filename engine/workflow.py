@@ -172,7 +172,7 @@ def _thermodynamics(
                 config.ground_states, short_range.lattice, of_supercell, system.ions, config.seed, output.store, comm, watch
             )
         run_sampling(system, config, output.store, comm, watch)
-        run_refinement(system, config, output.store, comm, watch)
+        run_refinement(system, config, prepared.vibrations if prepared else None, output.store, comm, watch)
         if second:
             run_sampling(second, config, _second_store(config, output), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
@@ -357,6 +357,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         LAYOUT,
         samples.n_sweeps,
         samples.plan.temperatures_K.tolist(),
+        output.store.refinement.read_text() if output.store.refinement.exists() else None,
         config.analysis.model_dump(mode="json"),
         its_mark,
         config.sampler.second_supercell,

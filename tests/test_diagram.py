@@ -139,7 +139,7 @@ def test_single_phase_fields_begin_where_others_meet() -> None:
     """Below the eutectoid two fields, above it three; the middle one falls between two compositions and is still there."""
     isotherms = isotherms_of(partial(three_phases, height_eV=0.02, entropy_kB=0.62), LADDER, noise_eV=2e-6)
     diagram = build_diagram(isotherms)
-    fields = single_phase_fields(diagram.rows, (0.0, 1.0))
+    fields = single_phase_fields(diagram.rows, (0.0, 1.0), diagram.trace.spacing)
     found = labels(fields, diagram.trace.temperature_K, np.array(LADDER), np.linspace(0, 1, 8))
     assert (found[:3, [0, 1]] == 0).all() and (found[:3, [2, 3, 4, 5]] == -1).all() and (found[:3, 7] == 1).all()
     assert (found[3:, 4] == 2).all() and (found[3:, [0, 1]] == 0).all() and (found[3:, 7] == 1).all() and found.max() == 2
@@ -156,4 +156,20 @@ def test_order_tells_congruent_from_critical() -> None:
     order.add("ion_order_q", ("temperature_K", "x", "axis"), np.zeros((*shape, 3)), "1", "")
     for ordered, kind in ((np.zeros(shape, bool), "critical"), (np.arange(11) * np.ones(shape) > 5, "congruent")):
         order.add("ion_ordered", ("temperature_K", "x"), ordered, "1", "")
-        assert congruent(point, diagram.rows, order).kind == kind
+        assert congruent(point, diagram, order).kind == kind
+
+
+def test_a_moving_phase_is_no_new_phase() -> None:
+    """The middle phase drifts by 0.0003 per K: still one eutectoid and three fields."""
+
+    def drifting(x: Float, t: float) -> Float:
+        middle = 0.55 + 3e-4 * (t - 400)
+        return np.min(
+            [20 * (x - 0.2) ** 2, 20 * (x - 0.9) ** 2, 20 * (x - middle) ** 2 + 0.02 - BOLTZMANN_EV_PER_K * t * 0.62], axis=0
+        )
+
+    isotherms = isotherms_of(drifting, LADDER, noise_eV=2e-6)
+    diagram = build_diagram(isotherms)
+    assert [i.kind for i in diagram.invariants] == ["eutectoid"]
+    fields = single_phase_fields(diagram.rows, (0.0, 1.0), diagram.trace.spacing)
+    assert {f.number for row in fields for f in row} == {0, 1, 2}

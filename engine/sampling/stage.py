@@ -35,6 +35,7 @@ MU_POINTS = 12
 MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
 LEAST_SWEEPS = 18  # and sweeps
+LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))  # only where segments end depends on it
 
 
@@ -45,11 +46,18 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
     comm.Barrier()
     if not comm.bcast(store.ladder.exists() if comm.rank == 0 else None):
         _make_ladder(system, config, store, comm)
-    sample_ladder("sampling", system, config, store, (), comm, watch)
+    sample_ladder("sampling", system, config, store, (), config.sampler.sweeps.measure, comm, watch)
 
 
 def sample_ladder(
-    what: str, system: System, config: Config, store: SampleStore, key: tuple[int, ...], comm: Any, watch: StopWatch
+    what: str,
+    system: System,
+    config: Config,
+    store: SampleStore,
+    key: tuple[int, ...],
+    n_sweeps: int,
+    comm: Any,
+    watch: StopWatch,
 ) -> None:
     """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
@@ -62,7 +70,7 @@ def sample_ladder(
             progress.update(block - done_before, n_blocks - done_before)
 
         finished = sample(
-            replicas, store, empty_tally(system), config.sampler.sweeps.measure, config.sampler.exchange_every,
+            replicas, store, empty_tally(system), n_sweeps, config.sampler.exchange_every,
             should_commit=_every(COMMIT_EVERY_S, comm), should_stop=watch.asks_to_stop, report=report,
         )  # fmt: skip
         if not finished:
@@ -126,7 +134,7 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
         annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
         scans = _scan_asked(system, config, plan, sweeps, comm)
-        cycled = cycles(system, temperatures[np.isfinite(temperatures)], sweeps, config.seed, comm)
+        cycled = cycles(system, temperatures[np.isfinite(temperatures)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm)
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))

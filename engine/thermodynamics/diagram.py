@@ -88,7 +88,7 @@ def diagram_group(diagram: Diagram, canonical: Group, order: Group) -> Group:
     spans = [[g for row in gaps for g in row if g.region == r] for r in regions]
     names = [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
     group.add("region_name", ("region",), np.array(names or [], dtype="U64"), "1", "name of each two-phase region")
-    _add_invariants(group, [congruent(i, diagram.rows, order) for i in diagram.invariants], canonical)
+    _add_invariants(group, [congruent(i, diagram, order) for i in diagram.invariants], canonical)
     _add_spinodals(group, diagram.spinodals)
     _add_phases(group, diagram, order)
     group.attributes["not_resolved"] = _not_resolved(diagram, canonical)
@@ -109,14 +109,18 @@ def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> N
     group.add("invariant_trusted", point, np.array(trusted, bool), "1", "most of the compositions between are trusted")
 
 
-def congruent(point: Invariant, rows: list[list[Gap]], order: Group) -> Invariant:
-    """A critical point between phases of different order is no critical point: one melts into the other at one composition."""
-    gaps = [g for row in rows for g in row if g.region == point.regions[0]]
-    if point.kind != "critical" or not gaps:
+def congruent(point: Invariant, diagram: Diagram, order: Group) -> Invariant:
+    """A critical point between phases of different order is no critical point: one melts into the other at one composition.
+
+    Looked at where the region is wide enough, at the rung nearest to the point at which /order has both its sides apart.
+    """
+    spans = {t: g.x for t, row in zip(diagram.trace.temperature_K, diagram.rows) for g in row if g.region == point.regions[0]}
+    apart = np.diff(order["x"]).max(initial=0.0)
+    rungs = [k for k, t in enumerate(order["temperature_K"]) if t in spans and spans[t][1] - spans[t][0] > 2 * apart]
+    if point.kind != "critical" or not rungs:
         return point
-    last = gaps[0] if gaps[0].x[1] - gaps[0].x[0] < gaps[-1].x[1] - gaps[-1].x[0] else gaps[-1]
-    row = max(int(np.searchsorted(order["temperature_K"], point.temperature_K)) - 1, 0)
-    sides = [order_at(order, row, x) for x in last.x]
+    row = min(rungs, key=lambda k: abs(order["temperature_K"][k] - point.temperature_K))
+    sides = [order_at(order, row, x) for x in spans[order["temperature_K"][row]]]
     return replace(point, kind="congruent") if sides[0] != sides[1] else point
 
 
@@ -132,7 +136,9 @@ def order_at(order: Group, row: int, x: float) -> tuple[tuple[float, ...], ...]:
 
 def _add_phases(group: Group, diagram: Diagram, order: Group) -> None:
     x, traced = (float(diagram.trace.x[0]), float(diagram.trace.x[-1])), diagram.trace.temperature_K
-    found = labels(single_phase_fields(diagram.rows, x), traced, group["sampled_temperature_K"], order["x"])
+    found = labels(
+        single_phase_fields(diagram.rows, x, diagram.trace.spacing), traced, group["sampled_temperature_K"], order["x"]
+    )
     names = name_regions(order, _on_rows_of(order, group["sampled_temperature_K"], found))
     group.add("phase_name", ("phase",), np.array(names or [], "U400"), "1", "name of each single-phase field")
     words = "number of the single-phase field; -1: two phases"

@@ -9,6 +9,7 @@ from .phase_diagram import Gap
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+STEPS = 3
 LEAST_TEMPERATURES = 3  # of the trace at which a field must be there to be given a name
 
 
@@ -20,8 +21,11 @@ class Field:
     number: int = -1
 
 
-def single_phase_fields(rows: list[list[Gap]], x: tuple[float, float]) -> list[list[Field]]:
-    """What the gaps leave of the range x at every temperature, numbered: where fields meet or part on heating, new ones begin."""
+def single_phase_fields(rows: list[list[Gap]], x: tuple[float, float], spacing: float) -> list[list[Field]]:
+    """What the gaps leave of the range x at every temperature, numbered: where fields meet or part on heating, new ones begin.
+
+    spacing: of the compositions looked at; fields of no width may be STEPS of it apart.
+    """
     bare = [[Field(span) for span in _between(row, x)] for row in rows]
     numbered: list[list[Field]] = []
     count = 0
@@ -29,8 +33,8 @@ def single_phase_fields(rows: list[list[Gap]], x: tuple[float, float]) -> list[l
         below = numbered[-1] if numbered else []
         named = []
         for field in row:
-            parents = [f for f in below if _overlap(f, field)]
-            alone = len(parents) == 1 and sum(_overlap(parents[0], f) for f in row) == 1
+            parents = [f for f in below if _near(f, field, STEPS * spacing)]
+            alone = len(parents) == 1 and sum(_near(parents[0], f, STEPS * spacing) for f in row) == 1
             number = parents[0].number if alone else count
             count = max(count, number + 1)
             named.append(replace(field, number=number))
@@ -43,9 +47,8 @@ def _between(gaps: list[Gap], x: tuple[float, float]) -> list[tuple[float, float
     return list(zip(ends[0::2], ends[1::2]))
 
 
-def _overlap(a: Field, b: Field) -> bool:
-    """Fields are often narrow: touching is enough."""
-    return min(a.x[1], b.x[1]) >= max(a.x[0], b.x[0])
+def _near(a: Field, b: Field, distance: float) -> bool:
+    return min(a.x[1], b.x[1]) >= max(a.x[0], b.x[0]) - distance
 
 
 def labels(fields: list[list[Field]], traced_K: Float, sampled_K: Float, x: Float) -> Int:

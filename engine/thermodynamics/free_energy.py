@@ -71,7 +71,10 @@ def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, be
 
 
 def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
-    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre."""
+    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre.
+
+    nan where what is known lies to one side: nothing is extrapolated.
+    """
     reach = np.minimum(half_width, np.minimum(at, len(values) - 1 - at))
     offset = np.arange(-half_width, half_width + 1)
     place = np.clip(at[:, None] + offset, 0, len(values) - 1)
@@ -84,4 +87,4 @@ def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: 
         dx = offset - mean_x[:, None]
         spread = (w * dx**2).sum(axis=1)
         slope = np.where(spread > 0, (w * dx * (y - mean_y[:, None])).sum(axis=1) / spread, 0.0)
-    return np.where(total > 0, mean_y - slope * mean_x, np.nan)
+    return np.where((total > 0) & (np.abs(mean_x) <= half_width / 2), mean_y - slope * mean_x, np.nan)

@@ -16,6 +16,7 @@ from .phase_diagram import Gap
 from .trace import Trace
 
 Float = NDArray[np.float64]
+LEAST_FOUND = 0.5  # share of the resamples that must show where a region begins or ends
 REACH_K = 80.0  # how far from an event its resamples are looked for
 NARROW = 0.02  # a region narrower than this in x where it is last seen ends in a point
 HISTORY = 5  # temperatures over which its width is looked at
@@ -49,20 +50,22 @@ def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> l
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
         events += [_resampled(e, count, more, trace.temperature_K, k, spans) for e, count, more in _events(low, high, t)]
-    return [_shrinking(e, rows, trace.temperature_K) if e.kind in ("closing", "opening") else e for e in events]
+    ends = ("closing", "opening")
+    known = [e for e in events if e.kind not in ends or e.found >= LEAST_FOUND]
+    return [_shrinking(e, rows, trace.temperature_K) if e.kind in ends else e for e in known]
 
 
 def _events(low: list[Gap], high: list[Gap], t: float) -> list[tuple[Invariant, int, bool]]:
     """Between two rows: the event, the larger number of gaps in its range of x, and whether that is the colder side's."""
     found = []
     for gap in high:
-        parents = [g for g in low if g.overlap(gap) > 0]
+        parents = [g for g in low if _same(g, gap)]
         if len(parents) > 1:
             found.append((_three_phases("peritectoid", t, parents[0], parents[-1]), len(parents), True))
         elif not parents and not _beside(gap, low):
             found.append((_point("opening", t, gap), 1, False))
     for gap in low:
-        children = [g for g in high if g.overlap(gap) > 0]
+        children = [g for g in high if _same(g, gap)]
         if len(children) > 1:
             found.append((_three_phases("eutectoid", t, children[0], children[-1]), len(children), False))
         elif not children:
@@ -72,6 +75,11 @@ def _events(low: list[Gap], high: list[Gap], t: float) -> list[tuple[Invariant, 
 
 def _beside(gap: Gap, others: list[Gap]) -> bool:
     return any(gap.overlap(g) > 0 for g in others)
+
+
+def _same(a: Gap, b: Gap) -> bool:
+    """One covers most of the other: not merely a boundary between two that has moved by a step."""
+    return a.overlap(b) > min(a.x[1] - a.x[0], b.x[1] - b.x[0]) / 2
 
 
 def _three_phases(kind: str, t: float, left: Gap, right: Gap) -> Invariant:
@@ -117,7 +125,7 @@ def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spa
         if len(changes):
             found.append(changes[np.argmin(np.abs(changes - event.temperature_K))])
     step = float(t[k + 1] - t[k])
-    spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
+    spread = float(np.sqrt(np.mean((np.array(found) - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
     return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(many.shape[1], 1))
 
 

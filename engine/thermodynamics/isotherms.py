@@ -134,9 +134,11 @@ def build_isotherms(
 
 
 def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
-    """Bins that overlap the equilibration of the rungs are dropped for all of them alike: they exchange."""
+    """Bins that overlap the equilibration are dropped alike for all rungs of a ladder: they exchange."""
     plan, sums = samples.plan, samples.tallies
-    drop = min(int(np.ceil(np.percentile(health.equilibrated_after, 90) / samples.bin_sweeps)), len(sums) // 2)
+    ladders = {samples.origin[k][0] for k, s in enumerate(plan.slots) if s.rung == rung}
+    own = [k for k, (ladder, _) in enumerate(samples.origin) if ladder in ladders]
+    drop = min(int(np.ceil(np.percentile(health.equilibrated_after[own], 90) / samples.bin_sweeps)), len(sums) // 2)
     sums = sums[drop:, rung]
     blocks = np.array([b.sum(axis=0) for b in np.array_split(sums, min(len(sums), MOST_BLOCKS))])
     units = blocks.reshape(-1, *blocks.shape[2:])
