@@ -22,7 +22,7 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
     full.write_text(full.read_text().replace("compositions: 9}", "compositions: 9, beside: ../ground/out}"))
     for path in (ground, full):
         path.write_text(path.read_text().replace("equilibrate: 50, ", ""))
-    early = run(full)
+    early = run(full, 1, "--until", "analyse")
     assert early.returncode == 0, early.stderr
     with h5py.File(tmp_path / "full/out/results.h5") as file:
         assert "phase_diagram_beside" not in file and "has no phase diagram yet" in file.attrs["notes"]

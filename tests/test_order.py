@@ -275,7 +275,7 @@ def test_regions_get_names(group: Group) -> None:
 
 def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
     path = write_input(tmp_path, 120)
-    done = run(path)
+    done = run(path, 1, "--until", "analyse")
     assert done.returncode == 0, done.stderr
     out, supercell = tmp_path / "out", Supercell(olivine, np.diag([1, 2, 1]))
     results = read_results(out / "results.h5")

@@ -24,7 +24,7 @@ from .runs import command, environment, hashes, mpirun, run, write_input
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Hashes of an undisturbed run of 1200 sweeps."""
     path = write_input(tmp_path_factory.mktemp("reference"), 1200)
-    done = run(path)
+    done = run(path, 1, "--until", "analyse")
     assert done.returncode == 0, done.stderr
     return hashes(path.parent / "out/results.h5")
 
@@ -32,17 +32,17 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_results_do_not_depend_on_the_number_of_ranks(reference: dict[str, str], tmp_path: Path) -> None:
     for ranks in (2, 3):
         path = write_input(tmp_path / str(ranks), 1200)
-        done = run(path, ranks)
+        done = run(path, ranks, "--until", "analyse")
         assert done.returncode == 0, done.stderr
         assert hashes(path.parent / "out/results.h5") == reference
 
 
 def test_more_sweeps_extend_a_run(reference: dict[str, str], tmp_path: Path) -> None:
     path = write_input(tmp_path, 600)
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "out/results.h5") != reference
     write_input(tmp_path, 1200)
-    assert run(path, 2).returncode == 0
+    assert run(path, 2, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "out/results.h5") == reference
     before = (tmp_path / "out/results.h5").stat().st_mtime_ns
     done = run(path)
@@ -52,9 +52,9 @@ def test_more_sweeps_extend_a_run(reference: dict[str, str], tmp_path: Path) -> 
 
 def test_a_changed_hamiltonian_is_refused(tmp_path: Path) -> None:
     path = write_input(tmp_path, 40)
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     path.write_text(path.read_text().replace("-0.03}", "-0.04}"))
-    done = run(path)
+    done = run(path, 1, "--until", "analyse")
     assert done.returncode == 2
     assert "-0.03" in done.stderr and "-0.04" in done.stderr and "--fresh" in done.stderr
     assert run(path, 1, "--fresh").returncode == 0
@@ -62,10 +62,10 @@ def test_a_changed_hamiltonian_is_refused(tmp_path: Path) -> None:
 
 def test_a_changed_analysis_is_redone(tmp_path: Path) -> None:
     path = write_input(tmp_path, 40)
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     samples = {p: p.stat().st_mtime_ns for p in (tmp_path / "out/samples").rglob("*.h5")}
     path.write_text(path.read_text().replace("compositions: 9", "compositions: 5"))
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     assert samples == {p: p.stat().st_mtime_ns for p in (tmp_path / "out/samples").rglob("*.h5")}
     with h5py.File(tmp_path / "out/results.h5") as file:
         assert file["canonical/x"].shape == (5,)
@@ -126,9 +126,9 @@ def test_walltime_commits_and_asks_for_requeue(tmp_path: Path, reference: dict[s
     path = write_input(tmp_path, 1200)
     text = path.read_text()
     path.write_text(text.replace("  walkers: 2", "  walkers: 2\n  walltime_s: 0.01"))
-    assert run(path, 2).returncode == 75
+    assert run(path, 2, "--until", "analyse").returncode == 75
     path.write_text(text)
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "out/results.h5") == reference
 
 
@@ -196,7 +196,7 @@ def test_an_exception_on_one_rank_ends_the_run(tmp_path: Path) -> None:
 
 def test_damaged_segment_is_named(tmp_path: Path) -> None:
     path = write_input(tmp_path, 40)
-    assert run(path).returncode == 0
+    assert run(path, 1, "--until", "analyse").returncode == 0
     victim = next((tmp_path / "out/samples/replica_000").glob("*.h5"))
     victim.write_bytes(victim.read_bytes()[:500])
     (tmp_path / "out/results.h5").unlink()
