@@ -21,6 +21,8 @@ AGREEMENT = 4.0  # standard errors of the difference
 ROUNDING_EV = 1e-6
 MOST_STATES, MOST_SAMPLES = 150, 6_000  # replicas and samples up to which MBAR is done
 MBAR_BLOCKS = 5
+MOST_ITERATIONS = 100
+SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 
 
 def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: list[str]) -> None:
@@ -85,7 +87,7 @@ def _skipping(betas: Float, ladder: list, start: Float, grid: NDArray[np.int64])
 
 
 def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
-    """(rungs, x) value and error over blocks, eV/fu; None where there are too many replicas."""
+    """(rungs, x) value and error over blocks, eV/fu; None where there are too many replicas or no solution."""
     plan = samples.plan
     if len(plan.slots) > MOST_STATES or any(s.kind == "canonical" for s in plan.slots):
         return None
@@ -102,7 +104,9 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
         reduced = np.array(
             [plan.betas[s.rung] * e.ravel() - w[m.ravel()] - bm[0] * m.ravel() for s, (w, bm) in zip(plan.slots, weights)]
         )
-        guess, log_mixture = _solve(reduced, e.shape[1], guess)
+        if (solved := _solve(reduced, e.shape[1], guess)) is None:
+            return None
+        guess, log_mixture = solved
         rows.append(np.array([_log_z(plan.betas[r] * e.ravel(), m.ravel(), log_mixture, isotherms) for r in isotherms.rungs]))
     beta_f = -np.array(rows)
     exact = np.array([plan.betas[r] * isotherms.ends.energy_neV[0] - isotherms.ends.log_states[0] for r in isotherms.rungs])
@@ -122,17 +126,22 @@ def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -
     return -float(logsumexp(log_weight[n] + beta_mu * n - ladder[rung].all.beta_f))
 
 
-def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float]:
-    """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample."""
+def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] | None:
+    """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample; None if they are not consistent."""
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
     from pymbar import MBAR  # slow to import
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        f = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess).f_k
+        solver = dict(
+            method="adaptive", options=dict(maxiter=MOST_ITERATIONS)
+        )  # its own test never ends where some f is nearly 0
+        f = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess, solver_protocol=(solver,)).f_k
     terms = f[:, None] - reduced + np.log(per_state)
     top = terms.max(axis=0)
-    return f, top + np.log(np.exp(terms - top).sum(axis=0))
+    log_mixture = top + np.log(np.exp(terms - top).sum(axis=0))
+    off = f + logsumexp(-reduced - log_mixture, axis=1)
+    return (f, log_mixture) if np.ptp(off) < SOLVED else None
 
 
 def _log_z(beta_energy: Float, n: NDArray[np.int64], log_mixture: Float, isotherms: Isotherms) -> Float:
