@@ -153,6 +153,7 @@ def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kep
         flip_species=np.array([f.new for f in flips], np.int64),
         flip_species_from=np.array([f.old for f in flips], np.int64),
         flip_anchor=np.array([a for k in kinds for a in k.anchors], np.int64),
+        reverse=np.array(_reverses(kinds), np.int64),
         near_start=near_start,
         near_width=near_width,
         near=near,
@@ -160,6 +161,15 @@ def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kep
         ion_change=np.array([[count_change(Exchange(k.flips), lattice, ion) for ion in ions] or [0] for k in kinds], np.int64),
     )
     return MoveSet(arrays, tuple(k.name for k in kinds))
+
+
+def _reverses(kinds: list[Move]) -> list[int]:
+    """Per kind the one that undoes it: itself, or its neighbour in the list."""
+    found: list[int] = []
+    for k, kind in enumerate(kinds):
+        follows = not kind.self_reverse and k > 0 and found[-1] == k
+        found.append(k if kind.self_reverse else k - 1 if follows else k + 1)
+    return found
 
 
 def _near_tables(supercell: Supercell, kinds: list[Move]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:

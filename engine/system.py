@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.energy import total_energy
-from ..kernels.layout import Couplings, Geometry
+from ..kernels.layout import Couplings, Geometry, Polynomial
+from .hamiltonian.polynomial import build_polynomial
 from .hamiltonian.table import NEV_PER_EV, build_table
 from .hamiltonian.terms import Hamiltonian
 from .lattice import Lattice, Supercell
@@ -32,6 +33,11 @@ class System:
     mix: Mix
     ions: tuple[str, ...]
     description: str = ""
+
+    @cached_property
+    def polynomial(self) -> Polynomial | None:
+        """The energy table in a shorter form; None with more than two species on a sublattice."""
+        return build_polynomial(self.couplings) if self.lattice.n_species <= 2 else None
 
     @cached_property
     def moves(self) -> MoveSet:

@@ -48,6 +48,27 @@ class Couplings(NamedTuple):
     values: Int
 
 
+class Polynomial(NamedTuple):
+    """The same for two species a sublattice: E(1) - E(0) of a site is middle + rest + sum of value * product of partners' species.
+
+    Exact in integers, and shorter: pairs inside triplets join the pairs. rest and all values are int32 where no sum of theirs
+    can leave 32 bits, which `middle`, in the middle of the range, helps; else int64.
+    """
+
+    middle: Int  # (templates,)
+    rest: Int | Int32  # (templates,)
+    start: Int  # (templates+1,) terms of one partner
+    offset: Int32  # (linear,) its halo offset
+    value: Int | Int32  # (linear,)
+    product_start: Int  # (templates+1,) of two
+    product_offset: Int32  # (products, 2)
+    product_value: Int | Int32  # (products,)
+    many_start: Int  # (templates+1,) of three and more
+    many_size: Int  # (many,)
+    many_offset: Int32  # (many, most partners)
+    many_value: Int | Int32  # (many,)
+
+
 class Moves(NamedTuple):
     """What may be tried. A move changes one site per flip; it and its reverse are equally likely kinds."""
 
@@ -57,6 +78,7 @@ class Moves(NamedTuple):
     flip_to: Int  # (flips,) row that it joins
     flip_species: Int  # (flips,) its new species
     flip_species_from: Int  # (flips,) its old species
+    reverse: Int  # (kinds,) the kind that undoes it
     flip_anchor: Int  # (flips,) -1: any site of the row; else the flip of the move near whose site it is
     near_start: Int  # (flips,) where the anchored flip's table of near sites starts in `near`
     near_width: Int  # (flips,) near sites per site in that table
@@ -76,6 +98,16 @@ class Ensemble(NamedTuple):
     log_weight: NDArray[np.float64]  # (n_max+1,)
     reference: NDArray[np.float64]  # (n_max+1,)
     step: int  # smallest change of n_0 by a move, 0 if none changes it
+
+
+class Ensembles(NamedTuple):
+    """Those of chains that run together: one row each."""
+
+    beta: NDArray[np.float64]  # (chains,)
+    beta_mu: NDArray[np.float64]  # (chains, ions)
+    log_weight: NDArray[np.float64]  # (chains, n_max+1)
+    reference: NDArray[np.float64]  # (chains, n_max+1)
+    step: int
 
 
 class Tally(NamedTuple):

@@ -18,7 +18,7 @@ from .runs import run, write_input
 
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, System, Samples]:
-    path = write_input(tmp_path_factory.mktemp("routes"), 1500)
+    path = write_input(tmp_path_factory.mktemp("routes"), 6000)
     path.write_text(path.read_text().replace("equilibrate: 50, ", ""))
     assert run(path, 1, "--until", "sample").returncode == 0
     prepared = prepare(read_input(path))

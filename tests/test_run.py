@@ -161,13 +161,13 @@ FAULTY = """
 import sys
 from mpi4py import MPI
 from redoxmc.engine.sampling import replicas
-intact, calls = replicas.advance, []
+intact, calls = replicas.advance_together, []
 def faulty(*arguments):
     calls.append(1)
     if MPI.COMM_WORLD.rank == 1 and len(calls) > 30:
         raise ArithmeticError("injected")
     return intact(*arguments)
-replicas.advance = faulty
+replicas.advance_together = faulty
 from redoxmc.engine.cli import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -19,8 +19,8 @@ from ..neutrality import random_neutral_state
 from ..parallel import share
 from ..progress import Progress
 from ..system import System
-from .chain import Chain, advance, start_chain
-from .ladder import SCAN_STREAM
+from .chains import Chains, advance_together, groups_of, stack, start_chains
+from .ladder import PROPOSAL_STREAM, SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
 
 Float = NDArray[np.float64]
@@ -69,7 +69,7 @@ def anneal(
     ideal = ideal_steps(system, size)
     low, high, e_low, e_high = end_energies(system)
     line = (e_high - e_low) / max(high - low, 1) * system.step
-    chains = _begin(system, targets, walkers, seed, comm)
+    groups = _begin(system, targets, walkers, seed, comm)
     schedule = cooling(betas)
     known: list[tuple[float, Float]] = []
     rungs = set(betas.tolist())
@@ -81,14 +81,13 @@ def anneal(
             excess = _extrapolated(known, beta, size)
             for width in ROUNDS:
                 reference = ideal + beta * line + excess
-                sums = _round(system, chains, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
+                sums = _round(system, groups, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
                 excess = _smooth(excess + _correction(sums, reference, system.step))
             known = [*known[-1:], (beta, excess)]
             if beta in rungs:
                 references[beta] = ideal + beta * line + excess
-                mine.append(
-                    np.array([c.species for c in chains.values()], np.int8).reshape(len(chains), system.supercell.n_sites)
-                )
+                none = np.zeros((0, system.supercell.n_sites), np.int8)
+                mine.append(np.concatenate([none, *(chains.species for _, chains in groups)]))
             progress.update(k + 1, len(schedule))
     gathered = np.concatenate(comm.allgather(np.array(mine)), axis=1)[::-1]
     starts = gathered.reshape(len(betas), len(targets), walkers, system.supercell.n_sites)
@@ -104,19 +103,26 @@ def cooling(betas: Float) -> list[float]:
     return [float(b) for b in np.concatenate([*steps, stops[-1:]])]
 
 
-def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -> dict[int, Chain]:
-    """This rank's share of the chains, numbered window * walkers + walker: even walkers empty, odd ones full."""
-    chains = {}
-    for index in share(len(targets) * walkers, comm.rank, comm.size):
-        end = system.n_range[index % walkers % 2]
-        species = random_neutral_state(system.supercell, system.ion, end, np.random.default_rng([seed, SCAN_STREAM, index]))
-        chains[index] = start_chain(system, species, new_stream(seed, SCAN_STREAM, index))
-    return chains
+def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -> list[tuple[range, Chains]]:
+    """This rank's groups of chains, numbered window * walkers + walker: even walkers empty, odd ones full."""
+    every = groups_of(len(targets) * walkers)
+    found = []
+    for g in share(len(every), comm.rank, comm.size):
+        ends = [(k, system.n_range[k % walkers % 2]) for k in every[g]]
+        species = np.array(
+            [
+                random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, SCAN_STREAM, k]))
+                for k, n in ends
+            ]
+        )
+        streams = [new_stream(seed, SCAN_STREAM, k) for k in every[g]]
+        found.append((every[g], start_chains(system, species, streams, new_stream(seed, PROPOSAL_STREAM, SCAN_STREAM, g))))
+    return found
 
 
 def _round(
     system: System,
-    chains: dict[int, Chain],
+    groups: list[tuple[range, Chains]],
     targets: Float,
     walkers: int,
     beta: float,
@@ -128,16 +134,12 @@ def _round(
     tally = empty_tally(system)
     n = np.arange(len(reference))
     bias = integrate_steps(reference, system.step)
-    for index, chain in chains.items():
-        log_weight = bias - (n - targets[index // walkers]) ** 2 / (2 * width**2)
-        advance(
-            chain,
-            system,
-            system.moves,
-            Ensemble(beta, np.zeros(len(chain.ions)), log_weight, reference, system.step),
-            tally,
-            sweeps,
-        )
+    for numbers, chains in groups:
+        mu = np.zeros(chains.ions.shape[1])
+        weights = [bias - (n - targets[k // walkers]) ** 2 / (2 * width**2) for k in numbers]
+        ensembles = stack([Ensemble(beta, mu, w, reference, system.step) for w in weights])
+        one = tally._replace(sums=tally.sums[None])
+        advance_together(chains, system, system.moves, ensembles, one, np.zeros(len(chains), np.int64), sweeps)
     total = np.zeros_like(tally.sums)
     comm.Allreduce(tally.sums, total, op=MPI.SUM)
     return total

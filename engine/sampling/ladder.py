@@ -15,7 +15,17 @@ Float = NDArray[np.float64]
 STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
 MOST_RUNGS = 40
 PILOT_SWEEPS = 30
-PILOT_STREAM, SCAN_STREAM, CHAIN_STREAM, EXCHANGE_STREAM, SPLIT_STREAM, REFINE_STREAM, CYCLE_STREAM, SEARCH_STREAM = range(8)
+(
+    PILOT_STREAM,
+    SCAN_STREAM,
+    CHAIN_STREAM,
+    EXCHANGE_STREAM,
+    SPLIT_STREAM,
+    REFINE_STREAM,
+    CYCLE_STREAM,
+    SEARCH_STREAM,
+    PROPOSAL_STREAM,
+) = range(9)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:

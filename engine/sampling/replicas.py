@@ -1,7 +1,7 @@
 """Replicas over MPI ranks: blocks of sweeps, exchange between neighbours, committed segments.
 
-Every chain owns its random stream; exchange draws from one stream that all ranks hold alike. So results do not depend on
-the number of ranks.
+Replicas advance in groups, which the plan fixes; a rank has whole groups. Every chain owns its random stream, every group that of
+its proposals; exchange draws from one stream that all ranks hold alike. So results do not depend on the number of ranks.
 """
 
 from collections import defaultdict
@@ -13,11 +13,11 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ...kernels.layout import Tally
+from ...kernels.layout import Record, Tally
 from ..parallel import share
 from ..storage import SampleStore, read_h5, write_h5
 from ..system import System
-from .chain import Chain, advance
+from .chains import Chains, advance_together, groups_of, stack
 from .plan import Plan
 
 BLOCK_WITHOUT_EXCHANGE = 10
@@ -42,14 +42,29 @@ def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
     return [(axis, np.array(pairs, np.int64).reshape(-1, 2)) for axis, pairs in rounds if pairs]
 
 
+def group_slots(plan: Plan) -> list[range]:
+    """Consecutive slots whose chains advance together."""
+    ends = [k for k, s in enumerate(plan.slots) if k == 0 or (s.kind == "canonical") != (plan.slots[k - 1].kind == "canonical")]
+    runs = zip(ends, [*ends[1:], len(plan.slots)])
+    return [range(a + g.start, a + g.stop) for a, b in runs for g in groups_of(b - a, plan.walkers)]
+
+
+@dataclass
+class Group:
+    """Slots, and their chains: walker w of the k-th slot is chain k * walkers + w."""
+
+    slots: range
+    chains: Chains
+
+
 @dataclass
 class Replicas:
-    """The chains of this rank, chains[slot][walker], and the exchange stream and counters that all ranks hold alike."""
+    """The groups of this rank, and the exchange stream and counters that all ranks hold alike."""
 
     plan: Plan
     system: System
     comm: Any
-    chains: dict[int, list[Chain]]
+    groups: list[Group]
     exchange_stream: np.random.Generator
     block: int = 0
     exchanged: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -60,9 +75,28 @@ class Replicas:
         self.log_weight = [w for w, _ in weights]
         self.beta_mu = np.array([b for _, b in weights])
         self.beta = np.array([self.plan.betas[s.rung] for s in self.plan.slots])
-        self.ensembles = {k: self.plan.ensemble(self.plan.slots[k], self.system) for k in self.chains}
-        owners = np.concatenate([np.full(len(share(len(self.plan.slots), r, self.comm.size)), r) for r in range(self.comm.size)])
-        self.owner = owners.astype(int)
+        walkers = self.plan.walkers
+        self.place = {
+            k: (group.chains, i * walkers) for group in self.groups for i, k in enumerate(group.slots)
+        }  # of this rank's slots: chains and the first of them
+        self.ensembles = [
+            stack([self.plan.ensemble(self.plan.slots[k], self.system) for k in group.slots for _ in range(walkers)])
+            for group in self.groups
+        ]
+        every = group_slots(self.plan)
+        shares = [share(len(every), rank, self.comm.size) for rank in range(self.comm.size)]
+        self.owner = np.concatenate([np.full(len(every[g]), rank) for rank, mine in enumerate(shares) for g in mine])
+
+    def advance(self, tally: Tally, sums: NDArray[np.int64], n_sweeps: int) -> list[Record]:
+        """One record per group. sums (rungs, walkers, n_max+1, 6): where the tallies go."""
+        walkers, found = self.plan.walkers, []
+        flat = tally._replace(sums=sums.reshape(-1, *sums.shape[2:]))
+        for group, ensembles in zip(self.groups, self.ensembles):
+            canonical = self.plan.slots[group.slots[0]].kind == "canonical"
+            moves = self.system.canonical_moves if canonical else self.system.moves
+            rows = np.array([self.plan.slots[k].rung * walkers + w for k in group.slots for w in range(walkers)], np.int64)
+            found.append(advance_together(group.chains, self.system, moves, ensembles, flat, rows, n_sweeps))
+        return found
 
     def log_probability(
         self, slots: NDArray[np.int64], energy: NDArray[np.int64], ions: NDArray[np.int64]
@@ -77,9 +111,14 @@ class Replicas:
             return
         _, pairs = self.rounds[self.block % len(self.rounds)]
         walkers = self.plan.walkers
-        mine = [[(c.energy, *c.ions) for c in self.chains[k]] for k in sorted(self.chains)]
+        mine = [np.column_stack([group.chains.energy, group.chains.ions]) for group in self.groups]
         width = 1 + len(self.system.ions or " ")
-        table = np.concatenate([np.array(part, np.int64).reshape(-1, walkers, width) for part in self.comm.allgather(mine)])
+        table = np.concatenate(
+            [
+                np.array(part, np.int64).reshape(-1, walkers, width)
+                for part in self.comm.allgather(np.concatenate(mine) if mine else [])
+            ]
+        )
         swaps = []
         for walker in range(walkers):
             a, b = pairs[:, 0], pairs[:, 1]
@@ -102,33 +141,42 @@ class Replicas:
             if self.owner[a] != rank and self.owner[b] != rank:
                 continue
             if self.owner[a] == self.owner[b]:
-                x, y = self.chains[a][walker], self.chains[b][walker]
-                x.species, y.species = y.species, x.species
-                x.energy, y.energy = y.energy, x.energy
-                x.ions, y.ions = y.ions, x.ions
+                self._swap(self._at(a, walker), self._at(b, walker))
                 continue
             here, there = (a, b) if self.owner[a] == rank else (b, a)
-            chain = self.chains[here][walker]
-            counts = np.array([chain.energy, *chain.ions], np.int64)
-            message = np.concatenate([chain.species.view(np.uint8), counts.view(np.uint8)])
+            chains, row = self._at(here, walker)
+            counts = np.array([chains.energy[row], *chains.ions[row]], np.int64)
+            message = np.concatenate([chains.species[row].view(np.uint8), counts.view(np.uint8)])
             incoming = np.empty_like(message)
             pending.append(self.comm.Isend([message, MPI.BYTE], int(self.owner[there]), tag % 32000))
             pending.append(self.comm.Irecv([incoming, MPI.BYTE], int(self.owner[there]), tag % 32000))
-            arriving.append((chain, incoming))
+            arriving.append((chains, row, incoming))
         MPI.Request.Waitall(pending)
-        for chain, incoming in arriving:
-            n = len(chain.species)
+        for chains, row, incoming in arriving:
+            n = chains.species.shape[1]
             counts = np.frombuffer(incoming[n:].tobytes(), np.int64)
-            chain.species = incoming[:n].view(np.int8).copy()
-            chain.energy, chain.ions = int(counts[0]), counts[1:].copy()
+            chains.species[row] = incoming[:n].view(np.int8)
+            chains.energy[row], chains.ions[row] = counts[0], counts[1:]
+
+    def _at(self, slot: int, walker: int) -> tuple[Chains, int]:
+        chains, first = self.place[slot]
+        return chains, first + walker
+
+    @staticmethod
+    def _swap(a: tuple[Chains, int], b: tuple[Chains, int]) -> None:
+        (x, i), (y, j) = a, b
+        for one, other in ((x.species, y.species), (x.energy, y.energy), (x.ions, y.ions)):
+            kept = one[i].copy()
+            one[i] = other[j]
+            other[j] = kept
 
 
 @dataclass
 class Segment:
     """What this rank has sampled since the last commit."""
 
-    series: dict[int, list[list[Any]]]  # slot -> per walker, list of records
-    snapshots: dict[int, list[NDArray[np.int8]]]  # slot -> states (walkers, n_sites) at the ends of bins
+    records: list[list[Record]]  # per block, per group
+    snapshots: list[list[NDArray[np.int8]]]  # per bin, per group: states (chains, n_sites) at its end
     snapshot_sweeps: list[int]
     tallies: dict[int, NDArray[np.int64]]  # bin -> (rungs, walkers, n_max+1, 6)
     first_block: int
@@ -142,27 +190,19 @@ def sample(
     block_sweeps = exchange_every or BLOCK_WITHOUT_EXCHANGE
     n_blocks = -(-n_sweeps // block_sweeps)
     blocks_per_bin = -(-BIN_SWEEPS // block_sweeps)
-    plan, system = replicas.plan, replicas.system
+    plan = replicas.plan
     segment = _new_segment(replicas)
     while replicas.block < n_blocks:
         sums = segment.tallies.setdefault(
             replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
         )
-        for k, chains in replicas.chains.items():
-            slot = plan.slots[k]
-            moves = system.canonical_moves if slot.kind == "canonical" else system.moves
-            for walker, chain in enumerate(chains):
-                record = advance(
-                    chain, system, moves, replicas.ensembles[k], tally._replace(sums=sums[slot.rung, walker]), block_sweeps
-                )
-                segment.series[k][walker].append(record)
+        segment.records.append(replicas.advance(tally, sums, block_sweeps))
         if exchange_every:
             replicas.exchange()
         replicas.block += 1
         if replicas.block % blocks_per_bin == 0:  # bins end at the same sweeps whenever segments do
             segment.snapshot_sweeps.append(replicas.block * block_sweeps)
-            for k, chains in replicas.chains.items():
-                segment.snapshots[k].append(np.array([c.species for c in chains]))
+            segment.snapshots.append([group.chains.species.copy() for group in replicas.groups])
         report(replicas.block, n_blocks)
         stop = should_stop()
         if replicas.block == n_blocks or stop or should_commit():
@@ -174,37 +214,14 @@ def sample(
 
 
 def _new_segment(replicas: Replicas) -> Segment:
-    series: dict[int, list[list[Any]]] = {k: [[] for _ in c] for k, c in replicas.chains.items()}
-    return Segment(series, {k: [] for k in replicas.chains}, [], {}, replicas.block)
+    return Segment([], [], [], {}, replicas.block)
 
 
 def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweeps: int, blocks_per_bin: int) -> None:
     """Write this rank's segment files; then rank 0 writes the exchange segment, which makes them count. Collective."""
     comm, number = replicas.comm, replicas.comm.bcast(store.committed() if replicas.comm.rank == 0 else None)
-    for k, walkers in segment.series.items():
-        chains = replicas.chains[k]
-        slot = replicas.plan.slots[k]
-        data = {
-            "energy_neV": np.array([np.concatenate([r.energy for r in w]) for w in walkers]),
-            "ions": np.array([np.concatenate([r.ions for r in w]) for w in walkers]),
-            "tried": np.array([np.sum([r.tried for r in w], axis=0) for w in walkers]),
-            "accepted": np.array([np.sum([r.accepted for r in w], axis=0) for w in walkers]),
-            "snapshots": np.array(segment.snapshots[k], np.int8).reshape(-1, *np.shape([c.species for c in chains])),
-            "snapshot_sweeps": np.array(segment.snapshot_sweeps, np.int64),
-            "state/species": np.array([c.species for c in chains]),
-            "state/energy_neV": np.array([c.energy for c in chains], np.int64),
-            "state/ions": np.array([c.ions for c in chains]),
-            "state/stream": np.array([c.stream for c in chains]),
-        }
-        temperature = float(replicas.plan.temperatures_K[slot.rung])
-        attributes = {
-            "replica": k,
-            "temperature_K": temperature,
-            "kind": slot.kind,
-            "index": slot.index,
-            "first_sweep": segment.first_block * block_sweeps,
-        }
-        write_h5(store.segment(k, number), data, attributes)
+    for g, group in enumerate(replicas.groups):
+        _commit_group(replicas, store, segment, g, group, number, block_sweeps)
     bins = sorted(segment.tallies)
     summed = []
     for b in bins:
@@ -226,18 +243,49 @@ def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweep
     comm.Barrier()
 
 
+def _commit_group(
+    replicas: Replicas, store: SampleStore, segment: Segment, g: int, group: Group, number: int, block_sweeps: int
+) -> None:
+    chains, walkers = group.chains, replicas.plan.walkers
+    energy, ions = (np.concatenate([r[g][k] for r in segment.records], axis=1) for k in (0, 1))
+    tried, accepted = (np.sum([r[g][k] for r in segment.records], axis=0) for k in (2, 3))
+    snapshots = np.array([s[g] for s in segment.snapshots], np.int8).reshape(-1, *chains.species.shape)
+    for i, k in enumerate(group.slots):
+        slot, here = replicas.plan.slots[k], slice(i * walkers, (i + 1) * walkers)
+        data = {
+            "energy_neV": energy[here],
+            "ions": ions[here],
+            "tried": tried[here],
+            "accepted": accepted[here],
+            "snapshots": snapshots[:, here],
+            "snapshot_sweeps": np.array(segment.snapshot_sweeps, np.int64),
+            "state/species": chains.species[here],
+            "state/energy_neV": chains.energy[here],
+            "state/ions": chains.ions[here],
+            "state/stream": chains.streams[here],
+            "state/proposals": chains.proposals,
+        }
+        attributes = {
+            "replica": k,
+            "temperature_K": float(replicas.plan.temperatures_K[slot.rung]),
+            "kind": slot.kind,
+            "index": slot.index,
+            "first_sweep": segment.first_block * block_sweeps,
+        }
+        write_h5(store.segment(k, number), data, attributes)
+
+
 def restore(replicas: Replicas, store: SampleStore) -> None:
     """Put the state of the newest committed segment into the replicas, if there is one."""
     number = store.committed() - 1
     if number < 0:
         return
-    for k, chains in replicas.chains.items():
+    for k, (chains, first) in replicas.place.items():
         data, _ = read_h5(store.segment(k, number))
-        for walker, chain in enumerate(chains):
-            chain.species = data["state/species"][walker].copy()
-            chain.energy = int(data["state/energy_neV"][walker])
-            chain.ions = data["state/ions"][walker].copy()
-            chain.stream = data["state/stream"][walker].copy()
+        here = slice(first, first + replicas.plan.walkers)
+        chains.species[here], chains.energy[here] = data["state/species"], data["state/energy_neV"]
+        chains.ions[here], chains.streams[here] = data["state/ions"], data["state/stream"]
+        chains.proposals[:] = data["state/proposals"]
     data, attributes = read_h5(store.segment(None, number))
     replicas.block = int(attributes["block"])
     replicas.exchanged.update({(int(a), int(b)): [int(t), int(y)] for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])})

@@ -16,16 +16,16 @@ from ..config import Config
 from ..errors import Interrupted
 from ..hamiltonian.table import NEV_PER_EV
 from ..neutrality import random_neutral_state
-from ..parallel import StopWatch
+from ..parallel import StopWatch, share
 from ..progress import Progress
 from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
 from ..system import System
 from .anneal import Annealed, anneal
-from .chain import start_chain
+from .chains import start_chains
 from .cycle import cycles
-from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, pilot_betas, pilot_energy_spread, place_rungs
+from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM, pilot_betas, pilot_energy_spread, place_rungs
 from .plan import Cycles, Plan, Slot, empty_tally
-from .replicas import Replicas, restore, sample, share
+from .replicas import Group, Replicas, group_slots, restore, sample
 from .scan import scan
 
 log = logging.getLogger("redoxmc")
@@ -91,11 +91,14 @@ def _every(seconds: float, comm: Any) -> Callable[[], bool]:
 
 
 def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
-    chains = {
-        k: [start_chain(system, starts[k, w], new_stream(seed, *key, CHAIN_STREAM, k, w)) for w in range(plan.walkers)]
-        for k in share(len(plan.slots), comm.rank, comm.size)
-    }
-    return Replicas(plan, system, comm, chains, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
+    groups = []
+    every = group_slots(plan)
+    for g in share(len(every), comm.rank, comm.size):
+        slots = every[g]
+        streams = [new_stream(seed, *key, CHAIN_STREAM, k, w) for k in slots for w in range(plan.walkers)]
+        species = starts[slots.start : slots.stop].reshape(len(streams), -1)
+        groups.append(Group(slots, start_chains(system, species, streams, new_stream(seed, *key, PROPOSAL_STREAM, g))))
+    return Replicas(plan, system, comm, groups, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
 
 
 def window_targets(system: System, points: int | str) -> tuple[Float, float]:

@@ -1,0 +1,83 @@
+"""The energy table of two species a sublattice as polynomials in the occupations 0 and 1, in the same whole neV."""
+
+from collections import defaultdict
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.layout import Couplings, Polynomial
+
+Term = tuple[int, ...]  # halo offsets of the partners, ascending
+Groups = list[list[tuple[Term, int]]]  # per site of the cell: terms and their values
+
+
+def build_polynomial(couplings: Couplings) -> Polynomial:
+    """Raises ValueError for more than two species on a sublattice."""
+    if couplings.n_species > 2:
+        raise ValueError(f"{couplings.n_species} species on a sublattice: a polynomial in 0 and 1 needs two")
+    fields = [_field(couplings, template) for template in range(len(couplings.point))]
+    linear, products, many = _of_degree(fields, 1, 1), _of_degree(fields, 2, 2), _of_degree(fields, 3, 99)
+    widest = max((len(t) for m in many for t, _ in m), default=3)
+    low = np.array([f[()] + sum(v for t, v in f.items() if t and v < 0) for f in fields], np.int64)
+    high = np.array([f[()] + sum(v for t, v in f.items() if t and v > 0) for f in fields], np.int64)
+    middle = (low + high) // 2
+    number: type = np.int32 if int((high - low).max()) < 2**32 - 2 else np.int64
+    return Polynomial(
+        middle=middle,
+        rest=(np.array([f[()] for f in fields], np.int64) - middle).astype(number),
+        start=_starts(linear),
+        offset=_offsets(linear, 1)[:, 0].copy(),
+        value=_values(linear, number),
+        product_start=_starts(products),
+        product_offset=_offsets(products, 2),
+        product_value=_values(products, number),
+        many_start=_starts(many),
+        many_size=np.array([len(t) for m in many for t, _ in m], np.int64),
+        many_offset=_offsets(many, widest),
+        many_value=_values(many, number),
+    )
+
+
+def _field(couplings: Couplings, template: int) -> dict[Term, int]:
+    """Coefficients of E(1) - E(0) of a site, by the partners whose occupations they multiply."""
+    found: dict[Term, int] = defaultdict(int)
+    found[()] = int(couplings.point[template, 1] - couplings.point[template, 0])
+    for partners, table in _clusters(couplings, template):
+        size = 2 ** len(partners)
+        changes = couplings.values[table + size : table + 2 * size].reshape((2,) * len(partners))
+        for on in product((0, 1), repeat=len(partners)):
+            below = product(*[range(o + 1) for o in on])
+            coefficient = sum((-1) ** (sum(on) - sum(b)) * int(changes[b]) for b in below)
+            if coefficient:
+                found[tuple(sorted(p for p, o in zip(partners, on) if o))] += coefficient
+    return {t: v for t, v in found.items() if v or not t}
+
+
+def _clusters(couplings: Couplings, template: int) -> list[tuple[list[int], int]]:
+    """Halo offsets of the partners and the start of the table of every cluster through a site."""
+    pairs = slice(couplings.pair_start[template], couplings.pair_start[template + 1])
+    triplets = slice(couplings.triplet_start[template], couplings.triplet_start[template + 1])
+    many = slice(couplings.many_start[template], couplings.many_start[template + 1])
+    sized = zip(couplings.many_size[many], couplings.many_offset[many].tolist())
+    partners = [[p] for p in couplings.pair_offset[pairs].tolist()] + couplings.triplet_offset[triplets].tolist()
+    partners += [offsets[:n] for n, offsets in sized]
+    tables = np.concatenate([couplings.pair_table[pairs], couplings.triplet_table[triplets], couplings.many_table[many]])
+    return list(zip(partners, tables.tolist()))
+
+
+def _of_degree(fields: list[dict[Term, int]], least: int, most: int) -> Groups:
+    return [[(t, v) for t, v in sorted(f.items()) if least <= len(t) <= most] for f in fields]
+
+
+def _starts(groups: Groups) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum([len(g) for g in groups])]).astype(np.int64)
+
+
+def _offsets(groups: Groups, width: int) -> NDArray[np.int32]:
+    return np.array([t + (0,) * (width - len(t)) for g in groups for t, _ in g], np.int32).reshape(-1, width)
+
+
+def _values(groups: Groups, number: type) -> Any:
+    return np.array([v for g in groups for _, v in g], number)

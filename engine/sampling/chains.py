@@ -1,0 +1,88 @@
+"""Several chains that advance together: in lanes that share their proposals where that is possible, else one after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.lanes import run_lanes
+from ...kernels.layout import Ensemble, Ensembles, Record, Tally
+from ...kernels.simd import LANES
+from ..moves import MoveSet
+from ..system import System
+from .chain import Chain, advance
+
+LEAST_LANES = 8  # fewer chains are faster one by one
+FEW_RANKS, WORTHWHILE = 4, 16  # so many groups are made of few chains, if so many chains are left for each
+
+
+@dataclass
+class Chains:
+    """Occupations (chains, n_sites) int8, energies (chains,) neV, ion counts (chains, ions), a random stream (chains, 2) uint64 for
+    each, and one (2,) for the proposals that they share."""
+
+    species: NDArray[np.int8]
+    energy: NDArray[np.int64]
+    ions: NDArray[np.int64]
+    streams: NDArray[np.uint64]
+    proposals: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+
+def groups_of(number: int, each: int = 1) -> list[range]:
+    """Items 0 .. number-1, of so many chains each, in equal groups: as few as hold them, but some for every one of a few ranks.
+
+    Whatever the number of ranks: which chains run together decides what they draw.
+    """
+    chains = number * each
+    groups = min(number, max(-(-chains // LANES), min(FEW_RANKS, chains // WORTHWHILE), 1))
+    return [range(number * g // groups, number * (g + 1) // groups) for g in range(groups)]
+
+
+def start_chains(
+    system: System, species: NDArray[np.int8], streams: Sequence[NDArray[np.uint64]], proposals: NDArray[np.uint64]
+) -> Chains:
+    """species (chains, n_sites), copied."""
+    energy = np.array([system.energy_neV(s) for s in species], np.int64)
+    ions = np.array([system.count_ions(s) for s in species], np.int64)
+    return Chains(np.array(species, np.int8, order="C"), energy, ions, np.array(streams, np.uint64), proposals)
+
+
+def stack(ensembles: Sequence[Ensemble]) -> Ensembles:
+    """One row each."""
+    beta, beta_mu, log_weight, reference = (np.array([e[k] for e in ensembles]) for k in range(4))
+    return Ensembles(beta, beta_mu, log_weight, reference, ensembles[0].step)
+
+
+def advance_together(
+    chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
+) -> Record:
+    """Run n_sweeps sweeps of every chain; changes the chains and the tally, of which chain r fills tally.sums[rows[r]].
+
+    The record's arrays have the chains as first axis.
+    """
+    kinds = len(moves.names)
+    record = Record(
+        np.zeros((len(chains), n_sweeps), np.int64),
+        np.zeros((len(chains), n_sweeps, chains.ions.shape[1]), np.int64),
+        np.zeros((len(chains), kinds), np.int64),
+        np.zeros((len(chains), kinds), np.int64),
+    )
+    if system.polynomial is not None and LEAST_LANES <= len(chains) <= LANES:
+        run_lanes(
+            chains.species, chains.energy, chains.ions, chains.streams, chains.proposals, system.geometry, system.polynomial,
+            system.lattice.n_species, moves.arrays, ensembles, tally, rows, record,
+        )  # fmt: skip
+        return record
+    for r in range(len(chains)):
+        chain = Chain(chains.species[r], int(chains.energy[r]), chains.ions[r], chains.streams[r])
+        log_weight, reference = ensembles.log_weight[r], ensembles.reference[r]
+        ensemble = Ensemble(ensembles.beta[r], ensembles.beta_mu[r], log_weight, reference, ensembles.step)
+        one = advance(chain, system, moves, ensemble, tally._replace(sums=tally.sums[rows[r]]), n_sweeps)
+        chains.energy[r] = chain.energy
+        for whole, part in zip(record, one):
+            whole[r] = part
+    return record
