@@ -155,7 +155,7 @@ def diagonal_form(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray
     return np.diag(h).copy(), columns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Supercell:
     """The cells that are sampled: `matrix` rows are its vectors in cells. Cells fill the box of its Hermite form."""
 

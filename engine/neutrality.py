@@ -1,7 +1,7 @@
 """Charge neutrality: the exchanges that keep it, and the number of states that obey it."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -197,6 +197,7 @@ class Pool:
             species[sites] = rng.permutation(np.repeat(codes, counts[:, pick]))
 
 
+@lru_cache(maxsize=16)
 def whole_cell(supercell: Supercell, ion: str | None) -> Pool:
     """Every active site may change; the spectators stay."""
     groups = tuple(
