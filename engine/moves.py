@@ -61,7 +61,7 @@ def swaps(lattice: Lattice) -> list[Exchange]:
     ]
 
 
-Kept = Literal["nothing", "composition", "ions", "electrons"]
+Kept = Literal["nothing", "composition", "ions", "electrons", "arrangement"]
 
 
 def _keeps(kept: Kept, lattice: Lattice) -> Callable[[Flip], bool]:
@@ -77,14 +77,15 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) ->
     """All kinds; every move that is not its own reverse is followed by its reverse, equally likely.
 
     kept: composition: the counts of the ions stay; ions: the element of every site stays, the electrons alone move;
-    electrons: the other way round, at fixed counts.
+    electrons: the other way round, at fixed counts; arrangement: none but what changes a count.
     """
     free = _keeps(kept, lattice)
     exchanges = [e for e in neutral_exchanges(lattice) if all(free(f) for f in e.flips)]
     conserving = [e for e in exchanges if not any(count_change(e, lattice, ion) for ion in ions)]
-    allowed = exchanges if kept == "nothing" else conserving
+    changing = [e for e in exchanges if e not in conserving]
+    allowed = {"nothing": exchanges, "arrangement": changing}.get(kept, conserving)
     found: list[Move] = []
-    all_swaps = [s for s in swaps(lattice) if free(s.flips[0])]
+    all_swaps = [s for s in swaps(lattice) if free(s.flips[0]) and kept != "arrangement"]
     for swap in all_swaps:
         names = "/".join(
             lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)
@@ -98,7 +99,7 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) ->
             anchors = (FREE, *([0] * (len(exchange.flips) - 1) if label else [FREE] * (len(exchange.flips) - 1)))
             for direction in (exchange, exchange.reversed()):
                 found.append(Move(label + exchange.describe(lattice), direction.flips, anchors, weight / len(chosen) / 2))
-    pairs = [e for e in exchanges if len(e.flips) == 2]
+    pairs = [e for e in exchanges if len(e.flips) == 2 and kept != "arrangement"]
     for e in pairs:
         flips = e.flips + e.reversed().flips
         found.append(

@@ -49,6 +49,11 @@ class System:
         return build_moves(self.supercell, self.ions, self.mix, "composition")
 
     @cached_property
+    def exchange_moves(self) -> MoveSet:
+        """Those that change the counts of the ions."""
+        return build_moves(self.supercell, self.ions, self.mix, "arrangement")
+
+    @cached_property
     def electron_moves(self) -> MoveSet:
         """Those that leave every ion where it is."""
         return build_moves(self.supercell, self.ions, self.mix, "ions")

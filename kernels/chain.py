@@ -111,8 +111,8 @@ def _tally(sums, origin, slope, unit, step_down, step_up, n, up, energy, log_rat
 
 
 @nb.njit(cache=True)
-def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tally, record):
-    """Advance a chain by record.energy.size sweeps of species.size attempted moves; returns the energy, neV.
+def run(species, energy, ions, stream, attempts, geometry, couplings, moves, ensemble, tally, record):
+    """Advance a chain by record.energy.size sweeps of so many attempted moves; returns the energy, neV.
 
     `species` (n,), `ions` (ions,), `stream`, `tally.sums` and `record` are changed in place. Random scan: the kind is drawn
     afresh for each attempt, so any stretch of attempts is reversible.
@@ -130,7 +130,7 @@ def run(species, energy, ions, stream, geometry, couplings, moves, ensemble, tal
     members, count, where = group_sites(species, geometry.sublattice, q)
     chosen = np.zeros(MOST_FLIPS, np.int64)
     for sweep in range(record.energy.size):
-        for _ in range(species.size):
+        for _ in range(attempts):
             u = uniform(stream)
             kind = 0
             while u >= cumulative[kind]:

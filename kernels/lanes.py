@@ -4,6 +4,8 @@ Chain r is bit r of a word; a halo array holds one word a position. Every propos
 hold, and is its own inverse: a set of sites, all of whose species are exchanged for the other one, in the chains where they read
 as one side or the other of the move. So each chain alone obeys detailed balance for every proposal, and the chains stay
 independent in distribution though they share the proposals.
+
+Counts change too, but hardly where one species is rare: then few sites hold it, and proposals do not know which.
 """
 
 import numba as nb
@@ -11,12 +13,10 @@ import numpy as np
 
 from .chain import MOST_FLIPS
 from .energy import _index
-from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT
 from .random import below, uniform
-from .simd import LANES, add_array_where, add_signed, add_where, count_where, less, lowest, new_vector, power_of_two, take, unload
+from .simd import LANES, add_signed, add_where, count_where, less, lowest, new_vector, power_of_two, unload
 
 ALL = np.uint64(2**64 - 1)
-TALLY_EVERY = 4  # proposals that change the count
 PROPOSALS = 2  # a site and sweep: about half of them find what they can change
 SPLIT = 2.0**-53
 
@@ -94,22 +94,21 @@ def unpack(words, home, species):
 
 @nb.njit
 def pick(stream, start, stop, flip_anchor, flip_row, q, site_start, sites, near_start, near_width, near, chosen):
-    """Sites of a proposal: 0 if two free flips take the same site, 1 if an anchored one finds no site of its own, else 2."""
-    found = 2
+    """Choose the sites of a proposal, whatever they hold; False if there are not as many different ones."""
     for f in range(start, stop):
         anchor = flip_anchor[f]
         if anchor >= 0:
             site = np.int64(near[near_start[f] + chosen[anchor] * near_width[f] + below(stream, near_width[f])])
             if site < 0:
-                return 1
+                return False
         else:
             g = flip_row[f] // q
             site = sites[site_start[g] + below(stream, site_start[g + 1] - site_start[g])]
         for h in range(f - start):
             if chosen[h] == site:
-                return 1 if anchor >= 0 else 0
+                return False
         chosen[f - start] = site
-    return found
+    return True
 
 
 @nb.njit
@@ -140,112 +139,86 @@ def _step(forward, dn, step, counts, log_weight, weight_step, chemical, shift):
 
 
 @nb.njit
-def _reach(r, n, step, log_weight, reference, weight_step, reference_step):
+def _reach(r, n, step, log_weight, weight_step):
     """Refresh what depends on the count n of chain r."""
     weight_step[r] = log_weight[r, n + step] - log_weight[r, n] if n + step < log_weight.shape[1] else 0.0
     weight_step[LANES + r] = log_weight[r, n - step] - log_weight[r, n] if n >= step else 0.0
-    reference_step[r] = reference[r, n]
-    reference_step[LANES + r] = -reference[r, n - step] if n >= step else 0.0
 
 
 @nb.njit
-def _acceptance(weight, ratio, whole):
-    """min(1, weight ratio) in units of ACCEPTANCE_UNIT; ratio (2 LANES,): what to multiply by, what to divide by."""
-    for r in range(LANES):
-        a = weight[_index(r)] * ratio[_index(r)] / ratio[_index(LANES + r)]
-        whole[_index(r)] = np.int64(np.floor(min(a, 1.0) * (1.0 / ACCEPTANCE_UNIT) + 0.5))
+def _changes(words, chosen, number, allowed, geometry, polynomial, change):
+    """change (LANES,): of the energy if the chosen sites are flipped, neV; leaves all but the last flipped in the allowed chains."""
+    home, template, image_start, images = geometry
+    middle, rest, ls, lo, lv, ps, po, pv, ms, mz, mo, mv = polynomial
+    total, field = new_vector(np.int64(0)), new_vector(rest[0])
+    for f in range(number):
+        site = chosen[f]
+        position, t = home[site], template[site]
+        add_where(field, ALL, rest[t])
+        for k in range(_index(ls[t]), _index(ls[t + 1])):
+            add_where(field, words[_index(position + lo[k])], lv[k])
+        for k in range(_index(ps[t]), _index(ps[t + 1])):
+            add_where(field, words[_index(position + po[k, 0])] & words[_index(position + po[k, 1])], pv[k])
+        for k in range(ms[t], ms[t + 1]):
+            every = ALL
+            for m in range(mz[k]):
+                every &= words[_index(position + mo[k, m])]
+            add_where(field, every, mv[k])
+        add_signed(total, field, rest[0], middle[t], words[_index(position)])
+        if f < number - 1:
+            put(words, image_start, images, site, allowed)
+    unload(total, change)
 
 
 @nb.njit
-def _excess(energy, base, per_unit, excess, whole):
-    for r in range(LANES):
-        e = (np.float64(energy[_index(r)]) - base[_index(r)]) * per_unit
-        excess[_index(r)] = e
-        whole[_index(r)] = np.int64(np.floor(e + 0.5))
+def _count(counters, r, kind, sign, ion_change):
+    for k in range(counters.shape[1]):
+        counters[r, k] += sign * ion_change[kind, k]
 
 
 @nb.njit
-def _square(excess, whole):
-    for r in range(LANES):
-        e = excess[_index(r)] * (1.0 / SQUARE_UNIT)
-        whole[_index(r)] = np.int64(np.floor(e * e + 0.5))
-
-
-@nb.njit
-def _ratio(start, stop, flip_from, flip_to, forward, held, ratio):
-    """Sites that the first flip of a move can take, and that of the reverse move after it, (2 LANES,).
-
-    forward: the lanes that go that way; held (rows, LANES): sites by row. Tallied steps are those whose first site holds what it
-    should, as if it had been drawn from these alone; all other sites are drawn whatever they hold, there and back.
-    """
-    more = 0.0
-    for g in range(start, stop):
-        more += np.float64(flip_to[g] == flip_to[start]) - np.float64(flip_from[g] == flip_to[start])
-    a, b = held[flip_from[start]], held[flip_to[start]]
-    for r in range(LANES):
-        ahead = (forward >> np.uint64(r)) & np.uint64(1)
-        ratio[_index(r)] = a[_index(r)] if ahead else b[_index(r)]
-        ratio[_index(LANES + r)] = max((b[_index(r)] if ahead else a[_index(r)]) + more, 1.0)
+def _sublattices(sublattice):
+    """Sites sorted by sublattice, and where each starts."""
+    start = np.zeros(sublattice.max() + 2, np.int64)
+    for g in sublattice:
+        start[g + 1] += 1
+    return np.argsort(sublattice, kind="mergesort"), np.cumsum(start)
 
 
 @nb.njit(cache=True)
-def run_lanes(species, energies, counts, streams, shared, geometry, polynomial, q, moves, ensembles, tally, rows, record):
-    """Advance up to LANES chains by record.energy.shape[0] sweeps of PROPOSALS proposals a site.
+def run_lanes(species, energies, counts, streams, shared, geometry, polynomial, q, moves, ensembles, record):
+    """Advance up to LANES chains by record.energy.shape[1] sweeps of PROPOSALS proposals a site.
 
-    `species` (chains, n), `energies` (chains,), `counts` (chains, ions), `streams` (chains, 2), the stream `shared` of the proposals,
-    `tally.sums` (rows, n_max+1, 6), of which chain r fills rows[r], and `record` are changed in place.
+    `species` (chains, n), `energies` (chains,), `counts` (chains, ions), `streams` (chains, 2), the stream `shared` of the proposals
+    and `record`, whose arrays have the chains as first axis, are changed in place.
     """
     chains, n_sites = species.shape
-    home, template, image_start, images = geometry.home, geometry.template, geometry.image_start, geometry.images
-    middle, rest, ls, lo, lv, ps, po, pv, ms, mz, mo, mv = polynomial
-    cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
+    home, image_start, images = geometry.home, geometry.image_start, geometry.images
+    places = (home, geometry.template, image_start, images)
+    cumulative, flip_start, flip_from = moves.cumulative, moves.flip_start, moves.flip_from
     flip_species_from, flip_anchor, reverse = moves.flip_species_from, moves.flip_anchor, moves.reverse
     near_start, near_width, near = moves.near_start, moves.near_width, moves.near
     conserves, ion_change = moves.conserves, moves.ion_change
-    beta_mu, log_weight, reference, step = ensembles.beta_mu, ensembles.log_weight, ensembles.reference, ensembles.step
-    sums, origin, slope, unit = tally
-    tried, accepted = record.tried, record.accepted
+    log_weight, step = ensembles.log_weight, ensembles.step
     words = pack(species, geometry)
     active = np.uint64(ALL >> np.uint64(LANES - chains))
-    first, second = np.ones(LANES, np.uint64), np.ones(LANES, np.uint64)
-    beta, energy = np.zeros(LANES), np.zeros(LANES, np.int64)
-    beta[:chains] = ensembles.beta
-    energy[:chains] = energies
-    first[:chains], second[:chains] = streams[:, 0], streams[:, 1]
-    sites = np.argsort(geometry.sublattice, kind="mergesort")
-    site_start = np.zeros(geometry.sublattice.max() + 2, np.int64)
-    for g in geometry.sublattice:
-        site_start[g + 1] += 1
-    site_start = np.cumsum(site_start)
-    held = np.zeros(((site_start.size - 1) * q, LANES))
-    for r in range(chains):
-        for site in range(n_sites):
-            held[geometry.sublattice[site] * q + species[r, site], r] += 1.0
-    change, numbers, weight = np.zeros(LANES, np.int64), np.zeros(LANES), np.zeros(LANES)
-    shift, nothing, excess = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    weight_step, reference_step, ratio, step_taken = (
-        np.zeros(2 * LANES),
-        np.zeros(2 * LANES),
-        np.zeros(2 * LANES),
+    first, second, beta, energy = np.ones(LANES, np.uint64), np.ones(LANES, np.uint64), np.zeros(LANES), np.zeros(LANES, np.int64)
+    first[:chains], second[:chains], beta[:chains], energy[:chains] = streams[:, 0], streams[:, 1], ensembles.beta, energies
+    sites, site_start = _sublattices(geometry.sublattice)
+    change, numbers, weight, shift, nothing = (
+        np.zeros(LANES, np.int64),
+        np.zeros(LANES),
+        np.zeros(LANES),
+        np.zeros(LANES),
         np.zeros(LANES),
     )
-    chemical = np.zeros((cumulative.size, LANES))
-    for k in range(cumulative.size):
-        for r in range(chains):
-            for i in range(counts.shape[1]):
-                chemical[k, r] += ion_change[k, i] * beta_mu[r, i]
-    base, whole = np.zeros(LANES), np.zeros(LANES, np.int64)
-    zero, one = np.int64(0), np.int64(1)
-    up, accepted_up, down, accepted_down = new_vector(zero), new_vector(zero), new_vector(zero), new_vector(zero)
-    total_excess, total_square = new_vector(zero), new_vector(zero)
+    weight_step, chemical = np.zeros(2 * LANES), np.zeros((cumulative.size, LANES))
     for r in range(chains):
-        n = counts[r, 0]
-        base[r] = origin + slope * n
-        _reach(r, n, step, log_weight, reference, weight_step, reference_step)
-    per_unit = 1.0 / unit
+        _reach(r, counts[r, 0], step, log_weight, weight_step)
+        for k in range(cumulative.size):
+            for i in range(counts.shape[1]):
+                chemical[k, r] += ion_change[k, i] * ensembles.beta_mu[r, i]
     chosen = np.zeros(MOST_FLIPS, np.int64)
-    total, field = new_vector(zero), new_vector(rest[0])
-    turn = 0
     tries, agreements = np.zeros((cumulative.size, LANES), np.int32), np.zeros((cumulative.size, LANES), np.int32)
     for sweep in range(record.energy.shape[1]):
         for _ in range(PROPOSALS * n_sites):
@@ -254,124 +227,52 @@ def run_lanes(species, energies, counts, streams, shared, geometry, polynomial, 
             while u >= cumulative[kind]:
                 kind += 1
             start, stop = flip_start[kind], flip_start[kind + 1]
-            found = pick(
-                shared, start, stop, flip_anchor, flip_from, q, site_start, sites, near_start, near_width, near, chosen
-            )  # fmt: skip
-            if found == 0:
+            if not pick(shared, start, stop, flip_anchor, flip_from, q, site_start, sites, near_start, near_width, near, chosen):
                 continue
             forward, backward = active, active
-            first_forward, first_backward = active, active
             for f in range(start, stop):
-                if flip_anchor[f] >= 0 and found == 1:
-                    forward = backward = np.uint64(0)
-                    continue
                 word = words[_index(home[chosen[f - start]])]
                 if flip_species_from[f] == 0:
                     word = ~word
                 forward &= word
                 backward &= ~word
-                if f == start:
-                    first_forward, first_backward = forward, backward
             allowed = forward | backward
-            dn = ion_change[kind, 0]
-            counted = False
-            if dn != 0 and abs(dn) == step:
-                turn += 1
-                counted = turn % TALLY_EVERY == 0
-            if allowed != 0:
-                for f in range(start, stop):
-                    site = chosen[f - start]
-                    position, t = home[site], template[site]
-                    add_where(field, ALL, rest[t])
-                    for k in range(_index(ls[t]), _index(ls[t + 1])):
-                        add_where(field, words[_index(position + lo[k])], lv[k])
-                    for k in range(_index(ps[t]), _index(ps[t + 1])):
-                        both = words[_index(position + po[k, 0])] & words[_index(position + po[k, 1])]
-                        add_where(field, both, pv[k])
-                    for k in range(ms[t], ms[t + 1]):
-                        every = ALL
-                        for m in range(mz[k]):
-                            every &= words[_index(position + mo[k, m])]
-                        add_where(field, every, mv[k])
-                    add_signed(total, field, rest[0], middle[t], words[_index(position)])
-                    if f < stop - 1:
-                        put(words, image_start, images, site, allowed)
-                unload(total, change)
-                draw(first, second, numbers)
-                if conserves[kind]:
-                    weigh(change, beta, nothing, weight)
-                else:
-                    _step(forward, dn, step, counts, log_weight, weight_step, chemical[kind], shift)
-                    weigh(change, beta, shift, weight)
-                agreed = less(numbers, weight) & allowed
-            else:
-                agreed = np.uint64(0)
-            if counted:
-                tried_up, tried_down = (first_forward, first_backward) if dn > 0 else (first_backward, first_forward)
-                _ratio(start, stop, flip_from, flip_to, first_forward, held, ratio)
-                _blend(tried_up, reference_step, step_taken)
-                weigh(change, beta, step_taken, weight)
-                _acceptance(weight, ratio, whole)
-                add_where(up, tried_up, one)
-                add_where(down, tried_down, one)
-                add_array_where(accepted_up, tried_up & allowed, whole)
-                add_array_where(accepted_down, tried_down & allowed, whole)
-                _excess(energy, base, per_unit, excess, whole)
-                add_array_where(total_excess, tried_up | tried_down, whole)
-                _square(excess, whole)
-                add_array_where(total_square, tried_up | tried_down, whole)
             if allowed == 0:
                 continue
+            _changes(words, chosen, stop - start, allowed, places, polynomial, change)
+            draw(first, second, numbers)
             if conserves[kind]:
-                count_where(tries, kind, allowed)
-                count_where(agreements, kind, agreed)
+                weigh(change, beta, nothing, weight)
             else:
-                count_where(tries, kind, forward)
-                count_where(agreements, kind, agreed & forward)
-                count_where(tries, reverse[kind], backward)
-                count_where(agreements, reverse[kind], agreed & backward)
+                _step(forward, ion_change[kind, 0], step, counts, log_weight, weight_step, chemical[kind], shift)
+                weigh(change, beta, shift, weight)
+            agreed = less(numbers, weight) & allowed
             for f in range(start, stop - 1):
                 put(words, image_start, images, chosen[f - start], allowed & ~agreed)
             put(words, image_start, images, chosen[stop - start - 1], agreed)
             for r in range(LANES):
                 energy[_index(r)] += change[_index(r)] if (agreed >> np.uint64(r)) & np.uint64(1) else 0
             if conserves[kind]:
+                count_where(tries, kind, allowed)
+                count_where(agreements, kind, agreed)
                 continue
+            count_where(tries, kind, forward)
+            count_where(agreements, kind, agreed & forward)
+            count_where(tries, reverse[kind], backward)
+            count_where(agreements, reverse[kind], agreed & backward)
             left = agreed
             while left:
                 r = lowest(left)
                 left &= left - np.uint64(1)
-                sign = 1 if (forward >> np.uint64(r)) & np.uint64(1) else -1
-                row, n = rows[r], counts[r, 0]
-                sums[row, n, 0] += take(up, r)
-                sums[row, n, 1] += take(accepted_up, r)
-                sums[row, n, 2] += take(down, r)
-                sums[row, n, 3] += take(accepted_down, r)
-                sums[row, n, 4] += take(total_excess, r)
-                sums[row, n, 5] += take(total_square, r)
-                for k in range(counts.shape[1]):
-                    counts[r, k] += sign * ion_change[kind, k]
-                for f in range(start, stop):
-                    held[flip_from[f], r] -= sign
-                    held[flip_to[f], r] += sign
-                n = counts[r, 0]
-                base[r] = origin + slope * n
-                _reach(r, n, step, log_weight, reference, weight_step, reference_step)
+                _count(counts, r, kind, 1 if (forward >> np.uint64(r)) & np.uint64(1) else -1, ion_change)
+                _reach(r, counts[r, 0], step, log_weight, weight_step)
         for r in range(chains):
             for k in range(cumulative.size):
-                tried[r, k] += tries[k, r]
-                accepted[r, k] += agreements[k, r]
+                record.tried[r, k] += tries[k, r]
+                record.accepted[r, k] += agreements[k, r]
         tries[:], agreements[:] = 0, 0
         record.energy[:, sweep] = energy[:chains]
         record.ions[:, sweep] = counts
-    for r in range(chains):
-        row, n = rows[r], counts[r, 0]
-        sums[row, n, 0] += take(up, r)
-        sums[row, n, 1] += take(accepted_up, r)
-        sums[row, n, 2] += take(down, r)
-        sums[row, n, 3] += take(accepted_down, r)
-        sums[row, n, 4] += take(total_excess, r)
-        sums[row, n, 5] += take(total_square, r)
     energies[:] = energy[:chains]
     streams[:, 0], streams[:, 1] = first[:chains], second[:chains]
     unpack(words, home, species)

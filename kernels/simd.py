@@ -95,20 +95,6 @@ _INTEGERS, _FLOATS = types.Array(types.int64, 1, "C"), types.Array(types.float64
 
 
 @intrinsic
-def add_array_where(typing, vector, word, array):
-    """vector[r] += array[r] in the lanes of the word; array: int64, at least LANES elements."""
-
-    def generate(context, builder, signature, arguments):
-        handle, word, array = arguments
-        value = _load(context, builder, signature.args[2], array, _VECTOR)
-        place = _pointer(builder, handle)
-        builder.store(builder.add(builder.load(place), builder.select(_where(builder, word), value, _ZERO)), place)
-        return context.get_dummy_value()
-
-    return types.void(_HANDLE, _WORD, _INTEGERS), generate
-
-
-@intrinsic
 def count_where(typing, counters, row, word):
     """counters[row, r] += 1 in the lanes of the word; counters: int32 (rows, LANES)."""
 
@@ -139,20 +125,6 @@ def unload(typing, vector, array):
         return context.get_dummy_value()
 
     return types.void(_HANDLE, _INTEGERS), generate
-
-
-@intrinsic
-def take(typing, vector, lane):
-    """Element of a vector, which is set to zero there."""
-
-    def generate(context, builder, signature, arguments):
-        handle, lane = arguments
-        place = builder.gep(builder.inttoptr(handle, _BITS.as_pointer()), [lane])
-        value = builder.load(place)
-        builder.store(ir.Constant(_BITS, 0), place)
-        return value
-
-    return types.int64(_HANDLE, types.int64), generate
 
 
 @intrinsic

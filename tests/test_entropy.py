@@ -15,10 +15,11 @@ from redoxmc.engine.sampling.split import (
     HALVES,
     annealed,
     draw_states,
+    drawn_states,
+    free_entropies,
     halves_of,
     integrated,
     listed,
-    split_walker,
 )
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system, inverse_temperature
 from redoxmc.kernels.energy import total_energies
@@ -53,15 +54,18 @@ def exact_split(e: Enumeration, n: int) -> dict[str, float]:
 def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> None:
     """Within 3.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends."""
     starts = [random_neutral_state(system.supercell, "Na+", system.n_range[k % 2], np.random.default_rng(k)) for k in range(20)]
-    found = [split_walker(system, s, BETA, n, 12, 400, (0, k), 1) for k, s in enumerate(starts)]
-    entropy = np.array([f[0] for f in found]).mean(axis=1) / system.n_formula_units
-    drawn = np.array([f[2] for f in found]).mean(axis=1)
+    states = [drawn_states(system, s, BETA, n, 400, (0, k), 1) for k, s in enumerate(starts)]
+    frees = [[[FreeHalf(system, s, half) for s in walker] for half in HALVES] for walker in states]
+    keys = [(k,) for k in range(400)]
+    found = np.array([[free_entropies(system, f, BETA, 12, 1, keys) for f in walker] for walker in frees])  # 20, halves, 400, 2
+    entropy = found[..., 0].mean(axis=2) / system.n_formula_units
+    drawn = np.array([[system.energy_neV(s) for s in walker] for walker in states], float).mean(axis=1)
     wanted = np.array([exact["joint"] - exact["ions"], exact["joint"] - exact["electrons"]]) / system.n_formula_units
     error = entropy.std(axis=0, ddof=1) / np.sqrt(20)
     assert (error < 1e-3).all(), error
     assert (np.abs(entropy.mean(axis=0) - wanted) < 3.5 * error + 1e-9).all(), (entropy.mean(axis=0), wanted, error)
-    assert found[0][3] == pytest.approx([log(comb(system.n_formula_units, n))] * 2)
-    mean = np.array([f[1] for f in found]).mean(axis=1)
+    assert [f[0].log_states for f in frees[0]] == pytest.approx([log(comb(system.n_formula_units, n))] * 2)
+    mean = found[..., 1].mean(axis=2)
     for h in range(2):  # the free half, averaged over the frozen one, has the energy of the states drawn
         difference = BETA * (mean[:, h] - drawn) / system.n_formula_units
         assert abs(difference.mean()) < 3.5 * difference.std(ddof=1) / np.sqrt(20) + 1e-12
@@ -101,7 +105,7 @@ def test_cooling_gives_what_listing_gives(medium: System) -> None:
         for half in HALVES:
             free = FreeHalf(medium, species, half)
             wanted = np.array(listed(total_energies(free.states, medium.geometry, medium.couplings), BETA))
-            found = np.array([annealed(medium, free, BETA, 4000, np.random.default_rng(k)) for k in range(8)])
+            found = annealed(medium, [free] * 8, BETA, 4000, 1, [(k,) for k in range(8)])
             error = found.std(axis=0, ddof=1) / np.sqrt(8)
             assert error[0] / 8 < 5e-4 and abs(found[:, 0].mean() - wanted[0]) / 8 < 1e-3
             assert abs(found[:, 1].mean() - wanted[1]) < 4 * error[1]
@@ -153,7 +157,7 @@ def test_three_valences_count_their_disproportionation(olivine: Lattice) -> None
     assert np.exp(free.log_states) == pytest.approx(same_ions.sum())
     assert halves_of(system) == ("electrons", "ions")
     wanted = listed(total_energies(free.states, system.geometry, system.couplings), BETA)
-    found = np.array([annealed(system, free, BETA, 8000, np.random.default_rng(k))[0] for k in range(8)])
+    found = annealed(system, [free] * 8, BETA, 8000, 1, [(k,) for k in range(8)])[:, 0]
     assert abs(found.mean() - wanted[0]) / 4 < 1e-3
 
 

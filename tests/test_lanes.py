@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from redoxmc.engine.hamiltonian.polynomial import build_polynomial
 from redoxmc.engine.sampling.anneal import estimated_steps
-from redoxmc.engine.sampling.chains import Chains, advance_together, groups_of, stack, start_chains
+from redoxmc.engine.sampling.chains import Chains, advance_together, groups_of, in_lanes, stack, start_chains
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System
 from redoxmc.kernels.lanes import PROPOSALS
@@ -216,10 +216,10 @@ def test_lanes_agree_with_plain_python_move_by_move(small: System, exact: Enumer
     ensembles = stack([semigrand(small, t, 0.05) for t in temperatures])
     rng = np.random.default_rng(3)
     ensembles = ensembles._replace(log_weight=rng.normal(scale=0.3, size=ensembles.log_weight.shape))
-    fast, tally = begin(small, exact.states[20:32])
+    fast, _ = begin(small, exact.states[20:32])
     slow, _ = begin(small, exact.states[20:32])
     for _ in range(10):
-        run(fast, small, ensembles, tally, 1)
+        in_lanes(fast, small, small.moves, ensembles, 1)
         replay(slow, small, ensembles, 1)
         for a, b in zip(vars(fast).values(), vars(slow).values()):
             assert np.array_equal(a, b)

@@ -25,8 +25,10 @@ def start_chain(system: System, species: NDArray[np.int8], stream: NDArray[np.ui
     return Chain(species.copy(), system.energy_neV(species), system.count_ions(species), stream)
 
 
-def advance(chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, tally: Tally, n_sweeps: int) -> Record:
-    """Run n_sweeps sweeps; changes the chain and the tally, returns the record of the sweeps."""
+def advance(
+    chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, tally: Tally, n_sweeps: int, attempts: int | None = None
+) -> Record:
+    """Run n_sweeps sweeps, of so many attempted moves (default: one a site); changes the chain and the tally, returns the record."""
     kinds = len(moves.names)
     record = Record(
         np.zeros(n_sweeps, np.int64),
@@ -39,6 +41,7 @@ def advance(chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, ta
         chain.energy,
         chain.ions,
         chain.stream,
+        system.supercell.n_sites if attempts is None else attempts,
         system.geometry,
         system.couplings,
         moves.arrays,

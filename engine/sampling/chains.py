@@ -14,7 +14,8 @@ from ..system import System
 from .chain import Chain, advance
 
 LEAST_LANES = 8  # fewer chains are faster one by one
-FEW_RANKS, WORTHWHILE = 4, 16  # so many groups are made of few chains, if so many chains are left for each
+EXCHANGES = 4  # one directed exchange for so many sites and sweep of the lanes
+FEW_RANKS, WORTHWHILE = 2, 16  # so many groups are made of few chains, if so many chains are left for each
 
 
 @dataclass
@@ -64,25 +65,48 @@ def advance_together(
 
     The record's arrays have the chains as first axis.
     """
-    kinds = len(moves.names)
-    record = Record(
-        np.zeros((len(chains), n_sweeps), np.int64),
-        np.zeros((len(chains), n_sweeps, chains.ions.shape[1]), np.int64),
-        np.zeros((len(chains), kinds), np.int64),
-        np.zeros((len(chains), kinds), np.int64),
-    )
-    if system.polynomial is not None and LEAST_LANES <= len(chains) <= LANES:
-        run_lanes(
-            chains.species, chains.energy, chains.ions, chains.streams, chains.proposals, system.geometry, system.polynomial,
-            system.lattice.n_species, moves.arrays, ensembles, tally, rows, record,
-        )  # fmt: skip
+    kinds = np.arange(len(moves.names))
+    if system.polynomial is None or not LEAST_LANES <= len(chains) <= LANES:
+        record = _empty_record(chains, moves, n_sweeps)
+        one_by_one(chains, system, moves, ensembles, tally, rows, n_sweeps, record, kinds)
         return record
+    record = in_lanes(chains, system, moves, ensembles, n_sweeps)
+    changing = kinds[moves.arrays.ion_change.any(axis=1)]
+    if len(changing):
+        one_by_one(chains, system, system.exchange_moves, ensembles, tally, rows, n_sweeps, record, changing)
+    return record
+
+
+def _empty_record(chains: Chains, moves: MoveSet, n_sweeps: int) -> Record:
+    number, kinds, ions = len(chains), len(moves.names), chains.ions.shape[1]
+    shapes = ((number, n_sweeps), (number, n_sweeps, ions), (number, kinds), (number, kinds))
+    return Record(*(np.zeros(shape, np.int64) for shape in shapes))
+
+
+def in_lanes(chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, n_sweeps: int) -> Record:
+    """All chains at once, by shared proposals."""
+    assert system.polynomial is not None
+    record = _empty_record(chains, moves, n_sweeps)
+    run_lanes(
+        chains.species, chains.energy, chains.ions, chains.streams, chains.proposals, system.geometry, system.polynomial,
+        system.lattice.n_species, moves.arrays, ensembles, record,
+    )  # fmt: skip
+    return record
+
+
+def one_by_one(
+    chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int,
+    record: Record, kinds: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Every chain by itself, its exchanges directed to sites that can change; `kinds` are the record's columns of the moves."""
+    alone = len(kinds) == record.tried.shape[1]
+    attempts = system.supercell.n_sites if alone else -(-system.supercell.n_sites // EXCHANGES)
     for r in range(len(chains)):
         chain = Chain(chains.species[r], int(chains.energy[r]), chains.ions[r], chains.streams[r])
         log_weight, reference = ensembles.log_weight[r], ensembles.reference[r]
         ensemble = Ensemble(ensembles.beta[r], ensembles.beta_mu[r], log_weight, reference, ensembles.step)
-        one = advance(chain, system, moves, ensemble, tally._replace(sums=tally.sums[rows[r]]), n_sweeps)
+        one = advance(chain, system, moves, ensemble, tally._replace(sums=tally.sums[rows[r]]), n_sweeps, attempts)
         chains.energy[r] = chain.energy
-        for whole, part in zip(record, one):
-            whole[r] = part
-    return record
+        record.energy[r], record.ions[r] = one.energy, one.ions
+        record.tried[r, kinds] += one.tried
+        record.accepted[r, kinds] += one.accepted

@@ -5,6 +5,7 @@ and the like, to T; then the other way round. Averaged over the states drawn, th
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,14 @@ from ..progress import Progress
 from ..storage import SampleStore, read_h5, write_h5
 from ..system import System
 from .chain import Chain, advance, start_chain
-from .ladder import SPLIT_STREAM
+from .chains import advance_together, groups_of, stack, start_chains
+from .ladder import PROPOSAL_STREAM, SPLIT_STREAM
 from .plan import Plan, empty_tally
 from .stage import read_ladder
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
+Key = tuple[int, ...]
 HALVES: tuple[Half, ...] = ("electrons", "ions")
 STEPS = 24  # of beta, from 0 to the temperature of the states
 LAST = 8  # times the sweeps at the last step: its energy counts with the whole of beta, the others' with one step of it
@@ -62,28 +65,38 @@ def halves_of(system: System) -> tuple[Half, ...]:
     return HALVES[: 0 if not has_electrons(lattice) else 2 if separable(lattice) else 1]
 
 
-def free_entropy(system: System, free: FreeHalf, beta: float, sweeps: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Entropy (k_B) and mean energy (neV) of the free half at beta (1/neV): listed where it has few states, else integrated."""
-    if free.few:
-        return listed(total_energies(free.states, system.geometry, system.couplings), beta)
-    return annealed(system, free, beta, sweeps, rng)
+def free_entropies(system: System, frees: Sequence[FreeHalf], beta: float, sweeps: int, seed: int, keys: Sequence[Key]) -> Float:
+    """Entropy (k_B) and mean energy (neV) of each free half, (frees, 2), at beta (1/neV): listed where it has few states, else integrated.
+
+    keys: of the random streams, one each.
+    """
+    if not frees[0].few:
+        return annealed(system, frees, beta, sweeps, seed, keys)
+    known: dict[bytes, tuple[float, float]] = {}
+    for free in frees:
+        if free.frozen not in known:
+            known[free.frozen] = listed(total_energies(free.states, system.geometry, system.couplings), beta)
+    return np.array([known[free.frozen] for free in frees])
 
 
-def annealed(system: System, free: FreeHalf, beta: float, sweeps: int, rng: np.random.Generator) -> tuple[float, float]:
-    """As `free_entropy`, by a chain cooled from beta = 0 with so many sweeps at each of STEPS steps."""
-    moves = system.electron_moves if free.half == "electrons" else system.ion_moves
-    chain = start_chain(system, free.draw(rng), rng.integers(1, 2**63, 2, dtype=np.uint64))
+def annealed(system: System, frees: Sequence[FreeHalf], beta: float, sweeps: int, seed: int, keys: Sequence[Key]) -> Float:
+    """As `free_entropies`, by chains cooled from beta = 0 with so many sweeps at each of STEPS steps."""
+    moves = system.electron_moves if frees[0].half == "electrons" else system.ion_moves
+    species = np.array([free.draw(np.random.default_rng([seed, SPLIT_STREAM, *key])) for free, key in zip(frees, keys)])
+    streams = [new_stream(seed, SPLIT_STREAM, *key) for key in keys]
+    chains = start_chains(system, species, streams, new_stream(seed, PROPOSAL_STREAM, SPLIT_STREAM, *keys[0]))
     tally = empty_tally(system)
-    zeros = np.zeros(len(tally.sums))
+    tally, rows = tally._replace(sums=tally.sums[None]), np.zeros(len(frees), np.int64)
+    zeros, none = np.zeros(tally.sums.shape[1]), np.zeros(chains.ions.shape[1])
     betas = np.linspace(0.0, beta, STEPS + 1)
-    mean, variance = np.empty(STEPS + 1), np.empty(STEPS + 1)
+    mean, variance = np.empty((STEPS + 1, len(frees))), np.empty((STEPS + 1, len(frees)))
     for k, b in enumerate(betas):
-        ensemble = Ensemble(float(b), np.zeros(len(chain.ions)), zeros, zeros, 0)
-        advance(chain, system, moves, ensemble, tally, max(1, sweeps // 3))
-        energy = advance(chain, system, moves, ensemble, tally, sweeps * (LAST if k == STEPS else 1)).energy.astype(float)
-        mean[k], variance[k] = energy.mean(), energy.var()
-    log_z = free.log_states - integrated(betas, mean, variance)
-    return float(log_z + beta * mean[-1]), float(mean[-1])
+        ensembles = stack([Ensemble(float(b), none, zeros, zeros, 0)] * len(frees))
+        advance_together(chains, system, moves, ensembles, tally, rows, max(1, sweeps // 3))
+        record = advance_together(chains, system, moves, ensembles, tally, rows, sweeps * (LAST if k == STEPS else 1))
+        mean[k], variance[k] = record.energy.mean(axis=1), record.energy.astype(float).var(axis=1)
+    log_z = np.array([free.log_states - integrated(betas, *pair) for free, *pair in zip(frees, mean.T, variance.T)])
+    return np.column_stack([log_z + beta * mean[-1], mean[-1]])
 
 
 def integrated(betas: Float, mean: Float, variance: Float) -> float:
@@ -133,28 +146,15 @@ def effort(system: System, free: FreeHalf) -> tuple[int, int]:
     n_sites = system.supercell.n_sites
     if free.few:
         return LEAST_SWEEPS, max(1, LISTED_SITES // n_sites)
-    sweeps = MOVES // (FEW_STATES * n_sites * (STEPS + LAST))
-    return max(sweeps, LEAST_SWEEPS), FEW_STATES if sweeps >= LEAST_SWEEPS else 1
+    return max(MOVES // (FEW_STATES * n_sites * (STEPS + LAST)), LEAST_SWEEPS), FEW_STATES
 
 
-def split_walker(
-    system: System, start: NDArray[np.int8], beta: float, n: int, sweeps: int, snapshots: int, key: tuple[int, ...], seed: int
-) -> tuple[Float, Float, Float, Float]:
-    """entropy_kB, energy_neV (snapshots, halves), drawn_neV (snapshots,), log_states (halves,) from one walker."""
+def drawn_states(
+    system: System, start: NDArray[np.int8], beta: float, n: int, snapshots: int, key: Key, seed: int
+) -> NDArray[np.int8]:
+    """(snapshots, n_sites): states at (beta, n) from one walker."""
     chain = start_chain(system, start, new_stream(seed, SPLIT_STREAM, *key))
-    states = draw_states(system, chain, beta, n, snapshots)
-    known: dict[tuple[Half, bytes], tuple[float, float]] = {}
-    values, log_states = np.full((2, snapshots, len(HALVES)), np.nan), np.full(len(HALVES), np.nan)
-    for h, half in enumerate(halves_of(system)):
-        for s, species in enumerate(states):
-            free = FreeHalf(system, species, half)
-            if (half, free.frozen) not in known:
-                rng = np.random.default_rng([seed, SPLIT_STREAM, *key, h, s])
-                known[half, free.frozen] = free_entropy(system, free, beta, sweeps, rng)
-            values[:, s, h] = known[half, free.frozen]
-            log_states[h] = free.log_states
-    drawn = np.array([system.energy_neV(s) for s in states], float)
-    return values[0], values[1], drawn, log_states
+    return np.array(draw_states(system, chain, beta, n, snapshots))
 
 
 def splits(system: System, plan: Plan) -> bool:
@@ -183,19 +183,18 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
     units = [(point, walker) for point in range(len(points)) for walker in range(plan.walkers)]
     with Progress("splitting the entropy", comm.rank) as progress:
         for done, rung in enumerate(rungs):
-            mine = []
-            for at in (own := share(len(units), comm.rank, comm.size)):
+            drawn = []
+            for at in share(len(units), comm.rank, comm.size):
                 point, walker = units[at]
                 slot = _nearest_slot(plan, rung, int(points[point]))
                 start = read_h5(store.segment(slot, committed - 1), ("state/species",))[0]["state/species"][walker]
                 key = (rung, point, walker)
-                mine.append(
-                    split_walker(system, start, float(plan.betas[rung]), int(points[point]), sweeps, snapshots, key, seed)
-                )
-                progress.update(done * len(own) + len(mine), len(rungs) * len(own))
-            found = [unit for part in comm.allgather(mine) for unit in part]
+                drawn.append(drawn_states(system, start, float(plan.betas[rung]), int(points[point]), snapshots, key, seed))
+            states = np.concatenate([part for part in comm.allgather(np.array(drawn)) if len(part)])
+            found = _conditional(system, states, float(plan.betas[rung]), sweeps, seed, rung, comm)
+            progress.update(done + 1, len(rungs))
             if comm.rank == 0:
-                _write(store, rung, mark, points, plan.walkers, found)
+                _write(store, rung, mark, points, plan.walkers, states, found, system)
             comm.Barrier()
             if watch.asks_to_stop() and rung != rungs[-1]:
                 raise Interrupted("committed; start the same command again to continue")
@@ -211,11 +210,41 @@ def _nearest_slot(plan: Plan, rung: int, n: int) -> int:
     return min(here, key=lambda k: (abs(plan.slots[k].n_expected - n), k))
 
 
-def _write(store: SampleStore, rung: int, mark: str, n: NDArray[np.int64], walkers: int, found: list[Any]) -> None:
-    names = ("entropy_kB", "energy_neV", "drawn_neV", "log_states")
-    data = {name: np.array([unit[k] for unit in found]) for k, name in enumerate(names)}
-    data = {name: v.reshape(len(n), walkers, *v.shape[1:]) for name, v in data.items()}
-    write_h5(store.split(rung), {"n": n, **data, "log_states": data["log_states"][:, 0]}, {"mark": mark})
+def _conditional(
+    system: System, states: NDArray[np.int8], beta: float, sweeps: int, seed: int, rung: int, comm: Any
+) -> list[tuple[Float, Float]]:
+    """Per half: entropy and energy (units, snapshots, 2), and ln of the number of its states (units,). Collective."""
+    flat, found = states.reshape(-1, states.shape[-1]), []
+    for h, half in enumerate(halves_of(system)):
+        every = groups_of(len(flat))
+        mine = []
+        for g in share(len(every), comm.rank, comm.size):
+            frees = [FreeHalf(system, flat[k], half) for k in every[g]]
+            mine.append(free_entropies(system, frees, beta, sweeps, seed, [(rung, k, h) for k in every[g]]))
+        values = np.concatenate([part for parts in comm.allgather(mine) for part in parts])
+        log_states = np.array([FreeHalf(system, s, half).log_states for s in states[:, 0]])
+        found.append((values.reshape(*states.shape[:2], 2), log_states))
+    return found
+
+
+def _write(
+    store: SampleStore,
+    rung: int,
+    mark: str,
+    n: NDArray[np.int64],
+    walkers: int,
+    states: NDArray[np.int8],
+    found: list,
+    system: System,
+) -> None:
+    shape = (len(n), walkers, states.shape[1])
+    data = {name: np.full((*shape, len(HALVES)), np.nan) for name in ("entropy_kB", "energy_neV")}
+    log_states = np.full((len(n), len(HALVES)), np.nan)
+    for h, (values, states_of_half) in enumerate(found):
+        data["entropy_kB"][..., h], data["energy_neV"][..., h] = np.moveaxis(values.reshape(*shape, 2), -1, 0)
+        log_states[:, h] = states_of_half.reshape(shape[:2])[:, 0]
+    drawn = np.array([system.energy_neV(s) for s in states.reshape(-1, states.shape[-1])], float).reshape(shape)
+    write_h5(store.split(rung), {"n": n, **data, "drawn_neV": drawn, "log_states": log_states}, {"mark": mark})
 
 
 def read_split(store: SampleStore, rung: int) -> Split | None:
