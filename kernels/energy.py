@@ -14,14 +14,14 @@ def _index(i):
     return np.uint64(i)
 
 
-@nb.njit
+@nb.njit(forceinline=True)
 def place(halo, image_start, images, site, species):
     """Write a site's species to its home and its images."""
     for k in range(_index(image_start[site]), _index(image_start[site + 1])):
         halo[_index(images[k])] = species
 
 
-@nb.njit
+@nb.njit(forceinline=True)
 def site_change(
     halo, position, template, old, new,
     q, point, pair_start, pair_offset, pair_table, triplet_start, triplet_offset, triplet_table,

@@ -69,6 +69,20 @@ class Polynomial(NamedTuple):
     many_value: Int | Int32  # (many,)
 
 
+class Mutual(NamedTuple):
+    """The same by pairs of sites: change of the field of one by the other's going from 0 to 1 is term + sum of value * third's species.
+
+    Terms of three partners and more are left to the Polynomial.
+    """
+
+    entry: Int32  # (templates, 2*reach+1) entry of the partner at a halo offset of -reach .. reach; entry 0 is nothing
+    reach: int
+    term: Int  # (entries,)
+    start: Int  # (entries+1,)
+    other: Int32  # (thirds,) halo offset of the third site, from the first
+    value: Int  # (thirds,)
+
+
 class Moves(NamedTuple):
     """What may be tried. A move changes one site per flip; it and its reverse are equally likely kinds."""
 

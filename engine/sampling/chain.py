@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.chain import run
+from ...kernels.chain import WHERE_CHEAPER, run
 from ...kernels.layout import Ensemble, Record, Tally
 from ..moves import MoveSet
 from ..system import System
@@ -41,9 +41,11 @@ def advance(chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, ta
         chain.stream,
         system.geometry,
         system.couplings,
+        *system.fields,
         moves.arrays,
         ensemble,
         tally,
         record,
+        WHERE_CHEAPER,
     )
     return record
