@@ -59,17 +59,21 @@ def mutual_at(
 
 @nb.njit(forceinline=True)
 def spread(
-    fields, halo, site_at, position, template, sign, start, offset, value, product_start, product_offset, product_value,
+    fields, halo, home_of, inside, position, template, sign, start, offset, value, product_start, product_offset, product_value,
     many_start, many_size, many_offset, many_value,
 ):  # fmt: skip
-    """Add what a site's flip by `sign` changes to the fields of all others (n,)."""
+    """Add what a site's flip by `sign` changes to the fields of all others, kept at their homes (halo_length,).
+
+    inside: no partner is met at an image.
+    """
     for k in range(_index(start[template]), _index(start[template + 1])):
-        fields[_index(site_at[_index(position + offset[k])])] += sign * value[k]
+        at = np.int64(position + offset[k])
+        fields[_index(at if inside else home_of[_index(at)])] += sign * value[k]
     for k in range(_index(product_start[template]), _index(product_start[template + 1])):
-        first, second = position + product_offset[k, 0], position + product_offset[k, 1]
-        fields[_index(site_at[_index(first)])] += sign * product_value[k] * halo[_index(second)]
-        fields[_index(site_at[_index(second)])] += sign * product_value[k] * halo[_index(first)]
+        for m in range(2):
+            at, beside = np.int64(position + product_offset[k, m]), position + product_offset[k, 1 - m]
+            fields[_index(at if inside else home_of[_index(at)])] += sign * product_value[k] * halo[_index(beside)]
     for k in range(many_start[template], many_start[template + 1]):
         for m in range(many_size[k]):
             others = _others(halo, position, k, m, many_size, many_offset)
-            fields[site_at[position + many_offset[k, m]]] += sign * many_value[k] * others
+            fields[home_of[position + many_offset[k, m]]] += sign * many_value[k] * others

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 Int32 = NDArray[np.int32]
+Int16 = NDArray[np.int16]
 
 
 class Geometry(NamedTuple):
     """Where the sites are. n = number of sites, h = length of the halo array."""
 
     halo_length: int
-    home: Int  # (n,) position of a site in the halo array
-    template: Int  # (n,) template (basis site of the cell) of a site
-    sublattice: Int  # (n,)
-    image_start: Int  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
-    images: Int  # (h,)
+    home: Int32  # (n,) position of a site in the halo array; modulo the number of templates, its template
+    template: Int16  # (n,) basis site of the cell
+    sublattice: Int16  # (n,)
+    image_start: Int32  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
+    images: Int32  # (h,)
 
 
 class Couplings(NamedTuple):

@@ -8,15 +8,15 @@ from redoxmc.kernels import chain as intact
 
 MUTANTS: dict[str, tuple[str, str]] = {
     "dropped Hastings factor": (
-        "ratio = hastings(start, stop, flip_from, flip_to, flip_anchor, count)",
+        "ratio = hastings(start, stop, flip_from, flip_to, flip_anchor, count, before, after)",
         "ratio = 1.0",
     ),
     "wrong normalisation of an anchored flip": (
-        "        if flip_anchor[f] >= 0:\n            continue\n        before",
-        "        before",
+        "        if flip_anchor[f] < 0:\n            ways",
+        "        if True:\n            ways",
     ),
-    "energy change not refreshed after a rejection": (
-        "                for f in range(start, stop - 1):\n                    place(halo, image_start, images, chosen[f - start], flip_species_from[f])",
+    "flip not taken back after its energy": (
+        "                for f in range(start, stop - 2):\n                    put(halo, rim, site_at, image_start, images, chosen[f - start], flip_species_from[f])",
         "                pass",
     ),
     "one random number used twice": (
@@ -24,8 +24,8 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "(u - cumulative[kind - 1] if kind else u) < ratio",
     ),
     "neutrality off by one": (
-        "                for f in range(start, stop):\n                    site = chosen[f - start]\n                    if kept",
-        "                for f in range(start, stop - (not conserves[kind])):\n                    site = chosen[f - start]\n                    if kept",
+        "                for f in range(start, stop):\n                    at = chosen[f - start]\n                    if kept",
+        "                for f in range(start, stop - (not conserves[kind])):\n                    at = chosen[f - start]\n                    if kept",
     ),
 }
 

@@ -15,7 +15,7 @@ from redoxmc.engine.sampling.chain import Chain
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, build_system
 from redoxmc.kernels.chain import ALWAYS, BLOCK, NEVER, WHERE_CHEAPER, is_cheaper, run
-from redoxmc.kernels.energy import fill_halo, place
+from redoxmc.kernels.energy import fill_halo, is_inside, map_halo, place
 from redoxmc.kernels.fields import field_at, mutual_at, spread
 from redoxmc.kernels.layout import Record, Tally
 
@@ -102,15 +102,15 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
     g, (p, m) = system.geometry, system.fields
     species = half_full(system)
     halo, rng = fill_halo(species, g), np.random.default_rng(3)
-    site_at = np.zeros(len(halo), np.int32)
-    site_at[g.images] = np.repeat(np.arange(len(species)), np.diff(g.image_start))
+    site_at, rim = map_halo(g)
 
     def evaluated() -> NDArray[np.int64]:
         return np.array([field_at(halo, g.home[s], g.template[s], *p[1:]) for s in range(len(species))])
 
-    fields = evaluated()
+    fields = np.zeros(len(halo), np.int64)
+    fields[g.home] = evaluated()
     for site in rng.integers(len(species), size=30):
-        before, position, template = fields.copy(), g.home[site], g.template[site]
+        before, position, template = fields[g.home], g.home[site], g.template[site]
         shared = [
             sum(
                 mutual_at(halo, position, template, int(at) - position, *m, *p[-4:])
@@ -119,11 +119,11 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
             for s in range(len(species))
         ]
         sign = 1 - 2 * int(species[site])
-        spread(fields, halo, site_at, position, template, sign, *p[2:])
+        spread(fields, halo, g.home[site_at], is_inside(rim, position), position, template, sign, *p[2:])
         species[site] += sign
         place(halo, g.image_start, g.images, site, species[site])
-        assert np.array_equal(fields, evaluated())
-        assert np.array_equal(fields - before, sign * np.array(shared))
+        assert np.array_equal(fields[g.home], evaluated())
+        assert np.array_equal(fields[g.home] - before, sign * np.array(shared))
 
 
 def test_fields_are_kept_where_few_moves_are_accepted(systems: dict[str, System]) -> None:
