@@ -147,6 +147,45 @@ class Group(NamedTuple):
     sites: NDArray[np.int64]
 
 
+class Arrangements(NamedTuple):
+    """ln of the number of arrangements (k,) by charge (k,) and ion count (k,), ascending."""
+
+    charge: NDArray[np.int64]
+    ions: NDArray[np.int64]
+    log_number: NDArray[np.float64]
+
+
+def _collected(charge: NDArray[np.int64], ions: NDArray[np.int64], log_number: NDArray[np.float64]) -> Arrangements:
+    """Every charge and count once."""
+    if not len(charge):
+        return Arrangements(charge, ions, log_number)
+    order = np.lexsort((ions, charge))
+    q, n = charge[order], ions[order]
+    first = np.flatnonzero(np.append(True, (np.diff(q) != 0) | (np.diff(n) != 0)))
+    return Arrangements(q[first], n[first], np.logaddexp.reduceat(log_number[order], first))
+
+
+def _together(one: Arrangements, other: Arrangements, neutral: bool) -> Arrangements:
+    """Every arrangement of one with every of the other, or with those alone that make it neutral."""
+    left = np.searchsorted(other.charge, -one.charge, "left") if neutral else np.zeros(len(one.charge), np.int64)
+    right = np.searchsorted(other.charge, -one.charge, "right") if neutral else np.full(len(one.charge), len(other.charge))
+    i = np.repeat(np.arange(len(left)), right - left)
+    j = np.arange(len(i)) + np.repeat(left - (np.cumsum(right - left) - (right - left)), right - left)
+    return _collected(one.charge[i] + other.charge[j], one.ions[i] + other.ions[j], one.log_number[i] + other.log_number[j])
+
+
+def _looked_up(a: Arrangements, charge: NDArray[np.int64], ions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """log_number of charges and counts (k,); -inf where there is none."""
+    found = np.full(len(charge), -np.inf)
+    if len(a.charge):
+        span = int(max(a.ions.max(), ions.max()) - min(a.ions.min(), ions.min())) + 1
+        known, asked = a.charge * span + a.ions, charge * span + ions
+        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        hit = known[at] == asked
+        found[hit] = a.log_number[at[hit]]
+    return found
+
+
 @dataclass(frozen=True)
 class Pool:
     """Groups of sites that change together, and the charge of all that stays as it is."""
@@ -156,31 +195,17 @@ class Pool:
     charge: int
 
     @cached_property
-    def totals(self) -> list[dict[tuple[int, int], float]]:
-        """ln of the number of arrangements by (charge, ion count): of what stays, with the first group, ..., with all.
-
-        The last entry holds neutral states only.
-        """
-        steps = [{(self.charge, 0): 0.0}]
+    def totals(self) -> list[Arrangements]:
+        """Of what stays, with the first group, ..., with all; the last entry holds neutral states only."""
+        steps = [Arrangements(np.array([self.charge]), np.array([0]), np.zeros(1))]
         for g, (sublattice, _, sites) in enumerate(self.groups):
-            _, charge, ions, log_states = _compositions(sublattice, self.ion, len(sites))
-            keys, inverse = np.unique(np.array([charge, ions]).T, axis=0, return_inverse=True)
-            own = np.full(len(keys), -np.inf)
-            np.logaddexp.at(own, inverse.ravel(), log_states)
-            by_charge: dict[int, list[tuple[int, int, float]]] = {}
-            for (q, m), value in zip(keys.tolist(), own.tolist()):
-                by_charge.setdefault(q, []).append((q, m, value))
-            everything = [entry for entries in by_charge.values() for entry in entries]
-            sums: dict[tuple[int, int], list[float]] = {}
-            for (q0, n0), a in steps[-1].items():
-                for q1, n1, b in by_charge.get(-q0, []) if g == len(self.groups) - 1 else everything:
-                    sums.setdefault((q0 + q1, n0 + n1), []).append(a + b)
-            steps.append({key: float(logsumexp(v)) if len(v) > 1 else v[0] for key, v in sums.items()})
+            _, *entries = _compositions(sublattice, self.ion, len(sites))
+            steps.append(_together(steps[-1], _collected(*entries), neutral=g == len(self.groups) - 1))
         return steps
 
     def log_states(self, n: int) -> float:
         """ln of the number of neutral arrangements with n of the ion; -inf if there is none."""
-        return self.totals[-1].get((0, n), -np.inf)
+        return float(_looked_up(self.totals[-1], np.array([0]), np.array([n]))[0])
 
     def draw(self, species: NDArray[np.int8], n: int, rng: np.random.Generator) -> None:
         """Fill the pool's sites of `species` (n_sites,) with an arrangement drawn uniformly from the neutral ones with n."""
@@ -188,9 +213,7 @@ class Pool:
         for g in reversed(range(len(self.groups))):
             sublattice, codes, sites = self.groups[g]
             counts, charge, ions, log_states = _compositions(sublattice, self.ion, len(sites))
-            before = np.array(
-                [self.totals[g].get((key[0] - q, key[1] - m), -np.inf) for q, m in zip(charge.tolist(), ions.tolist())]
-            )
+            before = _looked_up(self.totals[g], key[0] - charge, key[1] - ions)
             weight = np.exp(before + log_states - logsumexp(before + log_states))
             pick = int(rng.choice(len(weight), p=weight / weight.sum()))
             key = (key[0] - int(charge[pick]), key[1] - int(ions[pick]))
@@ -212,8 +235,8 @@ def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[
 
     Returns n (k,) ascending and log_states (k,). Without an ion, one entry for all neutral states.
     """
-    neutral = sorted((n, value) for (q, n), value in whole_cell(supercell, ion).totals[-1].items() if q == 0)
-    return np.array([n for n, _ in neutral], np.int64), np.array([v for _, v in neutral], float)
+    charge, n, log_states = whole_cell(supercell, ion).totals[-1]
+    return n[charge == 0], log_states[charge == 0]
 
 
 def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.random.Generator) -> NDArray[np.int8]:

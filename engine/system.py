@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.energy import total_energy
-from ..kernels.layout import Couplings, Geometry, Polynomial
-from .hamiltonian.polynomial import build_polynomial
+from ..kernels.layout import Couplings, Geometry, Mutual, Polynomial
+from .hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
 from .hamiltonian.table import NEV_PER_EV, build_table
 from .hamiltonian.terms import Hamiltonian
 from .lattice import Lattice, Supercell
@@ -38,6 +38,12 @@ class System:
     def polynomial(self) -> Polynomial | None:
         """The energy table in a shorter form; None with more than two species on a sublattice."""
         return build_polynomial(self.couplings) if self.lattice.n_species <= 2 else None
+
+    @cached_property
+    def fields(self) -> tuple[Polynomial, Mutual]:
+        """The polynomial as a single chain reads it, and what two sites of a move have in common."""
+        polynomial = wide_polynomial(self.polynomial)
+        return polynomial, build_mutual(polynomial)
 
     @cached_property
     def moves(self) -> MoveSet:

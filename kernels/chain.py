@@ -1,13 +1,21 @@
-"""One Markov chain: propose, weigh, accept."""
+"""One Markov chain: propose, weigh, accept.
+
+With two species a sublattice a move is weighed by the fields of its sites. They are kept where few moves are accepted, evaluated
+where many are; as both give the same whole numbers, which of the two is done changes nothing but the time.
+"""
 
 import numba as nb
 import numpy as np
 
-from .energy import fill_halo, place, site_change
+from .energy import _index, fill_halo, is_inside, map_halo, put, site_change
+from .fields import field_at, mutual_at, spread
 from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT
 from .random import below, uniform
 
 MOST_FLIPS = 16
+NEVER, ALWAYS, WHERE_CHEAPER = 0, 1, 2  # keep the fields
+BLOCK = 1024  # attempts from one look at the costs to the next
+SPREAD = 3  # cost of an accepted flip that is spread to the fields around, over that of an evaluated field
 
 
 @nb.njit
@@ -27,22 +35,23 @@ def group_sites(species, sublattice, q):
     return members, count, where
 
 
-@nb.njit
-def _regroup(site, old_row, new_row, members, count, where):
+@nb.njit(forceinline=True)
+def _regroup(position, old_row, new_row, members, count, where):
     last = members[old_row, count[old_row] - 1]
-    members[old_row, where[site]] = last
-    where[last] = where[site]
+    members[old_row, where[position]] = last
+    where[last] = where[position]
     count[old_row] -= 1
-    members[new_row, count[new_row]] = site
-    where[site] = count[new_row]
+    members[new_row, count[new_row]] = position
+    where[position] = count[new_row]
     count[new_row] += 1
 
 
-@nb.njit
+@nb.njit(forceinline=True)
 def pick_sites(
-    stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, species, members, count, chosen
-):
-    """Choose the sites of a move; False if that fails. The flips of the move are start..stop.
+    stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, halo, home, site_at, members, count,
+    chosen,
+):  # fmt: skip
+    """Choose the sites of a move, by their homes; False if that fails. The flips of the move are start..stop.
 
     A free flip takes any site of its row not yet chosen; an anchored one draws from the near sites of its anchor, whatever
     they hold, and fails unless the draw is of its row and not yet chosen. The anchor's near sites do not depend on the
@@ -51,13 +60,16 @@ def pick_sites(
     for f in range(start, stop):
         row = flip_from[f]
         anchor = flip_anchor[f]
-        site = 0
+        position = np.int64(0)
         if anchor >= 0:
-            site = near[near_start[f] + chosen[anchor] * near_width[f] + below(stream, near_width[f])]
-            if site < 0 or species[site] != flip_species_from[f]:
+            site = near[near_start[f] + site_at[chosen[anchor]] * near_width[f] + below(stream, near_width[f])]
+            if site < 0:
+                return False
+            position = np.int64(home[site])
+            if halo[_index(position)] != flip_species_from[f]:
                 return False
             for g in range(f - start):
-                if chosen[g] == site:
+                if chosen[g] == position:
                     return False
         else:
             taken = 0
@@ -68,57 +80,79 @@ def pick_sites(
                 return False
             fresh = False
             while not fresh:
-                site = members[row, below(stream, count[row])]
+                position = np.int64(members[row, _index(below(stream, count[row]))])
                 fresh = True
                 for g in range(f - start):
-                    if chosen[g] == site:
+                    if chosen[g] == position:
                         fresh = False
-        chosen[f - start] = site
+        chosen[f - start] = position
     return True
 
 
 @nb.njit
-def hastings(start, stop, flip_from, flip_to, flip_anchor, count):
+def hastings_shifts(flip_start, flip_from, flip_to):
+    """Per flip, by how much a row's count differs from what the flip finds: (flips,) before the move, and after it on the way back."""
+    before, after = np.zeros(flip_from.size, np.int64), np.zeros(flip_from.size, np.int64)
+    for kind in range(flip_start.size - 1):
+        start, stop = flip_start[kind], flip_start[kind + 1]
+        for f in range(start, stop):
+            for g in range(start, stop):
+                after[f] += (flip_to[g] == flip_to[f] and g >= f) - (flip_from[g] == flip_to[f])
+                before[f] -= flip_from[g] == flip_from[f] and g < f
+    return before, after
+
+
+@nb.njit(forceinline=True)
+def hastings(start, stop, flip_from, flip_to, flip_anchor, count, before, after):
     """q(s'->s)/q(s->s') of a move: ways to choose its free sites before, over ways to choose them back after."""
-    ratio = 1.0
+    ways, ways_back = 1.0, 1.0
     for f in range(start, stop):
-        if flip_anchor[f] >= 0:
-            continue
-        before = count[flip_from[f]]
-        after = count[flip_to[f]]
-        for g in range(start, stop):
-            if flip_to[g] == flip_to[f] and g >= f:
-                after += 1
-            if flip_from[g] == flip_to[f]:
-                after -= 1
-            if flip_from[g] == flip_from[f] and g < f:
-                before -= 1
-        ratio *= before / after
-    return ratio
+        if flip_anchor[f] < 0:
+            ways *= count[flip_from[f]] + before[f]
+            ways_back *= count[flip_to[f]] + after[f]
+    return ways / ways_back
 
 
-@nb.njit
-def _tally(sums, origin, slope, unit, step_down, step_up, n, up, energy, log_ratio):
+@nb.njit(forceinline=True)
+def _tally(sums, origin, slope, per_unit, step, ratio, n, up, energy, log_ratio):
+    """step: what the reference adds to the log of the ratio of weights; ratio: the Hastings factor."""
     column = 0 if up else 2
     sums[n, column] += 1
-    log_ratio += step_up if up else step_down
-    acceptance = 1.0 if log_ratio >= 0.0 else np.exp(log_ratio)
-    sums[n, column + 1] += np.int64(np.rint(acceptance / ACCEPTANCE_UNIT))
-    excess = (energy - origin - slope * n) / unit
+    acceptance = min(ratio * np.exp(log_ratio + step), 1.0)
+    sums[n, column + 1] += np.int64(np.rint(acceptance * (1.0 / ACCEPTANCE_UNIT)))
+    excess = (energy - origin - slope * n) * per_unit
     sums[n, 4] += np.int64(np.rint(excess))
-    excess /= SQUARE_UNIT
+    excess *= 1.0 / SQUARE_UNIT
     sums[n, 5] += np.int64(np.rint(excess * excess))
 
 
+@nb.njit
+def _evaluate(fields, halo, home, template, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv):
+    for site in range(home.size):
+        fields[home[site]] = field_at(halo, home[site], template[site], rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+
+
+@nb.njit
+def is_cheaper(kept, evaluated, spread_flips, attempts, n_sites):
+    """Whether to keep the fields in the attempts to come, from the flips evaluated and spread in the last BLOCK.
+
+    A field costs as much to evaluate as to set up, and all n_sites must be; so nothing depends on the model or the machine.
+    """
+    gain = evaluated - SPREAD * spread_flips
+    return gain > 0 and (kept or gain * attempts > BLOCK * n_sites)
+
+
 @nb.njit(cache=True)
-def run(species, energy, ions, stream, attempts, geometry, couplings, moves, ensemble, tally, record):
+def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial, mutual, moves, ensemble, tally, record, keep):
     """Advance a chain by record.energy.size sweeps of so many attempted moves; returns the energy, neV.
 
-    `species` (n,), `ions` (ions,), `stream`, `tally.sums` and `record` are changed in place. Random scan: the kind is drawn
-    afresh for each attempt, so any stretch of attempts is reversible.
+    `species` (n,), `ions` (ions,), `stream`, `tally.sums` and `record` are changed in place. polynomial: of `wide_polynomial`; without
+    templates, the couplings are read instead. keep: the fields, NEVER, ALWAYS or WHERE_CHEAPER. Random scan: the kind is drawn afresh
+    for each attempt, so any stretch of attempts is reversible. Inside, sites go by their homes: what surrounds them is then known.
     """
     halo = fill_halo(species, geometry)
-    home, template, image_start, images = geometry.home, geometry.template, geometry.image_start, geometry.images
+    site_at, rim = map_halo(geometry)
+    home, image_start, images = geometry.home, geometry.image_start, geometry.images
     q, _, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
     cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
     flip_species, flip_species_from, flip_anchor = moves.flip_species, moves.flip_species_from, moves.flip_anchor
@@ -126,11 +160,37 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, moves, ens
     conserves, ion_change = moves.conserves, moves.ion_change
     beta, beta_mu, log_weight, reference, step = ensemble
     sums, origin, slope, unit = tally
+    per_unit = 1.0 / unit
     tried, accepted = record.tried, record.accepted
-    members, count, where = group_sites(species, geometry.sublattice, q)
+    before, after = hastings_shifts(flip_start, flip_from, flip_to)
+    members, count, place_of_site = group_sites(species, geometry.sublattice, q)
+    where = np.empty(halo.size, np.int32)
+    for site in range(species.size):
+        where[home[site]] = place_of_site[site]
+        members[geometry.sublattice[site] * q + species[site], place_of_site[site]] = home[site]
     chosen = np.zeros(MOST_FLIPS, np.int64)
+    _, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv = polynomial
+    entry, reach, term, term_start, other, term_value = mutual
+    tabled = rest.size == 0
+    per_cell = _index(point.shape[0])
+    home_of = home[site_at]
+    fields = np.empty(halo.size, np.int64)
+    field = np.zeros(MOST_FLIPS, np.int64)
+    kept = False
+    evaluated, spread_flips = 0, 0
+    block, left = BLOCK if keep == WHERE_CHEAPER else 1, record.energy.size * attempts
     for sweep in range(record.energy.size):
         for _ in range(attempts):
+            block -= 1
+            left -= 1
+            if block == 0:
+                wanted = not tabled and (
+                    keep == ALWAYS or (keep == WHERE_CHEAPER and is_cheaper(kept, evaluated, spread_flips, left, species.size))
+                )
+                if wanted and not kept:
+                    _evaluate(fields, halo, home, geometry.template, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+                kept = wanted
+                evaluated, spread_flips, block = 0, 0, BLOCK
             u = uniform(stream)
             kind = 0
             while u >= cumulative[kind]:
@@ -141,56 +201,82 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, moves, ens
             n = ions[0]
             counted = dn != 0 and abs(dn) == step
             if not pick_sites(
-                stream,
-                start,
-                stop,
-                flip_from,
-                flip_species_from,
-                flip_anchor,
-                near_start,
-                near_width,
-                near,
-                species,
-                members,
-                count,
-                chosen,
-            ):
+                stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, halo, home, site_at,
+                members, count, chosen,
+            ):  # fmt: skip
                 if counted:
-                    _tally(sums, origin, slope, unit, 0.0, 0.0, n, dn > 0, energy, -np.inf)
+                    _tally(sums, origin, slope, per_unit, 0.0, 1.0, n, dn > 0, energy, -np.inf)
                 continue
+            evaluated += stop - start
             change = 0
-            for f in range(start, stop):
-                site = chosen[f - start]
-                new = flip_species[f]
-                change += site_change(
-                    halo, home[site], template[site], np.int64(species[site]), new,
-                    q, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values,
-                )  # fmt: skip
-                if f < stop - 1:
-                    place(halo, image_start, images, site, new)
+            if tabled:
+                for f in range(start, stop):
+                    at, new = chosen[f - start], flip_species[f]
+                    change += site_change(
+                        halo, at, np.int64(_index(at) % per_cell), flip_species_from[f], new,
+                        q, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values,
+                    )  # fmt: skip
+                    if f < stop - 1:
+                        put(halo, rim, site_at, image_start, images, at, new)
+                for f in range(start, stop - 1):
+                    put(halo, rim, site_at, image_start, images, chosen[f - start], flip_species_from[f])
+            else:
+                for f in range(start, stop):
+                    at = chosen[f - start]
+                    if kept:
+                        field[f - start] = fields[_index(at)]
+                    else:
+                        t = np.int64(_index(at) % per_cell)
+                        field[f - start] = field_at(halo, at, t, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+                for f in range(start, stop):
+                    at = chosen[f - start]
+                    t = np.int64(_index(at) % per_cell)
+                    sign = flip_species[f] - flip_species_from[f]
+                    change += sign * field[f - start]
+                    for g in range(f + 1, stop):
+                        partner, shared = chosen[g - start], 0
+                        if is_inside(rim, at) or is_inside(rim, partner):
+                            shared = mutual_at(
+                                halo, at, t, partner - at, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
+                            )
+                        else:
+                            site = site_at[_index(partner)]
+                            for k in range(_index(image_start[site]), _index(image_start[site + 1])):
+                                distance = np.int64(images[_index(k)]) - at
+                                shared += mutual_at(
+                                    halo, at, t, distance, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
+                                )
+                        field[g - start] += sign * shared
+                    if f < stop - 2:
+                        put(halo, rim, site_at, image_start, images, at, flip_species[f])
+                for f in range(start, stop - 2):
+                    put(halo, rim, site_at, image_start, images, chosen[f - start], flip_species_from[f])
             log_ratio = -beta * change
+            ratio = 1.0
             if not conserves[kind]:
-                log_ratio += np.log(hastings(start, stop, flip_from, flip_to, flip_anchor, count))
+                ratio = hastings(start, stop, flip_from, flip_to, flip_anchor, count, before, after)
                 if counted:
-                    _tally(sums, origin, slope, unit, -reference[n + min(dn, 0)], reference[n], n, dn > 0, energy, log_ratio)
+                    known = reference[n] if dn > 0 else -reference[n + dn]
+                    _tally(sums, origin, slope, per_unit, known, ratio, n, dn > 0, energy, log_ratio)
                 log_ratio += log_weight[n + dn] - log_weight[n]
                 for k in range(ions.size):
                     log_ratio += beta_mu[k] * ion_change[kind, k]
-            if log_ratio >= 0.0 or uniform(stream) < np.exp(log_ratio):
+            if uniform(stream) < ratio * np.exp(log_ratio):
                 accepted[kind] += 1
+                spread_flips += stop - start
                 energy += change
                 for f in range(start, stop):
-                    site = chosen[f - start]
-                    species[site] = flip_species[f]
-                    _regroup(site, flip_from[f], flip_to[f], members, count, where)
-                last = chosen[stop - start - 1]
-                place(halo, image_start, images, last, species[last])
+                    at = chosen[f - start]
+                    if kept:
+                        t = np.int64(_index(at) % per_cell)
+                        sign, inside = flip_species[f] - flip_species_from[f], is_inside(rim, at)
+                        spread(fields, halo, home_of, inside, at, t, sign, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+                    put(halo, rim, site_at, image_start, images, at, flip_species[f])
+                    _regroup(at, flip_from[f], flip_to[f], members, count, where)
                 for k in range(ions.size):
                     ions[k] += ion_change[kind, k]
-            else:
-                for f in range(start, stop - 1):
-                    site = chosen[f - start]
-                    place(halo, image_start, images, site, species[site])
         record.energy[sweep] = energy
         record.ions[sweep] = ions
+    for site in range(species.size):
+        species[site] = halo[home[site]]
     return energy

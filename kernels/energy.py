@@ -14,14 +14,45 @@ def _index(i):
     return np.uint64(i)
 
 
-@nb.njit
+@nb.njit(forceinline=True)
 def place(halo, image_start, images, site, species):
     """Write a site's species to its home and its images."""
     for k in range(_index(image_start[site]), _index(image_start[site + 1])):
         halo[_index(images[k])] = species
 
 
+@nb.njit(forceinline=True)
+def is_inside(rim, position):
+    """Whether the site at home there has no image, and so meets none; rim (halo_length/64,): a bit for every position."""
+    return (rim[_index(position) >> np.uint64(6)] >> (_index(position) & np.uint64(63))) & np.uint64(1) == 0
+
+
+@nb.njit(forceinline=True)
+def put(halo, rim, site_at, image_start, images, position, species):
+    """Write the species of the site at home there."""
+    halo[_index(position)] = species
+    outside = not is_inside(rim, position)
+    site = site_at[_index(position * outside)]
+    for k in range(_index(image_start[site]), _index(image_start[site + outside])):
+        halo[_index(images[k])] = species
+
+
 @nb.njit
+def map_halo(geometry):
+    """Site (halo_length,) of every position, and the bits of `is_inside`."""
+    site_at = np.empty(geometry.halo_length, np.int32)
+    rim = np.zeros(geometry.halo_length // 64 + 1, np.uint64)
+    image_start, images = geometry.image_start, geometry.images
+    for site in range(geometry.home.size):
+        for k in range(image_start[site], image_start[site + 1]):
+            site_at[images[k]] = site
+        if image_start[site + 1] - image_start[site] > 1:
+            position = np.uint64(geometry.home[site])
+            rim[position >> np.uint64(6)] |= np.uint64(1) << (position & np.uint64(63))
+    return site_at, rim
+
+
+@nb.njit(forceinline=True)
 def site_change(
     halo, position, template, old, new,
     q, point, pair_start, pair_offset, pair_table, triplet_start, triplet_offset, triplet_table,

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 Int32 = NDArray[np.int32]
+Int16 = NDArray[np.int16]
 
 
 class Geometry(NamedTuple):
     """Where the sites are. n = number of sites, h = length of the halo array."""
 
     halo_length: int
-    home: Int  # (n,) position of a site in the halo array
-    template: Int  # (n,) template (basis site of the cell) of a site
-    sublattice: Int  # (n,)
-    image_start: Int  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
-    images: Int  # (h,)
+    home: Int32  # (n,) position of a site in the halo array; modulo the number of templates, its template
+    template: Int16  # (n,) basis site of the cell
+    sublattice: Int16  # (n,)
+    image_start: Int32  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
+    images: Int32  # (h,)
 
 
 class Couplings(NamedTuple):
@@ -67,6 +68,20 @@ class Polynomial(NamedTuple):
     many_size: Int  # (many,)
     many_offset: Int32  # (many, most partners)
     many_value: Int | Int32  # (many,)
+
+
+class Mutual(NamedTuple):
+    """The same by pairs of sites: change of the field of one by the other's going from 0 to 1 is term + sum of value * third's species.
+
+    Terms of three partners and more are left to the Polynomial.
+    """
+
+    entry: Int32  # (templates, 2*reach+1) entry of the partner at a halo offset of -reach .. reach; entry 0 is nothing
+    reach: int
+    term: Int  # (entries,)
+    start: Int  # (entries+1,)
+    other: Int32  # (thirds,) halo offset of the third site, from the first
+    value: Int  # (thirds,)
 
 
 class Moves(NamedTuple):

@@ -8,24 +8,24 @@ from redoxmc.kernels import chain as intact
 
 MUTANTS: dict[str, tuple[str, str]] = {
     "dropped Hastings factor": (
-        "log_ratio += np.log(hastings(start, stop, flip_from, flip_to, flip_anchor, count))",
-        "log_ratio += 0.0",
+        "ratio = hastings(start, stop, flip_from, flip_to, flip_anchor, count, before, after)",
+        "ratio = 1.0",
     ),
     "wrong normalisation of an anchored flip": (
-        "        if flip_anchor[f] >= 0:\n            continue\n        before",
-        "        before",
+        "        if flip_anchor[f] < 0:\n            ways",
+        "        if True:\n            ways",
     ),
-    "energy change not refreshed after a rejection": (
-        "                    site = chosen[f - start]\n                    place(halo, image_start, images, site, species[site])\n        record",
-        "                    pass\n        record",
+    "flip not taken back after its energy": (
+        "                for f in range(start, stop - 2):\n                    put(halo, rim, site_at, image_start, images, chosen[f - start], flip_species_from[f])",
+        "                pass",
     ),
     "one random number used twice": (
-        "uniform(stream) < np.exp(log_ratio)",
-        "(u - cumulative[kind - 1] if kind else u) < np.exp(log_ratio)",
+        "uniform(stream) < ratio",
+        "(u - cumulative[kind - 1] if kind else u) < ratio",
     ),
     "neutrality off by one": (
-        "                for f in range(start, stop):\n                    site = chosen[f - start]\n                    species[site]",
-        "                for f in range(start, stop - (not conserves[kind])):\n                    site = chosen[f - start]\n                    species[site]",
+        "                for f in range(start, stop):\n                    at = chosen[f - start]\n                    if kept",
+        "                for f in range(start, stop - (not conserves[kind])):\n                    at = chosen[f - start]\n                    if kept",
     ),
 }
 

@@ -17,7 +17,7 @@ from redoxmc.engine.sampling.plan import empty_tally, end_energies, integrate_st
 from redoxmc.engine.sampling.stage import window_targets
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, inverse_temperature
 from redoxmc.engine.thermodynamics.free_energy import Ends, Isotherm, isotherm
-from redoxmc.kernels.chain import group_sites, hastings
+from redoxmc.kernels.chain import group_sites, hastings, hastings_shifts
 from redoxmc.kernels.layout import Ensemble, Tally
 
 from .exact import Enumeration, begin, enumerate_states, mean_and_error, sample_semigrand, semigrand
@@ -50,6 +50,7 @@ def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble) -> np.
     matrix = np.zeros((len(e.states), len(e.states)))
     weights = np.diff(np.concatenate([[0.0], arrays.cumulative]))
     energies = [system.energy_neV(s) for s in e.states]
+    shifts = hastings_shifts(arrays.flip_start, arrays.flip_from, arrays.flip_to)
     for a, state in enumerate(e.states):
         members, count, _ = group_sites(state, system.geometry.sublattice, system.couplings.n_species)
         for kind, weight in enumerate(weights):
@@ -61,7 +62,7 @@ def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble) -> np.
                 q = (
                     1.0
                     if arrays.conserves[kind]
-                    else hastings(start, stop, arrays.flip_from, arrays.flip_to, arrays.flip_anchor, count)
+                    else hastings(start, stop, arrays.flip_from, arrays.flip_to, arrays.flip_anchor, count, *shifts)
                 )
                 n, m = e.n[a], e.n[b]
                 log_ratio = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Couplings, Polynomial
+from ...kernels.layout import Couplings, Mutual, Polynomial
 
 Term = tuple[int, ...]  # halo offsets of the partners, ascending
 Groups = list[list[tuple[Term, int]]]  # per site of the cell: terms and their values
@@ -37,6 +37,43 @@ def build_polynomial(couplings: Couplings) -> Polynomial:
         many_size=np.array([len(t) for m in many for t, _ in m], np.int64),
         many_offset=_offsets(many, widest),
         many_value=_values(many, number),
+    )
+
+
+def wide_polynomial(p: Polynomial | None) -> Polynomial:
+    """The same in 64 bits with the middle in the rest; of no template for None."""
+    if p is None:
+        none, empty, offsets = np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros((0, 2), np.int32)
+        return Polynomial(empty, empty, none, offsets[:, 0].copy(), empty, none, offsets, empty, none, empty, offsets, empty)
+    wide: dict[str, Any] = {k: np.asarray(getattr(p, k), np.int64) for k in ("value", "product_value", "many_value")}
+    return p._replace(middle=np.zeros_like(p.middle), rest=p.middle + p.rest, **wide)
+
+
+def build_mutual(p: Polynomial) -> Mutual:
+    """What two sites have in common, from the terms of one partner and of two."""
+    pairs: list[dict[int, int]] = []
+    thirds: list[dict[int, list[tuple[int, int]]]] = []
+    for t in range(len(p.start) - 1):
+        single, double = slice(p.start[t], p.start[t + 1]), slice(p.product_start[t], p.product_start[t + 1])
+        pairs.append(dict(zip(p.offset[single].tolist(), p.value[single].tolist())))
+        thirds.append(defaultdict(list))
+        for (a, b), v in zip(p.product_offset[double].tolist(), p.product_value[double].tolist()):
+            thirds[-1][a].append((b, v))
+            thirds[-1][b].append((a, v))
+    entries = [(t, d) for t in range(len(pairs)) for d in sorted(pairs[t].keys() | thirds[t].keys())]
+    reach = max([abs(d) for _, d in entries], default=0)
+    reach = max(reach, int(np.abs(p.many_offset).max(initial=0)))
+    entry = np.zeros((len(pairs), 2 * reach + 1), np.int32)
+    for k, (t, d) in enumerate(entries):
+        entry[t, reach + d] = k + 1
+    found = [[], *(thirds[t][d] for t, d in entries)]
+    return Mutual(
+        entry=entry,
+        reach=reach,
+        term=np.array([0, *(pairs[t].get(d, 0) for t, d in entries)], np.int64),
+        start=np.concatenate([[0], np.cumsum([len(f) for f in found])]).astype(np.int64),
+        other=np.array([o for f in found for o, _ in f], np.int32),
+        value=np.array([v for f in found for _, v in f], np.int64),
     )
 
 

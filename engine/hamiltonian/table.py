@@ -81,11 +81,11 @@ def _geometry(supercell: Supercell, rim: NDArray[np.int64]) -> tuple[Geometry, N
     home = ((inside + rim) @ strides)[:, None] + np.arange(per_cell)
     geometry = Geometry(
         halo_length=len(site_at),
-        home=home.ravel(),
-        template=np.tile(np.arange(per_cell), supercell.n_cells),
-        sublattice=supercell.site_sublattice,
-        image_start=np.concatenate([[0], np.cumsum(np.bincount(site_at, minlength=supercell.n_sites))]),
-        images=np.argsort(site_at, kind="stable"),
+        home=home.ravel().astype(np.int32),
+        template=np.tile(np.arange(per_cell, dtype=np.int16), supercell.n_cells),
+        sublattice=supercell.site_sublattice.astype(np.int16),
+        image_start=np.concatenate([[0], np.cumsum(np.bincount(site_at, minlength=supercell.n_sites))]).astype(np.int32),
+        images=np.argsort(site_at, kind="stable").astype(np.int32),
     )
     return geometry, strides
 

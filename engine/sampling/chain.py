@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.chain import run
+from ...kernels.chain import WHERE_CHEAPER, run
 from ...kernels.layout import Ensemble, Record, Tally
 from ..moves import MoveSet
 from ..system import System
@@ -44,9 +44,11 @@ def advance(
         system.supercell.n_sites if attempts is None else attempts,
         system.geometry,
         system.couplings,
+        *system.fields,
         moves.arrays,
         ensemble,
         tally,
         record,
+        WHERE_CHEAPER,
     )
     return record
