@@ -34,7 +34,7 @@ IONS_PER_WINDOW = 32
 MU_POINTS = 12
 MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
-LEAST_SWEEPS = 48  # and sweeps
+LEAST_SWEEPS = 72  # and sweeps
 LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))  # only where segments end depends on it
 
