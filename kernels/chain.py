@@ -259,18 +259,15 @@ def run(species, energy, ions, stream, geometry, couplings, polynomial, mutual, 
                     sign = flip_species[f] - flip_species_from[f]
                     change += sign * field[f - start]
                     for g in range(f + 1, stop):
-                        partner, shared = chosen[g - start], 0
-                        if is_inside(rim, at) or is_inside(rim, partner):
-                            shared = mutual_at(
-                                halo, at, t, partner - at, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
+                        partner = chosen[g - start]
+                        many = not (is_inside(rim, at) or is_inside(rim, partner))
+                        site, shared = site_at[_index(partner * many)], 0
+                        first = image_start[site]
+                        for k in range(_index(first), _index(image_start[site + 1] if many else first + 1)):
+                            distance = (np.int64(images[_index(k)]) if many else partner) - at
+                            shared += mutual_at(
+                                halo, at, t, distance, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
                             )
-                        else:
-                            site = site_at[_index(partner)]
-                            for k in range(_index(image_start[site]), _index(image_start[site + 1])):
-                                distance = np.int64(images[_index(k)]) - at
-                                shared += mutual_at(
-                                    halo, at, t, distance, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
-                                )
                         field[g - start] += sign * shared
                     if f < stop - 2:
                         put(halo, rim, site_at, image_start, images, at, flip_species[f])
