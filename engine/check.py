@@ -11,7 +11,7 @@ from .sampling.ground_states import tasks
 from .sampling.ladder import MOST_RUNGS
 from .sampling.stage import IONS_PER_WINDOW, MU_POINTS
 
-BYTES_PER_SITE = 8 * 3 + 8 * 4  # geometry per site of the cell, and its images
+BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small cells have more images
 
 
 def print_plan(prepared: Prepared, n_ranks: int) -> None:

@@ -10,12 +10,17 @@ import numpy as np
 from .energy import _index, fill_halo, is_inside, map_halo, put, site_change
 from .fields import field_at, mutual_at, spread
 from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT
-from .random import below, uniform
+from .prefetch import prefetch
+from .random import below, following, uniform, unit
 
 MOST_FLIPS = 16
 NEVER, ALWAYS, WHERE_CHEAPER = 0, 1, 2  # keep the fields
 BLOCK = 1024  # attempts from one look at the costs to the next
-SPREAD = 3  # cost of an accepted flip that is spread to the fields around, over that of an evaluated field
+CACHE = 2**20  # bytes; what is larger is far
+SPREAD, SPREAD_FAR = (
+    3,
+    12,
+)  # cost of an accepted flip that is spread to the fields around, near or far, over that of an evaluated field
 
 
 @nb.njit
@@ -114,6 +119,21 @@ def hastings(start, stop, flip_from, flip_to, flip_anchor, count, before, after)
 
 
 @nb.njit(forceinline=True)
+def _look_ahead(stream, cumulative, flip_start, flip_from, flip_anchor, count, members, most):
+    """Have the sites fetched that the next attempt will find in the flat list (rows * most,); it follows one more number."""
+    _, s0, s1 = following(stream[0], stream[1])
+    bits, s0, s1 = following(s0, s1)
+    kind = 0
+    while unit(bits) >= cumulative[kind]:
+        kind += 1
+    for f in range(flip_start[kind], flip_start[kind + 1]):
+        if flip_anchor[f] < 0:
+            bits, s0, s1 = following(s0, s1)
+            row = flip_from[f]
+            prefetch(members, row * most + np.int64(unit(bits) * count[row]))
+
+
+@nb.njit(forceinline=True)
 def _tally(sums, origin, slope, per_unit, step, ratio, n, up, energy, log_ratio):
     """step: what the reference adds to the log of the ratio of weights; ratio: the Hastings factor."""
     column = 0 if up else 2
@@ -133,12 +153,12 @@ def _evaluate(fields, halo, home, template, rest, fs, fo, fv, ds, do, dv, ns, nz
 
 
 @nb.njit
-def is_cheaper(kept, evaluated, spread_flips, attempts, n_sites):
+def is_cheaper(kept, evaluated, spread_flips, attempts, n_sites, n_fields):
     """Whether to keep the fields in the attempts to come, from the flips evaluated and spread in the last BLOCK.
 
     A field costs as much to evaluate as to set up, and all n_sites must be; so nothing depends on the model or the machine.
     """
-    gain = evaluated - SPREAD * spread_flips
+    gain = evaluated - (SPREAD if 8 * n_fields <= CACHE else SPREAD_FAR) * spread_flips
     return gain > 0 and (kept or gain * attempts > BLOCK * n_sites)
 
 
@@ -168,6 +188,8 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
     for site in range(species.size):
         where[home[site]] = place_of_site[site]
         members[geometry.sublattice[site] * q + species[site], place_of_site[site]] = home[site]
+    far = 4 * members.size > CACHE
+    flat, most = members.reshape(members.size), members.shape[1]
     chosen = np.zeros(MOST_FLIPS, np.int64)
     _, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv = polynomial
     entry, reach, term, term_start, other, term_value = mutual
@@ -185,7 +207,8 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
             left -= 1
             if block == 0:
                 wanted = not tabled and (
-                    keep == ALWAYS or (keep == WHERE_CHEAPER and is_cheaper(kept, evaluated, spread_flips, left, species.size))
+                    keep == ALWAYS
+                    or (keep == WHERE_CHEAPER and is_cheaper(kept, evaluated, spread_flips, left, species.size, halo.size))
                 )
                 if wanted and not kept:
                     _evaluate(fields, halo, home, geometry.template, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
@@ -207,6 +230,8 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
                 if counted:
                     _tally(sums, origin, slope, per_unit, 0.0, 1.0, n, dn > 0, energy, -np.inf)
                 continue
+            if far:
+                _look_ahead(stream, cumulative, flip_start, flip_from, flip_anchor, count, flat, most)
             evaluated += stop - start
             change = 0
             if tabled:
@@ -234,18 +259,15 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
                     sign = flip_species[f] - flip_species_from[f]
                     change += sign * field[f - start]
                     for g in range(f + 1, stop):
-                        partner, shared = chosen[g - start], 0
-                        if is_inside(rim, at) or is_inside(rim, partner):
-                            shared = mutual_at(
-                                halo, at, t, partner - at, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
+                        partner = chosen[g - start]
+                        many = not (is_inside(rim, at) or is_inside(rim, partner))
+                        site, shared = site_at[_index(partner * many)], 0
+                        first = image_start[site]
+                        for k in range(_index(first), _index(image_start[site + 1] if many else first + 1)):
+                            distance = (np.int64(images[_index(k)]) if many else partner) - at
+                            shared += mutual_at(
+                                halo, at, t, distance, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
                             )
-                        else:
-                            site = site_at[_index(partner)]
-                            for k in range(_index(image_start[site]), _index(image_start[site + 1])):
-                                distance = np.int64(images[_index(k)]) - at
-                                shared += mutual_at(
-                                    halo, at, t, distance, entry, reach, term, term_start, other, term_value, ns, nz, no, nv
-                                )
                         field[g - start] += sign * shared
                     if f < stop - 2:
                         put(halo, rim, site_at, image_start, images, at, flip_species[f])

@@ -19,20 +19,24 @@ def _rotate_left(x, k):
 
 
 @nb.njit(inline="always")
-def word(stream):
-    """Next 64 random bits."""
-    s0, s1 = stream[0], stream[1]
+def following(s0, s1):
+    """64 random bits from a state, and the state after them."""
     bits = _rotate_left(s0 + s1, 17) + s0
     s1 ^= s0
-    stream[0] = _rotate_left(s0, 49) ^ s1 ^ (s1 << np.uint64(21))
-    stream[1] = _rotate_left(s1, 28)
-    return bits
+    return bits, _rotate_left(s0, 49) ^ s1 ^ (s1 << np.uint64(21)), _rotate_left(s1, 28)
+
+
+@nb.njit(inline="always")
+def unit(bits):
+    """64 random bits as a number in [0, 1), 53 of them."""
+    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @nb.njit(inline="always")
 def uniform(stream):
     """Next number in [0, 1), 53 bits."""
-    return np.float64(word(stream) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    bits, stream[0], stream[1] = following(stream[0], stream[1])
+    return unit(bits)
 
 
 @nb.njit(inline="always")

@@ -128,8 +128,9 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
 
 def test_fields_are_kept_where_few_moves_are_accepted(systems: dict[str, System]) -> None:
     """A choice that changes nothing: the costs decide, by counts alone."""
-    assert is_cheaper(False, 2 * BLOCK, 0, 10**6, 5760) and not is_cheaper(False, 2 * BLOCK, 0, 1000, 5760)
-    assert not is_cheaper(True, 2 * BLOCK, BLOCK, 10**6, 5760) and is_cheaper(True, 2 * BLOCK, BLOCK // 3, 1, 5760)
+    assert is_cheaper(False, 2 * BLOCK, 0, 10**6, 5760, 12288) and not is_cheaper(False, 2 * BLOCK, 0, 1000, 5760, 12288)
+    assert not is_cheaper(True, 2 * BLOCK, BLOCK, 10**6, 5760, 12288) and is_cheaper(True, 2 * BLOCK, BLOCK // 3, 1, 5760, 12288)
+    assert not is_cheaper(True, 2 * BLOCK, BLOCK // 3, 10**6, 500_000, 600_000)
     system = systems["skewed"]
     for temperature_K in (200.0, 5000.0):
         chains = [begin(system, 1, half_full(system)) for _ in range(2)]
