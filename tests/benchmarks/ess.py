@@ -4,7 +4,7 @@
 
 One chain in a window about x (the count of ions varies by a few, which exchanges need), 1152 sites. Energy: what is left of it after
 a straight line in the count; ions, electrons: their longest waves along the three axes, the slowest of these. Attempts are counted
-whether or not they find sites; seconds depend on the machine. `-`: the chain is too short to tell.
+whether or not they find sites; seconds are those of the processor. `-`: the chain is too short to tell.
 """
 
 import argparse
@@ -95,11 +95,11 @@ def measure(system: System, start: Chain, window: Window, seconds: float) -> Fig
     chain = Chain(start.species.copy(), start.energy, start.ions.copy(), new_stream(4, 0))
     tally, ensemble, projections = empty_tally(system), window.ensemble(system), waves(system)
     advance(chain, system, system.moves, ensemble, tally, 10 * stride)
-    begin = time.perf_counter()
+    begin = time.process_time()
     record = advance(chain, system, system.moves, ensemble, tally, TIMED_SWEEPS)
-    per_second = float(record.tried.sum()) / (time.perf_counter() - begin)
+    per_second = float(record.tried.sum()) / (time.process_time() - begin)
     rows, tried, accepted = [], 0, 0
-    while time.perf_counter() - begin < seconds:
+    while time.process_time() - begin < seconds:
         record = advance(chain, system, system.moves, ensemble, tally, stride)
         tried, accepted = tried + int(record.tried.sum()), accepted + int(record.accepted.sum())
         rows.append([chain.energy, chain.ions[0], *(projections @ chain.species)])
