@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("expansion", type=Path, help="of python run.py inputs/nafepo4.yaml --until fit")
     parser.add_argument("--x", type=float, nargs="+", default=[0.2, 0.67])
     parser.add_argument("--temperature", type=float, nargs="+", default=[350.0, 800.0], help="K")
-    parser.add_argument("--seconds", type=float, default=3.0, help="per mix, x and temperature")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per mix, x and temperature")
     parser.add_argument("--json", type=Path, default=Path("ess.json"))
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
