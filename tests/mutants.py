@@ -15,17 +15,17 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "        if flip_anchor[f] < 0:\n            ways",
         "        if True:\n            ways",
     ),
-    "flip not taken back after its energy": (
-        "                for f in range(start, stop - 2):\n                    put(halo, rim, site_at, image_start, images, chosen[f - start], flip_species_from[f])",
-        "                pass",
+    "energy of the second flip as if the first had not been": (
+        "field[g - start] += sign * shared",
+        "pass",
     ),
     "one random number used twice": (
         "uniform(stream) < ratio",
         "(u - cumulative[kind - 1] if kind else u) < ratio",
     ),
     "neutrality off by one": (
-        "                for f in range(start, stop):\n                    at = chosen[f - start]\n                    if kept",
-        "                for f in range(start, stop - (not conserves[kind])):\n                    at = chosen[f - start]\n                    if kept",
+        "energy += change\n                for f in range(start, stop):",
+        "energy += change\n                for f in range(start, stop - (not conserves[kind])):",
     ),
 }
 
