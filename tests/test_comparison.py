@@ -45,7 +45,13 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
                 for route in ("", "beta_", "mbar_"):
                     error = group[f"free_energy_{route}eV_error"][row]
                     difference = np.abs(group[f"free_energy_{route}eV"][row] + kT * log_z / 8)
-                    assert error.max() < 1e-3 and (difference < 4 * error + 1e-6).all(), (name, route, t, difference, error)
+                    assert error.max() < (2e-3 if route == "mbar_" else 1e-3) and (difference < 4 * error + 1e-6).all(), (
+                        name,
+                        route,
+                        t,
+                        difference,
+                        error,
+                    )
                 assert group["routes_agree"][row].all()
             assert ("entropy_electron_kB" in group) == (name == "full")
             assert ("phase_diagram_beside" in file) == (name == "full")
