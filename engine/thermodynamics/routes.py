@@ -21,7 +21,7 @@ AGREEMENT = 4.0  # standard errors of the difference
 ROUNDING_EV = 1e-6
 MOST_STATES, MOST_SAMPLES = 150, 6_000  # replicas and samples up to which MBAR is done
 MBAR_BLOCKS = 16  # a difference of 4 standard errors is then one in a thousand, with 5 one in sixty
-MOST_ITERATIONS = 100
+ITERATIONS, MOST_ROUNDS = 4, 25
 SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 
 
@@ -131,17 +131,15 @@ def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] 
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
     from pymbar import MBAR  # slow to import
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        solver = dict(
-            method="adaptive", options=dict(maxiter=MOST_ITERATIONS)
-        )  # its own test never ends where some f is nearly 0
-        f = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess, solver_protocol=(solver,)).f_k
-    terms = f[:, None] - reduced + np.log(per_state)
-    top = terms.max(axis=0)
-    log_mixture = top + np.log(np.exp(terms - top).sum(axis=0))
-    off = f + logsumexp(-reduced - log_mixture, axis=1)
-    return (f, log_mixture) if np.ptp(off) < SOLVED else None
+    solver = dict(method="adaptive", options=dict(maxiter=ITERATIONS))
+    for _ in range(MOST_ROUNDS):  # its own test of convergence, relative to f, fails for ever where some f is nearly 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            guess = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess, solver_protocol=(solver,)).f_k
+        log_mixture = logsumexp(guess[:, None] - reduced + np.log(per_state), axis=0)
+        if np.ptp(guess + logsumexp(-reduced - log_mixture, axis=1)) < SOLVED:
+            return guess, log_mixture
+    return None
 
 
 def _log_z(beta_energy: Float, n: NDArray[np.int64], log_mixture: Float, isotherms: Isotherms) -> Float:
