@@ -4,9 +4,8 @@ Replicas advance in groups, which the plan fixes; a rank has whole groups. Every
 its proposals; exchange draws from one stream that all ranks hold alike. So results do not depend on the number of ranks.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,13 +66,12 @@ class Replicas:
     groups: list[Group]
     exchange_stream: np.random.Generator
     block: int = 0
-    exchanged: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
     def __post_init__(self) -> None:
         self.rounds = exchange_pairs(self.plan)
+        self.exchanged = [np.zeros((len(pairs), 2), np.int64) for _, pairs in self.rounds]  # tried, accepted
         weights = [self.plan.log_weight(s, self.system) for s in self.plan.slots]
-        self.log_weight = [w for w, _ in weights]
-        self.beta_mu = np.array([b for _, b in weights])
+        self.log_weight, self.beta_mu = np.array([w for w, _ in weights]), np.array([b for _, b in weights])
         self.beta = np.array([self.plan.betas[s.rung] for s in self.plan.slots])
         walkers = self.plan.walkers
         self.place = {
@@ -101,39 +99,27 @@ class Replicas:
     def log_probability(
         self, slots: NDArray[np.int64], energy: NDArray[np.int64], ions: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Log weight of states (k,), (k, ions) in the ensembles of the slots (k,)."""
-        bias = np.array([self.log_weight[s][n] for s, n in zip(slots, ions[:, 0])])
-        return -self.beta[slots] * energy + (self.beta_mu[slots] * ions).sum(axis=1) + bias
+        """Log weight of states (pairs, walkers), (pairs, walkers, ions) in the ensembles of the slots (pairs, 1)."""
+        mu = (self.beta_mu[slots] * ions).sum(axis=-1)
+        return -self.beta[slots] * energy + mu + self.log_weight[slots, ions[..., 0]]
 
     def exchange(self) -> None:
         """One round: every pair of it, in every walker, may trade configurations. Collective."""
         if not self.rounds:
             return
         _, pairs = self.rounds[self.block % len(self.rounds)]
-        walkers = self.plan.walkers
+        walkers, width = self.plan.walkers, 1 + len(self.system.ions or " ")
         mine = [np.column_stack([group.chains.energy, group.chains.ions]) for group in self.groups]
-        width = 1 + len(self.system.ions or " ")
-        table = np.concatenate(
-            [
-                np.array(part, np.int64).reshape(-1, walkers, width)
-                for part in self.comm.allgather(np.concatenate(mine) if mine else [])
-            ]
-        )
-        swaps = []
-        for walker in range(walkers):
-            a, b = pairs[:, 0], pairs[:, 1]
-            ea, eb = table[a, walker, 0], table[b, walker, 0]
-            na, nb = table[a, walker, 1:], table[b, walker, 1:]
-            log_ratio = self.log_probability(a, eb, nb) + self.log_probability(b, ea, na)
-            log_ratio -= self.log_probability(a, ea, na) + self.log_probability(b, eb, nb)
-            accepted = np.log(self.exchange_stream.random(len(pairs))) < log_ratio
-            for (p, q), yes in zip(pairs.tolist(), accepted.tolist()):
-                counter = self.exchanged[p, q]
-                counter[0] += 1
-                counter[1] += yes
-                if yes:
-                    swaps.append((walker, p, q))
-        self._trade(swaps)
+        parts = self.comm.allgather(np.concatenate(mine) if mine else np.zeros((0, width), np.int64))
+        table = np.concatenate(parts).reshape(-1, walkers, width)
+        a, b = pairs[:, :1], pairs[:, 1:]
+        (ea, na), (eb, nb) = ((state[..., 0], state[..., 1:]) for state in (table[pairs[:, 0]], table[pairs[:, 1]]))
+        log_ratio = self.log_probability(a, eb, nb) + self.log_probability(b, ea, na)
+        log_ratio -= self.log_probability(a, ea, na) + self.log_probability(b, eb, nb)
+        accepted = np.log(self.exchange_stream.random((walkers, len(pairs)))) < log_ratio.T
+        counters = self.exchanged[self.block % len(self.rounds)]
+        counters += np.column_stack([np.full(len(pairs), walkers), accepted.sum(axis=0)])
+        self._trade([(int(w), int(pairs[k, 0]), int(pairs[k, 1])) for w, k in np.argwhere(accepted)])
 
     def _trade(self, swaps: list[tuple[int, int, int]]) -> None:
         rank, pending, arriving = self.comm.rank, [], []
@@ -230,17 +216,25 @@ def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweep
         summed.append(total)
     comm.Barrier()
     if comm.rank == 0:
-        pairs = sorted(replicas.exchanged)
+        exchanged = _exchanged(replicas)
         data = {
             "bins": np.array(bins),
             "tallies": np.array(summed),
-            "pairs": np.array(pairs, np.int64).reshape(-1, 2),
-            "exchanged": np.array([replicas.exchanged[p] for p in pairs], np.int64).reshape(-1, 2),
+            "pairs": exchanged[:, :2],
+            "exchanged": exchanged[:, 2:],
             "stream": _stream_words(replicas.exchange_stream),
         }
         attributes = {"block": replicas.block, "block_sweeps": block_sweeps, "blocks_per_bin": blocks_per_bin}
         write_h5(store.segment(None, number), data, attributes)
     comm.Barrier()
+
+
+def _exchanged(replicas: Replicas) -> NDArray[np.int64]:
+    """(pairs, 4): two slots, exchanges tried and accepted, of the pairs that had their turn, in their order."""
+    rows = [np.column_stack([pairs, counters]) for (_, pairs), counters in zip(replicas.rounds, replicas.exchanged)]
+    table = np.concatenate([np.zeros((0, 4), np.int64), *rows])
+    table = table[table[:, 2] > 0]
+    return table[np.lexsort(table.T[1::-1])]
 
 
 def _commit_group(
@@ -288,7 +282,9 @@ def restore(replicas: Replicas, store: SampleStore) -> None:
         chains.proposals[:] = data["state/proposals"]
     data, attributes = read_h5(store.segment(None, number))
     replicas.block = int(attributes["block"])
-    replicas.exchanged.update({(int(a), int(b)): [int(t), int(y)] for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])})
+    known = {(int(a), int(b)): counters for (a, b), counters in zip(data["pairs"], data["exchanged"])}
+    for (_, pairs), counters in zip(replicas.rounds, replicas.exchanged):
+        counters[:] = [known.get((int(a), int(b)), (0, 0)) for a, b in pairs]
     _set_stream_words(replicas.exchange_stream, data["stream"])
 
 

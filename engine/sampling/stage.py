@@ -61,7 +61,7 @@ def sample_ladder(
 ) -> None:
     """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = _replicas(plan, starts, system, config.seed, key, comm)
+    replicas = build_replicas(plan, starts, system, config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
     with Progress(what, comm.rank) as progress:
@@ -90,7 +90,8 @@ def _every(seconds: float, comm: Any) -> Callable[[], bool]:
     return due
 
 
-def _replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
+def build_replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
+    """The groups of this rank, at starts (slots, walkers, n_sites); key: of the random streams."""
     groups = []
     every = group_slots(plan)
     for g in share(len(every), comm.rank, comm.size):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import Replicas
-from redoxmc.engine.sampling.stage import _replicas, place_slots, window_targets
+from redoxmc.engine.sampling.stage import build_replicas, place_slots, window_targets
 from redoxmc.engine.system import System, build_system
 from redoxmc.kernels.layout import Tally
 
@@ -81,10 +81,10 @@ def work(counts: list[int], repeats: int) -> list[dict[str, float]]:
     for number in counts:
         plan = make_plan(system, number)
         starts = np.array([_start(system, round(s.n_expected), k) for k, s in enumerate(plan.slots)])[:, None]
-        replicas, tally = _replicas(plan, starts, system, 1, (), MPI.COMM_WORLD), empty_tally(system)
+        replicas, tally = build_replicas(plan, starts, system, 1, (), MPI.COMM_WORLD), empty_tally(system)
         blocks_of(replicas, tally, 1)  # compiles
         found = [blocks_of(replicas, tally, max(2, SHARED_BLOCKS // number)) for _ in range(repeats)]
-        tried, accepted = np.sum(list(replicas.exchanged.values()), axis=0)
+        tried, accepted = np.sum(np.concatenate(replicas.exchanged), axis=0)
         best = np.min(found, axis=0)
         names = ("block_s", "advance_s", "waiting_s", "exchange_s", "busy_s")
         rows.append({"replicas": len(plan.slots), "accepted": accepted / tried, **dict(zip(names, best.tolist()))})
