@@ -5,7 +5,6 @@ Phys. 129, 124105, 2008) over all replicas together, where the samples are few e
 """
 
 import logging
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,13 +128,11 @@ def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -
 def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] | None:
     """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample; None if they are not consistent."""
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
-    from pymbar import MBAR  # slow to import
+    from pymbar.mbar_solvers import adaptive  # slow to import
 
-    solver = dict(method="adaptive", options=dict(maxiter=ITERATIONS))
+    number = np.full(len(reduced), per_state)
     for _ in range(MOST_ROUNDS):  # its own test of convergence, relative to f, fails for ever where some f is nearly 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            guess = MBAR(reduced, np.full(len(reduced), per_state), initial_f_k=guess, solver_protocol=(solver,)).f_k
+        guess = adaptive(reduced, number, guess, options=dict(maxiter=ITERATIONS))["x"]
         log_mixture = logsumexp(guess[:, None] - reduced + np.log(per_state), axis=0)
         if np.ptp(guess + logsumexp(-reduced - log_mixture, axis=1)) < SOLVED:
             return guess, log_mixture
