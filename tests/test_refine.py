@@ -5,9 +5,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.prepare import prepare
+from redoxmc.engine.results import read_results
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
 
 from .exact import enumerate_states
@@ -53,3 +55,42 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     other.write_text(other.read_text().replace("measure: 700", "measure: 1500"))
     assert run(other, 1, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "a/out/results.h5") == hashes(tmp_path / "b/out/results.h5")
+
+
+SEPARATING = (
+    ATTRACTIVE[: ATTRACTIVE.index("energy:")].replace("[1, 2, 1]", "[3, 4, 5]")
+    + """\
+energy:
+  pairs:
+    - {species: [Na+, Fe2+], r_A: [0, 3.9], energy_eV: -0.030}
+    - {species: [Na+, Na+], r_A: [0, 6.5], energy_eV: -0.012}
+sampling:
+  temperature_K: [350, 500, 600]
+  walkers: 2
+  sweeps: {measure: 3000}
+  refine: {temperatures: 6}
+analysis: {compositions: 61, entropy_compositions: 0}
+"""
+)
+
+
+@pytest.mark.validate
+def test_a_sampled_gap_is_traced(tmp_path: Path) -> None:
+    """240 formula units, two seeds: errors of at most 0.005 in x and 2 K, all trusted, and honest: the gap is symmetric about 1/2
+    (all sites of a sublattice have the same neighbours, so that 1 - x differs from x by a line in n), and the seeds agree."""
+    tops = []
+    for seed in (3, 4):
+        path = tmp_path / str(seed) / "input.yaml"
+        path.parent.mkdir()
+        path.write_text(SEPARATING.replace("seed: 3", f"seed: {seed}"))
+        done = run(path, 2, "--until", "analyse", timeout=1200)
+        assert done.returncode == 0, done.stderr
+        diagram = read_results(path.parent / "out/results.h5").groups["phase_diagram"]
+        x, error, side = (diagram[f"boundary_{name}"] for name in ("x", "x_error", "side"))
+        assert diagram["boundary_trusted"].all() and error.max() <= 0.005
+        assert (diagram["boundary_region"] == 0).all() and (side[::2] == 0).all() and (side[1::2] == 1).all()
+        assert (np.abs(x[::2] + x[1::2] - 1) <= 4 * np.hypot(error[::2], error[1::2])).all()
+        assert diagram["invariant_trusted"].tolist() == [True]
+        tops.append((diagram["invariant_temperature_K"][0], diagram["invariant_temperature_K_error"][0]))
+    (a, error_a), (b, error_b) = tops
+    assert max(error_a, error_b) <= 2.0 and abs(a - b) <= 4 * np.hypot(error_a, error_b)

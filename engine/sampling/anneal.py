@@ -82,7 +82,7 @@ def anneal(
             for width in ROUNDS:
                 reference = ideal + beta * line + excess
                 sums = _round(system, groups, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
-                excess = _smooth(excess + _correction(sums, reference, system.step))
+                excess = _smooth(excess + correction(sums, reference, system.step))
             known = [*known[-1:], (beta, excess)]
             if beta in rungs:
                 references[beta] = ideal + beta * line + excess
@@ -155,7 +155,7 @@ def _extrapolated(known: list[tuple[float, Float]], beta: float, size: int) -> F
     return e1 + (e1 - e0) * (beta - b1) / (b1 - b0)
 
 
-def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
+def correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
     """What the tallies add to the reference; a straight line across what was hardly visited."""
     found = estimated_steps(sums, reference, step)
     tries = np.minimum(sums[:, 0], np.roll(sums[:, 2], -step))

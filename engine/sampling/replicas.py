@@ -13,10 +13,12 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ...kernels.layout import Record, Tally
+from ...kernels.random import new_stream
 from ..parallel import share
 from ..storage import SampleStore, read_h5, write_h5
 from ..system import System
-from .chains import Chains, advance_together, groups_of, stack
+from .chains import Chains, advance_together, groups_of, stack, start_chains
+from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM
 from .plan import Plan
 
 BLOCK_WITHOUT_EXCHANGE = 10
@@ -24,7 +26,7 @@ BIN_SWEEPS = 40
 
 
 def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
-    """Rounds of disjoint pairs of slots, (pairs, 2): along T and along composition, even and odd, taken in turn."""
+    """Rounds of disjoint pairs of slots, (pairs, 2): along T and along composition, even and odd."""
     where = {(s.rung, s.kind, s.index): k for k, s in enumerate(plan.slots)}
     along_t: list[list[tuple[int, int]]] = [[], []]
     for k, s in enumerate(plan.slots):
@@ -104,57 +106,69 @@ class Replicas:
         return -self.beta[slots] * energy + mu + self.log_weight[slots, ions[..., 0]]
 
     def exchange(self) -> None:
-        """One round: every pair of it, in every walker, may trade configurations. Collective."""
-        if not self.rounds:
-            return
-        _, pairs = self.rounds[self.block % len(self.rounds)]
+        """All rounds, one after the other: every pair, in every walker, may trade configurations. Collective."""
         walkers, width = self.plan.walkers, 1 + len(self.system.ions or " ")
         mine = [np.column_stack([group.chains.energy, group.chains.ions]) for group in self.groups]
         parts = self.comm.allgather(np.concatenate(mine) if mine else np.zeros((0, width), np.int64))
-        table = np.concatenate(parts).reshape(-1, walkers, width)
+        state = np.concatenate(parts).reshape(-1, walkers, width)
+        source = np.tile(np.arange(len(state))[:, None], walkers)
+        for (_, pairs), counters in zip(self.rounds, self.exchanged):
+            accepted = self._accepted(pairs, state)
+            counters += np.column_stack([np.full(len(pairs), walkers), accepted.sum(axis=1)])
+            k, walker = np.nonzero(accepted)
+            here, there = pairs[k, 0], pairs[k, 1]
+            for table in (state, source):
+                table[here, walker], table[there, walker] = table[there, walker], table[here, walker]
+        self._trade(source)
+
+    def _accepted(self, pairs: NDArray[np.int64], state: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(pairs, walkers): whether they trade; state (slots, walkers, 1 + ions), energies and counts."""
         a, b = pairs[:, :1], pairs[:, 1:]
-        (ea, na), (eb, nb) = ((state[..., 0], state[..., 1:]) for state in (table[pairs[:, 0]], table[pairs[:, 1]]))
+        (ea, na), (eb, nb) = ((one[..., 0], one[..., 1:]) for one in (state[pairs[:, 0]], state[pairs[:, 1]]))
         log_ratio = self.log_probability(a, eb, nb) + self.log_probability(b, ea, na)
         log_ratio -= self.log_probability(a, ea, na) + self.log_probability(b, eb, nb)
-        accepted = np.log(self.exchange_stream.random((walkers, len(pairs)))) < log_ratio.T
-        counters = self.exchanged[self.block % len(self.rounds)]
-        counters += np.column_stack([np.full(len(pairs), walkers), accepted.sum(axis=0)])
-        self._trade([(int(w), int(pairs[k, 0]), int(pairs[k, 1])) for w, k in np.argwhere(accepted)])
+        return np.log(self.exchange_stream.random(log_ratio.shape)) < log_ratio
 
-    def _trade(self, swaps: list[tuple[int, int, int]]) -> None:
+    def _trade(self, source: NDArray[np.int64]) -> None:
+        """source (slots, walkers): the slot whose configuration comes to each."""
         rank, pending, arriving = self.comm.rank, [], []
-        for tag, (walker, a, b) in enumerate(swaps):
-            if self.owner[a] != rank and self.owner[b] != rank:
-                continue
-            if self.owner[a] == self.owner[b]:
-                self._swap(self._at(a, walker), self._at(b, walker))
-                continue
-            here, there = (a, b) if self.owner[a] == rank else (b, a)
-            chains, row = self._at(here, walker)
-            counts = np.array([chains.energy[row], *chains.ions[row]], np.int64)
-            message = np.concatenate([chains.species[row].view(np.uint8), counts.view(np.uint8)])
-            incoming = np.empty_like(message)
-            pending.append(self.comm.Isend([message, MPI.BYTE], int(self.owner[there]), tag % 32000))
-            pending.append(self.comm.Irecv([incoming, MPI.BYTE], int(self.owner[there]), tag % 32000))
-            arriving.append((chains, row, incoming))
-        MPI.Request.Waitall(pending)
-        for chains, row, incoming in arriving:
+        for tag, (slot, walker) in enumerate(np.argwhere(source != np.arange(len(source))[:, None]).tolist()):
+            origin = int(source[slot, walker])
+            if self.owner[origin] == rank:
+                chains, row = self._at(origin, walker)
+                counts = np.array([chains.energy[row], *chains.ions[row]], np.int64)
+                message = np.concatenate([chains.species[row].view(np.uint8), counts.view(np.uint8)])
+                if self.owner[slot] != rank:
+                    pending.append((self.comm.Isend([message, MPI.BYTE], int(self.owner[slot]), tag % 32000), message))
+            elif self.owner[slot] == rank:
+                size = self.system.supercell.n_sites + 8 * (1 + len(self.system.ions or " "))
+                message = np.empty(size, np.uint8)
+                pending.append((self.comm.Irecv([message, MPI.BYTE], int(self.owner[origin]), tag % 32000), message))
+            if self.owner[slot] == rank:
+                arriving.append((slot, walker, message))
+        MPI.Request.Waitall([request for request, _ in pending])
+        for slot, walker, message in arriving:
+            chains, row = self._at(slot, walker)
             n = chains.species.shape[1]
-            counts = np.frombuffer(incoming[n:].tobytes(), np.int64)
-            chains.species[row] = incoming[:n].view(np.int8)
+            counts = np.frombuffer(message[n:].tobytes(), np.int64)
+            chains.species[row] = message[:n].view(np.int8)
             chains.energy[row], chains.ions[row] = counts[0], counts[1:]
 
     def _at(self, slot: int, walker: int) -> tuple[Chains, int]:
         chains, first = self.place[slot]
         return chains, first + walker
 
-    @staticmethod
-    def _swap(a: tuple[Chains, int], b: tuple[Chains, int]) -> None:
-        (x, i), (y, j) = a, b
-        for one, other in ((x.species, y.species), (x.energy, y.energy), (x.ions, y.ions)):
-            kept = one[i].copy()
-            one[i] = other[j]
-            other[j] = kept
+
+def build_replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
+    """The groups of this rank, at starts (slots, walkers, n_sites); key: of the random streams."""
+    groups = []
+    every = group_slots(plan)
+    for g in share(len(every), comm.rank, comm.size):
+        slots = every[g]
+        streams = [new_stream(seed, *key, CHAIN_STREAM, k, w) for k in slots for w in range(plan.walkers)]
+        species = starts[slots.start : slots.stop].reshape(len(streams), -1)
+        groups.append(Group(slots, start_chains(system, species, streams, new_stream(seed, *key, PROPOSAL_STREAM, g))))
+    return Replicas(plan, system, comm, groups, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
 
 
 @dataclass
@@ -230,10 +244,9 @@ def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweep
 
 
 def _exchanged(replicas: Replicas) -> NDArray[np.int64]:
-    """(pairs, 4): two slots, exchanges tried and accepted, of the pairs that had their turn, in their order."""
+    """(pairs, 4): two slots, exchanges tried and accepted, in the order of the slots."""
     rows = [np.column_stack([pairs, counters]) for (_, pairs), counters in zip(replicas.rounds, replicas.exchanged)]
     table = np.concatenate([np.zeros((0, 4), np.int64), *rows])
-    table = table[table[:, 2] > 0]
     return table[np.lexsort(table.T[1::-1])]
 
 
@@ -284,7 +297,7 @@ def restore(replicas: Replicas, store: SampleStore) -> None:
     replicas.block = int(attributes["block"])
     known = {(int(a), int(b)): counters for (a, b), counters in zip(data["pairs"], data["exchanged"])}
     for (_, pairs), counters in zip(replicas.rounds, replicas.exchanged):
-        counters[:] = [known.get((int(a), int(b)), (0, 0)) for a, b in pairs]
+        counters[:] = [known[int(a), int(b)] for a, b in pairs]
     _set_stream_words(replicas.exchange_stream, data["stream"])
 
 

@@ -11,30 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.random import new_stream
 from ..config import Config
 from ..errors import Interrupted
 from ..hamiltonian.table import NEV_PER_EV
 from ..neutrality import random_neutral_state
-from ..parallel import StopWatch, share
+from ..parallel import StopWatch
 from ..progress import Progress
 from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
 from ..system import System
 from .anneal import Annealed, anneal
-from .chains import start_chains
 from .cycle import cycles
-from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM, pilot_betas, pilot_energy_spread, place_rungs
+from .equilibrate import equilibrate
+from .ladder import CHAIN_STREAM, pilot_betas, pilot_energy_spread, place_rungs
 from .plan import Cycles, Plan, Slot, empty_tally
-from .replicas import Group, Replicas, group_slots, restore, sample
+from .replicas import build_replicas, restore, sample
 from .scan import scan
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
-IONS_PER_WINDOW = 32
+IONS_PER_WINDOW = 16
 MU_POINTS = 12
 MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
-LEAST_SWEEPS = 72  # and sweeps
+LEAST_SWEEPS = 72  # and sweeps; as many in each round of settling
 LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))  # only where segments end depends on it
 
@@ -90,18 +89,6 @@ def _every(seconds: float, comm: Any) -> Callable[[], bool]:
     return due
 
 
-def build_replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
-    """The groups of this rank, at starts (slots, walkers, n_sites); key: of the random streams."""
-    groups = []
-    every = group_slots(plan)
-    for g in share(len(every), comm.rank, comm.size):
-        slots = every[g]
-        streams = [new_stream(seed, *key, CHAIN_STREAM, k, w) for k in slots for w in range(plan.walkers)]
-        species = starts[slots.start : slots.stop].reshape(len(streams), -1)
-        groups.append(Group(slots, start_chains(system, species, streams, new_stream(seed, *key, PROPOSAL_STREAM, g))))
-    return Replicas(plan, system, comm, groups, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
-
-
 def window_targets(system: System, points: int | str) -> tuple[Float, float]:
     """Centres of the windows over all counts of the ion, and their width, half the spacing (both in ions)."""
     low, high = system.n_range
@@ -142,8 +129,12 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
+    starts = _starts(system, plan, annealed, config.seed)
+    if annealed is not None:
+        settling = given.sweeps.equilibrate if isinstance(given.sweeps.equilibrate, int) else LEAST_SWEEPS
+        plan, starts = equilibrate(system, plan, starts, settling, given.exchange_every, config.seed, comm)
     if comm.rank == 0:
-        write_ladder(store, plan, _starts(system, plan, annealed, config.seed), scans, cycled)
+        write_ladder(store, plan, starts, scans, cycled)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
     comm.Barrier()
 

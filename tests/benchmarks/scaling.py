@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling.plan import Plan, empty_tally
-from redoxmc.engine.sampling.replicas import Replicas
-from redoxmc.engine.sampling.stage import build_replicas, place_slots, window_targets
+from redoxmc.engine.sampling.replicas import Replicas, build_replicas
+from redoxmc.engine.sampling.stage import place_slots, window_targets
 from redoxmc.engine.system import System, build_system
 from redoxmc.kernels.layout import Tally
 

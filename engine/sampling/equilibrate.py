@@ -1,0 +1,50 @@
+"""The ladder settles before it is sampled: replicas exchange, and the bias of the windows is corrected by what they see.
+
+Where one phase follows another along x, ln Z_n bends sharply. A bias extrapolated on the way down in temperature is off there by
+several kT a step; it draws the windows aside, and counts between them are not seen. After this the bias stays as it is.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from ..progress import Progress
+from ..system import System
+from .anneal import correction
+from .ladder import SETTLING_STREAM
+from .plan import Plan, empty_tally
+from .replicas import BLOCK_WITHOUT_EXCHANGE, build_replicas
+
+ROUNDS = 4
+
+
+def equilibrate(
+    system: System, plan: Plan, starts: NDArray[np.int8], sweeps: int, exchange_every: int, seed: int, comm: Any
+) -> tuple[Plan, NDArray[np.int8]]:
+    """The plan with its last reference, and states (slots, walkers, n_sites) after so many sweeps in each round. Collective; alike on all ranks."""
+    tally = empty_tally(system)
+    block = exchange_every or BLOCK_WITHOUT_EXCHANGE
+    blocks = -(-sweeps // block)
+    with Progress("settling", comm.rank) as progress:
+        for number in range(ROUNDS):
+            replicas = build_replicas(plan, starts, system, seed, (SETTLING_STREAM, number), comm)
+            sums = np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
+            for k in range(blocks):
+                replicas.advance(tally, sums, block)
+                if exchange_every:
+                    replicas.exchange()
+                progress.update(number * blocks + k + 1, ROUNDS * blocks)
+            starts = _states(replicas.groups, starts.shape, comm)
+            total = np.zeros_like(sums)
+            comm.Allreduce(sums, total, op=MPI.SUM)
+            better = [r + correction(s, r, system.step) for r, s in zip(plan.reference, total.sum(axis=1))]
+            plan = replace(plan, reference=np.array(better))
+    return plan, starts
+
+
+def _states(groups: list[Any], shape: tuple[int, ...], comm: Any) -> NDArray[np.int8]:
+    mine = np.concatenate([np.zeros((0, shape[-1]), np.int8), *(group.chains.species for group in groups)])
+    return np.concatenate(comm.allgather(mine)).reshape(shape)
