@@ -25,7 +25,8 @@ PILOT_SWEEPS = 30
     CYCLE_STREAM,
     SEARCH_STREAM,
     PROPOSAL_STREAM,
-) = range(9)
+    TUNE_STREAM,
+) = range(10)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
