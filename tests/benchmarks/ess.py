@@ -3,8 +3,7 @@
     python tests/benchmarks/ess.py outputs/nafepo4/cluster_expansion.ce [--x 0.2 0.67] [--temperature 250 800] [--json FILE]
 
 Chains in lanes, as the sampler runs them, in a window about x (the count of ions varies by a few, which exchanges need), 1152 sites;
-all mixes start from the same states, cooled together. Energy: what is left of it after a straight line in the count; ions, electrons:
-their longest waves along the three axes, the slowest of these. Errors are those of the mean over chains; seconds are of the
+all mixes start from the same states, cooled together. Energy: what is left of it after a straight line in the count of ions; ions, electrons: their longest waves along the three axes, the slowest of these. Errors are those of the mean over chains; seconds are of the
 processor. `-`: most chains are too short to tell.
 """
 
@@ -48,7 +47,7 @@ MIXES = {
     "default": Mix(),
     "default, near swaps for half of the swaps": Mix(0.1, 0.2, 0.4, 0.2, 0.1),
 }
-KINDS = ("energy", "ions", "electrons")
+KINDS = ("energy", "count", "ions", "electrons")
 LEAST = 20.0  # autocorrelation times that a chain must hold
 Float = NDArray[np.float64]
 Figures = dict[str, float]  # nan: most chains are too short to tell
@@ -122,7 +121,7 @@ def _effective(series: Float) -> Figures:
     n = series[:, 1] - series[:, 1].mean(axis=1, keepdims=True)
     slope = (n * series[:, 0]).sum(axis=1) / np.maximum((n**2).sum(axis=1), 1e-9)
     energy = series[:, 0] - slope[:, None] * n
-    for kind, parts in zip(KINDS, (energy[:, None], series[:, 2:5], series[:, 5:8])):
+    for kind, parts in zip(KINDS, (energy[:, None], series[:, 1:2], series[:, 2:5], series[:, 5:8])):
         tau = autocorrelation_time(parts).max(axis=1)
         rate = 1e3 / (tau * STRIDE)
         resolved = (series.shape[2] > LEAST * tau) & (np.ptp(parts, axis=2).min(axis=1) > 0)
