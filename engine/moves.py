@@ -27,11 +27,11 @@ class Mix:
     are. pair_hop: a near exchange here and its reverse elsewhere, so that an ion takes its electron along.
     """
 
-    swap: float = 0.25
-    neutral_exchange: float = 0.15
-    near_exchange: float = 0.25
-    pair_hop: float = 0.1
-    near_swap: float = 0.25
+    swap: float = 0.1
+    neutral_exchange: float = 0.2
+    near_exchange: float = 0.4
+    pair_hop: float = 0.2
+    near_swap: float = 0.1
 
     def __str__(self) -> str:
         """For people: those that there are."""

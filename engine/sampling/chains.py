@@ -68,12 +68,12 @@ def advance_together(
     """
     record = advance_undirected(chains, system, moves, ensembles, tally, rows, n_sweeps)
     changing = np.flatnonzero(moves.arrays.ion_change.any(axis=1))
-    if share_proposals(chains, system) and len(changing):
+    if can_share_proposals(chains, system) and len(changing):
         one_by_one(chains, system, system.exchange_moves, ensembles, tally, rows, n_sweeps, record, changing)
     return record
 
 
-def share_proposals(chains: Chains, system: System) -> bool:
+def can_share_proposals(chains: Chains, system: System) -> bool:
     return system.polynomial is not None and LEAST_LANES <= len(chains) <= LANES
 
 
@@ -81,7 +81,7 @@ def advance_undirected(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
 ) -> Record:
     """The given moves alone: in lanes where the chains can share proposals, which fill no tally, else one chain after the other."""
-    if share_proposals(chains, system):
+    if can_share_proposals(chains, system):
         return in_lanes(chains, system, moves, ensembles, n_sweeps)
     record = _empty_record(chains, moves, n_sweeps)
     one_by_one(chains, system, moves, ensembles, tally, rows, n_sweeps, record, np.arange(len(moves.names)))

@@ -12,13 +12,14 @@ import json
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from icet import ClusterExpansion
 from machine import machine
 from model import olivine
+from mpi4py import MPI
 from numpy.typing import NDArray
 
 from redoxmc.engine.diagnostics import autocorrelation_time
@@ -27,7 +28,8 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.moves import Mix
 from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling.chains import Chains, advance_together, stack, start_chains
-from redoxmc.engine.sampling.plan import empty_tally
+from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.tune import tuned_mix
 from redoxmc.engine.system import System, build_system, inverse_temperature
 from redoxmc.kernels.layout import Ensemble, Record
 from redoxmc.kernels.random import new_stream
@@ -38,14 +40,11 @@ HOT_K = 1000.0
 STRIDE = 4  # sweeps from record to record
 COOLING, COOLING_SWEEPS = 80, 60  # steps in temperature, sweeps at each
 MOST_STEP = 0.3  # of the window's slope at once: a count that hardly moves must not drive it away
+FAMILIES = tuple(asdict(Mix()))
 MIXES = {
-    "swaps": Mix(1, 0, 0, 0),
-    "near swaps": Mix(0.05, 0, 0, 0, 0.95),
-    "near exchanges": Mix(0.05, 0, 0.95, 0),
-    "pair hops": Mix(0.05, 0, 0, 0.95),
-    "neutral exchanges": Mix(0.05, 0.95, 0, 0),
+    "no near swaps": Mix(0.2, 0.2, 0.4, 0.2, 0.0),
+    **{f"mostly {name.replace('_', ' ')}s": Mix(**{f: 0.6 if f == name else 0.1 for f in FAMILIES}) for name in FAMILIES},
     "default": Mix(),
-    "default, near swaps for half of the swaps": Mix(0.1, 0.2, 0.4, 0.2, 0.1),
 }
 KINDS = ("energy", "count", "ions", "electrons")
 LEAST = 20.0  # autocorrelation times that a chain must hold
@@ -99,6 +98,15 @@ def prepare(system: System, x: float, temperatures_K: list[float], number: int) 
             yield chains, window
 
 
+def tuned(system: System, chains: Chains, window: Window) -> Mix:
+    """As the sampler tunes it, on these chains alone."""
+    tally = empty_tally(system)
+    steps = np.full((1, len(tally.sums)), window.slope + inverse_temperature(window.temperature_K) * tally.slope)
+    temperature_K, centre = np.array([window.temperature_K]), np.array([float(window.centre)])
+    plan = Plan(temperature_K, temperature_K > 0, (), centre, SIGMA, (), steps, len(chains))
+    return tuned_mix(system, plan, chains.species[None, None], 1, MPI.COMM_SELF)
+
+
 def measure(system: System, start: Chains, window: Window, sweeps: int) -> Figures:
     """Effective samples per thousand sweeps by kind, with errors; milliseconds per sweep of a chain."""
     streams = [new_stream(4, 0, r) for r in range(len(start))]
@@ -140,23 +148,24 @@ def main() -> None:
     parser.add_argument("--x", type=float, nargs="+", default=[0.2, 0.5, 0.67])
     parser.add_argument("--temperature", type=float, nargs="+", default=[250.0, 350.0, 500.0], help="K")
     parser.add_argument("--chains", type=int, default=32)
-    parser.add_argument("--sweeps", type=int, default=2000, help="of each chain per mix, x and temperature")
+    parser.add_argument("--sweeps", type=int, default=1500, help="of each chain per mix, x and temperature")
     parser.add_argument("--json", type=Path, default=Path("ess.json"))
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     hamiltonian = hamiltonian_of(args.expansion)
-    systems = {name: build_system(hamiltonian, np.diag(CELL), ("Na+",), mix) for name, mix in MIXES.items()}
-    rows = []
+    default, rows = build_system(hamiltonian, np.diag(CELL), ("Na+",)), []
     for x in args.x:
-        for chains, window in prepare(systems["default"], x, args.temperature, args.chains):
+        for chains, window in prepare(default, x, args.temperature, args.chains):
             print(f"\n{window.temperature_K:g} K, x = {x:g}: effective samples per thousand sweeps (per second)")
-            print(f"{'':42s}" + "".join(f"{kind:>24s}" for kind in KINDS) + f"{'ms/sweep':>10s}{'mean x':>8s}")
-            for name, system in systems.items():
-                found = measure(system, chains, window, args.sweeps)
-                rows.append({"temperature_K": window.temperature_K, "asked_x": x, "mix": name, **found})
+            print(f"{'':26s}" + "".join(f"{kind:>26s}" for kind in KINDS) + f"{'ms/sweep':>10s}{'mean x':>8s}")
+            mixes = {**MIXES, "auto": tuned(default, chains, window)}
+            print(f"auto: {mixes['auto']}")
+            for name, mix in mixes.items():
+                found = measure(replace(default, mix=mix), chains, window, args.sweeps)
+                rows.append({"temperature_K": window.temperature_K, "asked_x": x, "mix": name, **asdict(mix), **found})
                 cells = [_cell(found, kind) for kind in KINDS]
                 print(
-                    f"{name:42s}" + "".join(f"{c:>24s}" for c in cells) + f"{found['ms_per_sweep']:10.4f}{found['x']:8.3f}",
+                    f"{name:26s}" + "".join(f"{c:>26s}" for c in cells) + f"{found['ms_per_sweep']:10.4f}{found['x']:8.3f}",
                     flush=True,
                 )
                 args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
