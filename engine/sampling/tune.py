@@ -1,7 +1,8 @@
 """Weights of the families of moves, from what each does to the states that the annealing left at the rungs.
 
 Every family is tried by itself, on copies of these states, at equal counted cost. What counts for it is how many sites differ in the
-end: moves to and fro, which single acceptances would reward, leave nothing behind. Ions and electrons count alike, and so do rungs.
+end: moves to and fro, which single acceptances would reward, leave nothing behind. Sublattices count alike, and so do rungs. The counts are
+whole numbers, so the mix does not depend on the number of ranks, nor on the time that anything took.
 """
 
 from dataclasses import asdict, replace

@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--x", type=float, nargs="+", default=[0.2, 0.5, 0.67])
     parser.add_argument("--temperature", type=float, nargs="+", default=[250.0, 350.0, 500.0], help="K")
     parser.add_argument("--chains", type=int, default=32)
-    parser.add_argument("--sweeps", type=int, default=1500, help="of each chain per mix, x and temperature")
+    parser.add_argument("--sweeps", type=int, default=800, help="of each chain per mix, x and temperature")
     parser.add_argument("--json", type=Path, default=Path("ess.json"))
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
