@@ -1,6 +1,6 @@
 """The mix of moves is found at the rungs, once, from counts; it speeds chains up and changes nothing else."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -105,5 +105,5 @@ def test_a_continued_run_keeps_its_mix(small: System, tmp_path: Path, monkeypatc
 def test_given_weights_are_left_alone(small: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = configuration(tmp_path, 20).model_dump()
     given["sampling"]["moves"] = GIVEN
-    mixes = sampled_mixes(replace(small, mix=Mix(**GIVEN)), Config.model_validate(given), tmp_path, monkeypatch)
+    mixes = sampled_mixes(small.with_mix(Mix(**GIVEN)), Config.model_validate(given), tmp_path, monkeypatch)
     assert set(mixes) == {Mix(**GIVEN)}

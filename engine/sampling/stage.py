@@ -63,7 +63,7 @@ def sample_ladder(
 ) -> None:
     """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = build_replicas(plan, starts, replace(system, mix=plan.mix), config.seed, key, comm)
+    replicas = build_replicas(plan, starts, system.with_mix(plan.mix), config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
     with Progress(what, comm.rank) as progress:

@@ -25,7 +25,7 @@ from .plan import Plan, Slot, empty_tally
 Float = NDArray[np.float64]
 NOTHING = Mix(**dict.fromkeys(asdict(Mix()), 0.0))
 LEAST_WEIGHT = 0.05  # of a family, so that all states stay connected and a family that wakes up later has its chance
-FLIPS = 16  # tried per site, of every family
+FLIPS = 16  # tried per site, of every family, by a chain alone; PROPOSALS times as many in lanes
 DIGITS = 2
 
 

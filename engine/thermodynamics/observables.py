@@ -1,6 +1,5 @@
 """Observables of the replicas themselves: means, heat capacities, acceptance, health; and how they exchange."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ class Observables:
 
     def __init__(self, samples: Samples, system: System, health: Health) -> None:
         self.samples, self.health, self.plan = samples, health, samples.plan
-        self.system = replace(system, mix=self.plan.mix)
+        self.system = system.with_mix(self.plan.mix)
         self.n_fu = system.n_formula_units
         self.temperature = self.plan.temperatures_K
         self.finite = np.flatnonzero(np.isfinite(self.temperature))

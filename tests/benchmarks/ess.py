@@ -12,7 +12,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +161,7 @@ def main() -> None:
             mixes = {**MIXES, "auto": tuned(default, chains, window)}
             print(f"auto: {mixes['auto']}")
             for name, mix in mixes.items():
-                found = measure(replace(default, mix=mix), chains, window, args.sweeps)
+                found = measure(default.with_mix(mix), chains, window, args.sweeps)
                 rows.append({"temperature_K": window.temperature_K, "asked_x": x, "mix": name, **asdict(mix), **found})
                 cells = [_cell(found, kind) for kind in KINDS]
                 print(
