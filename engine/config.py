@@ -315,6 +315,7 @@ class MixInput(Model):
     neutral_exchange: float = Field(gt=0)
     near_exchange: float = Field(default=0.0, ge=0, description="an ion and its electron, next to one another")
     pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
+    near_swap: float = Field(default=0.0, ge=0, description="an ion or an electron hops to a near site")
 
 
 class RefineInput(Model):
@@ -337,7 +338,7 @@ class SamplingInput(Model):
     walkers: int = Field(default=4, ge=2)
     sweeps: SweepsInput = SweepsInput()
     exchange_every: int = Field(default=10, ge=0, description="sweeps; 0 switches replica exchange off")
-    moves: Auto | MixInput = "auto"
+    moves: Auto | MixInput = Field(default="auto", description="weights; auto: tuned once the ladder is annealed")
     refine: RefineInput = RefineInput()
     second_supercell: Shape | None = Field(
         default=None, description="smaller cell, as under lattice, whose phase diagram shows the finite-size shift"

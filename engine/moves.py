@@ -1,7 +1,7 @@
 """The moves of a run as the kernel reads them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Literal
 
@@ -22,15 +22,20 @@ NEAR = 1.35  # sites up to this many times the shortest distance between two sub
 class Mix:
     """Probabilities, up to a factor, of the families of moves.
 
-    swap: two unlike species of one sublattice trade places. neutral_exchange: its sites are anywhere; near_exchange: they
-    are near one another, as an ion and its electron are. pair_hop: a near exchange here and its reverse elsewhere, so that
-    an ion takes its electron along.
+    swap: two unlike species of one sublattice trade places, wherever they are; near_swap: near one another, so that an ion or an
+    electron hops. neutral_exchange: its sites are anywhere; near_exchange: they are near one another, as an ion and its electron
+    are. pair_hop: a near exchange here and its reverse elsewhere, so that an ion takes its electron along.
     """
 
-    swap: float = 0.2
+    swap: float = 0.1
     neutral_exchange: float = 0.2
     near_exchange: float = 0.4
     pair_hop: float = 0.2
+    near_swap: float = 0.1
+
+    def __str__(self) -> str:
+        """For people: those that there are."""
+        return ", ".join(f"{name.replace('_', ' ')} {weight:g}" for name, weight in asdict(self).items() if weight)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) ->
         names = "/".join(
             lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)
         )
-        found.append(Move(f"swap {names}", swap.flips, (FREE, FREE), mix.swap / len(all_swaps), self_reverse=True))
+        for label, weight, anchor in (("", mix.swap, FREE), ("near ", mix.near_swap, 0)):
+            found.append(Move(f"{label}swap {names}", swap.flips, (FREE, anchor), weight / len(all_swaps), self_reverse=True))
     for label, weight, chosen in (
         ("", mix.neutral_exchange, allowed),
         ("near ", mix.near_exchange, [e for e in allowed if len(e.flips) > 1]),

@@ -258,5 +258,5 @@ def _ground_states(group: Group) -> tuple[str, list[str], list[list[str]]]:
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     a = results.attributes
-    keys = ("redoxmc_version", "git_commit", "seed", "fingerprint", "hamiltonian", "file_hashes", "packages")
+    keys = ("redoxmc_version", "git_commit", "seed", "moves", "fingerprint", "hamiltonian", "file_hashes", "packages")
     return [(k.replace("_", " "), str(a[k])) for k in keys if k in a]

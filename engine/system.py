@@ -1,6 +1,6 @@
 """Everything that a chain needs and that does not change during a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,6 +68,16 @@ class System:
     def ion_moves(self) -> MoveSet:
         """Those at fixed counts that leave every electron where it is."""
         return build_moves(self.supercell, self.ions, self.mix, "electrons")
+
+    def with_mix(self, mix: Mix) -> "System":
+        """The same energies with other weights of the moves; what is known already and does not depend on them is not made anew."""
+        if mix == self.mix:
+            return self
+        other = replace(self, mix=mix)
+        vars(other).update(
+            {name: value for name, value in vars(self).items() if name in ("polynomial", "fields", "neutral_counts")}
+        )
+        return other
 
     @property
     def lattice(self) -> Lattice:

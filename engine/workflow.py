@@ -207,7 +207,7 @@ def _second_store(config: Config, output: Output) -> SampleStore:
 
 def _mix(config: Config) -> Mix:
     moves = config.sampler.moves
-    return Mix() if moves == "auto" else Mix(moves.swap, moves.neutral_exchange, moves.near_exchange, moves.pair_hop)
+    return Mix() if moves == "auto" else Mix(**moves.model_dump())
 
 
 def _open_output(output: Output, source: InputFile, options: Options) -> None:
@@ -398,6 +398,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         "attempted_moves": int(samples.tried.sum()),
         "sweeps_measured": samples.n_sweeps,
         "walkers": samples.plan.walkers,
+        "moves": str(samples.plan.mix),
         "notes": json.dumps(analysis.notes, ensure_ascii=False),
     }
     if "phase_diagram" in groups:

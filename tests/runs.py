@@ -62,7 +62,7 @@ def run(path: Path, ranks: int = 1, *options: str, timeout: float = 300, **env: 
 
 
 def hashes(path: Path) -> dict[str, str]:
-    """Of every dataset of a results file; and of its attributes apart from the input text."""
+    """Of every dataset of a file; and its mix of moves, if it names one."""
     found: dict[str, str] = {}
     with h5py.File(path) as file:
 
@@ -74,4 +74,5 @@ def hashes(path: Path) -> dict[str, str]:
                 ).hexdigest()
 
         file.visititems(note)
+        found["moves"] = str(file.attrs.get("moves"))
     return found

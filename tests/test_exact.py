@@ -23,7 +23,7 @@ from redoxmc.kernels.layout import Ensemble, Tally
 from .exact import Enumeration, begin, enumerate_states, mean_and_error, sample_semigrand, semigrand
 
 TEMPERATURE_K = 600.0
-MIXES = [Mix(), Mix(0.5, 0.5, 0.0, 0.0), Mix(0.1, 0.1, 0.8, 0.0), Mix(0.1, 0.1, 0.0, 0.8)]
+MIXES = [Mix(), Mix(0.5, 0.5, 0.0, 0.0), Mix(0.1, 0.1, 0.8, 0.0), Mix(0.1, 0.1, 0.0, 0.8), Mix(0.1, 0.1, 0.0, 0.0, 0.8)]
 
 
 def site_choices(moves: MoveSet, kind: int, members: np.ndarray, count: np.ndarray) -> list[tuple[tuple[int, ...], float]]:

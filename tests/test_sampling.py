@@ -7,6 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from redoxmc.engine.config import AnalysisInput, Config
+from redoxmc.engine.moves import Mix
 from redoxmc.engine.parallel import StopWatch
 from redoxmc.engine.results import Group
 from redoxmc.engine.sampling.anneal import cooling
@@ -59,6 +60,7 @@ def agrees(value: np.ndarray, error: np.ndarray, exact: np.ndarray, largest_erro
 def test_the_ladder_leads_to_beta_zero_and_replicas_exchange(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
     _, samples = sampled
     assert np.isinf(samples.plan.temperatures_K[-1])
+    assert samples.plan.mix != Mix()  # tuned: what is compared with enumeration below was sampled with it
     exchange = groups["exchange"]
     for axis in ("temperature", "composition"):
         assert np.median(exchange["acceptance"][exchange["axis"] == axis]) > 0.1

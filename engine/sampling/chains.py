@@ -61,19 +61,30 @@ def stack(ensembles: Sequence[Ensemble]) -> Ensembles:
 def advance_together(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
 ) -> Record:
-    """Run n_sweeps sweeps of every chain; changes the chains and the tally, of which chain r fills tally.sums[rows[r]].
+    """Run n_sweeps sweeps of every chain, with directed exchanges beside shared proposals; changes the chains and the tally, of which
+    chain r fills tally.sums[rows[r]].
 
     The record's arrays have the chains as first axis.
     """
-    kinds = np.arange(len(moves.names))
-    if system.polynomial is None or not LEAST_LANES <= len(chains) <= LANES:
-        record = _empty_record(chains, moves, n_sweeps)
-        one_by_one(chains, system, moves, ensembles, tally, rows, n_sweeps, record, kinds)
-        return record
-    record = in_lanes(chains, system, moves, ensembles, n_sweeps)
-    changing = kinds[moves.arrays.ion_change.any(axis=1)]
-    if len(changing):
+    record = advance_undirected(chains, system, moves, ensembles, tally, rows, n_sweeps)
+    changing = np.flatnonzero(moves.arrays.ion_change.any(axis=1))
+    if can_share_proposals(chains, system) and len(changing):
         one_by_one(chains, system, system.exchange_moves, ensembles, tally, rows, n_sweeps, record, changing)
+    return record
+
+
+def can_share_proposals(chains: Chains, system: System) -> bool:
+    return system.polynomial is not None and LEAST_LANES <= len(chains) <= LANES
+
+
+def advance_undirected(
+    chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
+) -> Record:
+    """The given moves alone: in lanes where the chains can share proposals, which fill no tally, else one chain after the other."""
+    if can_share_proposals(chains, system):
+        return in_lanes(chains, system, moves, ensembles, n_sweeps)
+    record = _empty_record(chains, moves, n_sweeps)
+    one_by_one(chains, system, moves, ensembles, tally, rows, n_sweeps, record, np.arange(len(moves.names)))
     return record
 
 

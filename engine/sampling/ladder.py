@@ -26,7 +26,8 @@ PILOT_SWEEPS = 30
     SEARCH_STREAM,
     PROPOSAL_STREAM,
     SETTLING_STREAM,
-) = range(10)
+    TUNE_STREAM,
+) = range(11)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
 from ..hamiltonian.table import NEV_PER_EV
+from ..moves import Mix
 from ..neutrality import random_neutral_state
 from ..system import System, inverse_temperature
 
@@ -46,7 +47,7 @@ class Plan:
     temperatures_K (rungs,) ascending, inf last if the ladder leads to beta = 0. asked (rungs,): asked for by the user.
     target_n (windows,), sigma_n: centres and width of the windows; weight exp[-(n - target)^2 / (2 sigma^2)].
     mu_eV: one axis per ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), kept fixed. scan_reference (asked, 2, n_max+1): the same
-    from the scans up and down at the temperatures asked for. cycles: cooling and heating at fixed composition.
+    from the scans up and down at the temperatures asked for. cycles: cooling and heating at fixed composition. mix: of the moves that sample.
     """
 
     temperatures_K: Float
@@ -57,6 +58,7 @@ class Plan:
     mu_eV: tuple[Float, ...]
     reference: Float
     walkers: int
+    mix: Mix = Mix()
     scan_reference: Float | None = None
     cycles: Cycles | None = None
     notes: tuple[str, ...] = field(default=())

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..config import Config
 from ..errors import Interrupted
 from ..hamiltonian.table import NEV_PER_EV
+from ..moves import Mix
 from ..neutrality import random_neutral_state
 from ..parallel import StopWatch
 from ..progress import Progress
@@ -26,6 +27,7 @@ from .ladder import CHAIN_STREAM, pilot_betas, pilot_energy_spread, place_rungs
 from .plan import Cycles, Plan, Slot, empty_tally
 from .replicas import build_replicas, restore, sample
 from .scan import scan
+from .tune import tuned_mix
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
@@ -60,7 +62,7 @@ def sample_ladder(
 ) -> None:
     """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = build_replicas(plan, starts, system, config.seed, key, comm)
+    replicas = build_replicas(plan, starts, system.with_mix(plan.mix), config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
     with Progress(what, comm.rank) as progress:
@@ -117,13 +119,17 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     if isinstance(given.vcsgc.kappa, float):
         sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
     size = len(empty_tally(system).sums)
-    plan = Plan(temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, notes=notes)
+    plan = Plan(
+        temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, system.mix, notes=notes
+    )
     ensembles = ensembles_of(system, config)
     annealed, scans, cycled = None, None, None
     if len(system.ions) == 1 and ensembles != ["canonical"]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
         annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
+        if given.moves == "auto":
+            plan = replace(plan, mix=tuned_mix(system, plan, annealed.starts, config.seed, comm))
         scans = _scan_asked(system, config, plan, sweeps, comm)
         cycled = cycles(system, temperatures[np.isfinite(temperatures)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm)
     if "semigrand" in ensembles:
@@ -132,10 +138,11 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     starts = _starts(system, plan, annealed, config.seed)
     if annealed is not None:
         settling = given.sweeps.equilibrate if isinstance(given.sweeps.equilibrate, int) else LEAST_SWEEPS
-        plan, starts = equilibrate(system, plan, starts, settling, given.exchange_every, config.seed, comm)
+        plan, starts = equilibrate(system.with_mix(plan.mix), plan, starts, settling, given.exchange_every, config.seed, comm)
     if comm.rank == 0:
         write_ladder(store, plan, starts, scans, cycled)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
+        log.info("moves: %s", plan.mix)
     comm.Barrier()
 
 
@@ -246,11 +253,13 @@ def write_ladder(
         data["scan_reference"] = scans
     if cycled is not None:
         data |= {f"cycle/{name}": value for name, value in vars(cycled).items()}
-    write_h5(
-        store.ladder,
-        data,
-        {"format_version": FORMAT_VERSION, "sigma_n": plan.sigma_n, "walkers": plan.walkers, "notes": json.dumps(plan.notes)},
-    )
+    attributes = {
+        "format_version": FORMAT_VERSION,
+        "sigma_n": plan.sigma_n,
+        "walkers": plan.walkers,
+        "notes": json.dumps(plan.notes),
+    }
+    write_h5(store.ladder, data, {**attributes, "mix": json.dumps(asdict(plan.mix))})
 
 
 def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
@@ -269,6 +278,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
         scan_reference=data.get("scan_reference"),
         cycles=Cycles(**found) if (found := {k[6:]: v for k, v in data.items() if k.startswith("cycle/")}) else None,
         walkers=int(attributes["walkers"]),
+        mix=Mix(**json.loads(attributes.get("mix", "{}"))),
         notes=tuple(json.loads(attributes["notes"])),
     )
     return plan, data["starts"]

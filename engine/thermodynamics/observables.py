@@ -18,8 +18,8 @@ class Observables:
     """Groups of results.h5 that hold what the chains saw, each replica for itself."""
 
     def __init__(self, samples: Samples, system: System, health: Health) -> None:
-        self.samples, self.system, self.health = samples, system, health
-        self.plan = samples.plan
+        self.samples, self.health, self.plan = samples, health, samples.plan
+        self.system = system.with_mix(self.plan.mix)
         self.n_fu = system.n_formula_units
         self.temperature = self.plan.temperatures_K
         self.finite = np.flatnonzero(np.isfinite(self.temperature))

@@ -34,7 +34,7 @@ MIXES = {
     "neutral exchanges": Mix(0, 1, 0, 0),
     "near exchanges": Mix(0, 0, 1, 0),
     "pair hops": Mix(0, 0, 0, 1),
-    "auto": Mix(),
+    "default": Mix(),
 }
 
 

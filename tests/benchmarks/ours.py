@@ -16,13 +16,13 @@ from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 from redoxmc.kernels.simd import LANES
 
-SWAPS, EXCHANGES, NEAR, AUTO = Mix(1, 0, 0, 0), Mix(0, 1, 0, 0), Mix(0, 0, 1, 0), Mix()
+SWAPS, EXCHANGES, NEAR, DEFAULT = Mix(1, 0, 0, 0), Mix(0, 1, 0, 0), Mix(0, 0, 1, 0), Mix()
 KINDS = {  # name: mix, whether the species bear charges
     "swaps": (SWAPS, True),
     "flips": (EXCHANGES, False),
     "neutral exchanges": (EXCHANGES, True),
     "near exchanges": (NEAR, True),
-    "auto": (AUTO, True),
+    "default": (DEFAULT, True),
 }
 ANNEAL_K = (800.0, 600.0, 450.0, 350.0, 280.0, 230.0, 200.0)
 ANNEAL_MOVES = 10_000_000

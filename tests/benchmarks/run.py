@@ -30,7 +30,7 @@ SCRIPTS = Path(__file__).resolve().parent / "peers"
 TRAINING_SITES, TRAINING = 144, 80
 CHECKED = 3
 AGREE_EV = 1e-6  # per primitive cell
-LANES_OF = ("swaps", "neutral exchanges", "near exchanges", "auto")
+LANES_OF = ("swaps", "neutral exchanges", "near exchanges", "default")
 
 
 @dataclass

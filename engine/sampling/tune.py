@@ -1,0 +1,91 @@
+"""Weights of the families of moves, from what each does to the states that the annealing left at the rungs.
+
+Every family is tried by itself, on copies of these states, at equal counted cost. What counts for it is how many sites differ in the
+end: moves to and fro, which single acceptances would reward, leave nothing behind. Sublattices count alike, and so do rungs. The counts are
+whole numbers, so the mix does not depend on the number of ranks, nor on the time that anything took.
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from ...kernels.layout import Ensembles
+from ...kernels.random import new_stream
+from ..moves import Mix, MoveSet, build_moves, list_moves
+from ..parallel import share
+from ..progress import Progress
+from ..system import System
+from .chains import advance_undirected, groups_of, stack, start_chains
+from .ladder import TUNE_STREAM
+from .plan import Plan, Slot, empty_tally
+
+Float = NDArray[np.float64]
+NOTHING = Mix(**dict.fromkeys(asdict(Mix()), 0.0))
+LEAST_WEIGHT = 0.05  # of a family, so that all states stay connected and a family that wakes up later has its chance
+FLIPS = 16  # tried per site, of every family, by a chain alone; PROPOSALS times as many in lanes
+DIGITS = 2
+
+
+def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, comm: Any) -> Mix:
+    """starts (rungs, windows, walkers, n_sites), in the windows of the plan. Collective; the same on any number of ranks."""
+    families = {name: moves for name in asdict(NOTHING) if (moves := _alone(system, name)) is not None}
+    differing = np.zeros((len(families), len(starts), len(system.lattice.sublattices)), np.int64)
+    windows = [(k, w) for k in range(len(plan.target_n)) for w in range(plan.walkers)]
+    units = [(r, g) for r in range(len(starts)) for g in groups_of(len(windows))]
+    with Progress("tuning the mix of moves", comm.rank) as progress:
+        mine = share(len(units), comm.rank, comm.size)
+        for done, unit in enumerate(mine):
+            r, group = units[unit]
+            slots = [Slot(r, "vcsgc", windows[k][0], 0.0) for k in group]
+            ensembles = stack([plan.ensemble(slot, system) for slot in slots])
+            species = starts[r].reshape(len(windows), -1)[group.start : group.stop]
+            for f, moves in enumerate(families.values()):
+                differing[f, r] += _differing(system, moves, ensembles, species, seed, (r, f, group.start))
+            progress.update(done + 1, len(mine))
+    total = np.zeros_like(differing)
+    comm.Allreduce(differing, total, op=MPI.SUM)
+    return mix_of(list(families), total / np.array([_flips_tried(m) for m in families.values()])[:, None, None])
+
+
+def mix_of(families: list[str], gain: Float) -> Mix:
+    """gain (families, ...): what each did per cost. Its share of the gain, mean over the rest, on top of LEAST_WEIGHT."""
+    total = gain.sum(axis=0)
+    if not (total > 0).any():
+        return Mix()
+    part = (gain[:, total > 0] / total[total > 0]).mean(axis=1)
+    weights = np.round(LEAST_WEIGHT + (1 - LEAST_WEIGHT * len(families)) * part, DIGITS)
+    return replace(NOTHING, **dict(zip(families, weights.tolist())))
+
+
+def _alone(system: System, family: str) -> MoveSet | None:
+    """The moves of one family; None if it has none in this lattice."""
+    mix = replace(NOTHING, **{family: 1.0})
+    return build_moves(system.supercell, system.ions, mix) if list_moves(system.lattice, system.ions, mix, "nothing") else None
+
+
+def _flips_per_move(moves: MoveSet) -> float:
+    return float(np.diff(moves.arrays.flip_start) @ np.diff(moves.arrays.cumulative, prepend=0.0))
+
+
+def _sweeps(moves: MoveSet) -> int:
+    return max(1, round(FLIPS / _flips_per_move(moves)))
+
+
+def _flips_tried(moves: MoveSet) -> float:
+    """Per site."""
+    return _sweeps(moves) * _flips_per_move(moves)
+
+
+def _differing(
+    system: System, moves: MoveSet, ensembles: Ensembles, species: NDArray[np.int8], seed: int, key: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """Sites (sublattices,) that differ, over all chains, after one family alone had its turn; species (chains, n_sites)."""
+    streams = [new_stream(seed, TUNE_STREAM, *key, k) for k in range(len(species))]
+    chains = start_chains(system, species, streams, new_stream(seed, TUNE_STREAM, *key))
+    tally, rows = empty_tally(system), np.zeros(len(chains), np.int64)
+    advance_undirected(chains, system, moves, ensembles, tally._replace(sums=tally.sums[None]), rows, _sweeps(moves))
+    changed = (chains.species != species).sum(axis=0)
+    return np.bincount(system.supercell.site_sublattice, changed, len(system.lattice.sublattices)).astype(np.int64)
