@@ -46,6 +46,12 @@ def ideal_steps(system: System, size: int) -> Float:
     return np.nan_to_num(full[:size] - full[system.step : size + system.step], nan=0.0)
 
 
+def mixed_ends(system: System, size: int, beta: float) -> Float:
+    """ln Z_n - ln Z_(n+step), (size,), of a solution that is ideal but for the energies of its ends."""
+    low, high, e_low, e_high = end_energies(system)
+    return ideal_steps(system, size) + beta * (e_high - e_low) / max(high - low, 1) * system.step
+
+
 def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int) -> Float:
     """ln Z_n - ln Z_(n+step) from the acceptances up from n and down from n+step, (n_max+1,); not finite where one is missing.
 
@@ -66,9 +72,6 @@ def anneal(
 ) -> Annealed:
     """betas (rungs,) of the ladder, descending; sweeps per rung. Collective; the same on all ranks."""
     size = len(empty_tally(system).sums)
-    ideal = ideal_steps(system, size)
-    low, high, e_low, e_high = end_energies(system)
-    line = (e_high - e_low) / max(high - low, 1) * system.step
     groups = _begin(system, targets, walkers, seed, comm)
     schedule = cooling(betas)
     known: list[tuple[float, Float]] = []
@@ -80,12 +83,12 @@ def anneal(
         for k, beta in enumerate(schedule):
             excess = _extrapolated(known, beta, size)
             for width in ROUNDS:
-                reference = ideal + beta * line + excess
+                reference = mixed_ends(system, size, beta) + excess
                 sums = _round(system, groups, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
-                excess = _smooth(excess + correction(sums, reference, system.step))
+                excess = _smooth(excess + _correction(sums, reference, system.step))
             known = [*known[-1:], (beta, excess)]
             if beta in rungs:
-                references[beta] = ideal + beta * line + excess
+                references[beta] = mixed_ends(system, size, beta) + excess
                 none = np.zeros((0, system.supercell.n_sites), np.int8)
                 mine.append(np.concatenate([none, *(chains.species for _, chains in groups)]))
             progress.update(k + 1, len(schedule))
@@ -155,12 +158,18 @@ def _extrapolated(known: list[tuple[float, Float]], beta: float, size: int) -> F
     return e1 + (e1 - e0) * (beta - b1) / (b1 - b0)
 
 
-def correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
+def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
     """What the tallies add to the reference; a straight line across what was hardly visited."""
+    good, found = seen_steps(sums, reference, step)
+    return np.interp(np.arange(len(reference)), good, found - reference[good]) if len(good) else np.zeros(len(reference))
+
+
+def seen_steps(sums: NDArray[np.int64], reference: Float, step: int) -> tuple[NDArray[np.int64], Float]:
+    """The counts n from which and to which moves were tried often enough, and ln Z_n - ln Z_(n+step) there."""
     found = estimated_steps(sums, reference, step)
     tries = np.minimum(sums[:, 0], np.roll(sums[:, 2], -step))
     good = np.flatnonzero(np.isfinite(found) & (tries >= LEAST_TRIES))
-    return np.interp(np.arange(len(reference)), good, (found - reference)[good]) if len(good) else np.zeros(len(reference))
+    return good, found[good]
 
 
 def _smooth(excess: Float) -> Float:

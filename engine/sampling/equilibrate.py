@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..progress import Progress
 from ..system import System
-from .anneal import correction
+from .anneal import mixed_ends, seen_steps
 from .ladder import SETTLING_STREAM
 from .plan import Plan, empty_tally
 from .replicas import BLOCK_WITHOUT_EXCHANGE, build_replicas
 
+Float = NDArray[np.float64]
 ROUNDS = 4
 
 
@@ -40,9 +41,18 @@ def equilibrate(
             starts = _states(replicas.groups, starts.shape, comm)
             total = np.zeros_like(sums)
             comm.Allreduce(sums, total, op=MPI.SUM)
-            better = [r + correction(s, r, system.step) for r, s in zip(plan.reference, total.sum(axis=1))]
+            better = [_mended(system, *rung) for rung in zip(plan.reference, total.sum(axis=1), plan.betas.tolist())]
             plan = replace(plan, reference=np.array(better))
     return plan, starts
+
+
+def _mended(system: System, reference: Float, sums: NDArray[np.int64], beta: float) -> Float:
+    """The steps of ln Z that were seen; beyond those of a mixture of the ends, a straight line across what was not, as between two phases."""
+    good, found = seen_steps(sums, reference, system.step)
+    if not len(good):
+        return reference
+    base = mixed_ends(system, len(reference), beta)
+    return base + np.interp(np.arange(len(reference)), good, found - base[good])
 
 
 def _states(groups: list[Any], shape: tuple[int, ...], comm: Any) -> NDArray[np.int8]:

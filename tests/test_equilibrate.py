@@ -1,0 +1,68 @@
+"""The ladder settles: a bias that keeps the windows away from some counts is mended, and the counts are seen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from mpi4py import MPI
+
+from redoxmc.engine.neutrality import random_neutral_state
+from redoxmc.engine.sampling.anneal import ideal_steps
+from redoxmc.engine.sampling.equilibrate import equilibrate
+from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.replicas import build_replicas
+from redoxmc.engine.sampling.stage import place_slots, window_targets
+from redoxmc.engine.system import System
+
+KINK = slice(26, 38)  # of 64 formula units
+WRONG = 4.0  # kT per step
+
+
+def make_plan(system: System) -> Plan:
+    """Three temperatures, windows over all counts, the exact reference of the ideal solution but for a kink."""
+    size = len(empty_tally(system).sums)
+    reference = np.tile(ideal_steps(system, size), (3, 1))
+    reference[:, KINK] += WRONG * np.sign(np.arange(KINK.start, KINK.stop) - 31.5)
+    targets, sigma = window_targets(system, "auto")
+    plan = Plan(np.array([400.0, 500.0, 600.0]), np.ones(3, bool), (), targets, sigma, (), reference, 2)
+    return replace(plan, slots=place_slots(system, plan, ["vcsgc"]))
+
+
+def tries(system: System, plan: Plan, starts: np.ndarray) -> np.ndarray:
+    """Up from every count, (n_max,), summed over the ladder."""
+    replicas = build_replicas(plan, starts, system, 5, (), MPI.COMM_SELF)
+    tally = empty_tally(system)
+    sums = np.zeros((3, 2, *tally.sums.shape), np.int64)
+    for _ in range(10):
+        replicas.advance(tally, sums, 5)
+        replicas.exchange()
+    return sums.sum(axis=(0, 1))[: system.n_range[1], 0]
+
+
+def test_a_wrong_bias_is_mended(ideal: Callable[..., System]) -> None:
+    system = ideal((2, 4, 2))
+    plan = make_plan(system)
+    start = random_neutral_state(system.supercell, "Na+", 32, np.random.default_rng(1))
+    starts = np.tile(start, (len(plan.slots), 2, 1))
+    settled, states = equilibrate(system, plan, starts, 60, 5, 7, MPI.COMM_SELF)
+    exact = ideal_steps(system, plan.reference.shape[1])
+    inside = slice(0, system.n_range[1])
+    assert np.abs(settled.reference - exact)[:, inside].max() < 0.5 < WRONG
+    before, after = tries(system, plan, starts), tries(system, settled, states)
+    assert before[KINK].min() < 0.1 * after[KINK].min()
+    assert after.min() > 0.1 * after.max()
+
+
+def test_the_same_seed_gives_the_same_ladder(ideal: Callable[..., System]) -> None:
+    system = ideal((2, 2, 2))
+    plan = make_plan(ideal((2, 4, 2)))
+    size = len(empty_tally(system).sums)
+    targets, sigma = window_targets(system, "auto")
+    plan = replace(plan, target_n=targets, sigma_n=sigma, reference=np.zeros((3, size)))
+    plan = replace(plan, slots=place_slots(system, plan, ["vcsgc"]))
+    start = random_neutral_state(system.supercell, "Na+", 16, np.random.default_rng(1))
+    starts = np.tile(start, (len(plan.slots), 2, 1))
+    (a, x), (b, y) = (equilibrate(system, plan, starts, 10, 5, 7, MPI.COMM_SELF) for _ in range(2))
+    assert (a.reference == b.reference).all() and (x == y).all()
+    other, _ = equilibrate(system, plan, starts, 10, 5, 8, MPI.COMM_SELF)
+    assert (other.reference != a.reference).any()
