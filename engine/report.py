@@ -11,7 +11,7 @@ from jinja2 import Environment, select_autoescape
 
 from .exports.write import write_exports
 from .figures import draw_all
-from .order_figures import draw_order
+from .figures.order import draw_order
 from .results import Group, Results, read_results
 from .storage import write_text
 from .thermodynamics.compare import transitions

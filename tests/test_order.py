@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
+from redoxmc.engine.figures.order import draw_order
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, diagonal_form, hermite_form
-from redoxmc.engine.order_figures import draw_order
 from redoxmc.engine.results import Group, read_results
 from redoxmc.engine.storage import SampleStore
 from redoxmc.engine.thermodynamics import order

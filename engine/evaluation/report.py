@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from ..figures import PALETTE, save_figures
+from ..figures.style import PALETTE, save_figures
 from ..report import write_page
 from ..training.networks import read_curve
 

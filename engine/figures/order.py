@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .figures import PALETTE, save_figures
-from .results import Group, Results
-from .thermodynamics.dilute import SIDES, solubility_limit
-from .thermodynamics.phases import HALVES, wave
+from ..results import Group, Results
+from ..thermodynamics.dilute import SIDES, solubility_limit
+from ..thermodynamics.phases import HALVES, wave
+from .style import PALETTE, save_figures
 
 MARKERS = "osD^vP*"
 

@@ -1,0 +1,75 @@
+"""Figures from results.h5 and fit.json alone; PNG and SVG."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ..results import Group, Results
+from .curves import (
+    differential_capacity,
+    entropy,
+    entropy_coefficient,
+    entropy_split,
+    ground_states,
+    isotherms,
+    mixing_free_energy,
+    scans,
+    voltage,
+)
+from .diagram import hysteresis, phase_diagram, phase_diagrams
+from .health import fit_quality, sampling_health
+from .style import save_figures
+
+
+def draw_all(results: Results, fit: dict[str, Any] | None, folder: Path) -> dict[str, str]:
+    """Draw every figure that there is data for; returns name -> caption in the order of the report."""
+    return save_figures({n: (partial(draw, results.groups, fit), caption) for n, (draw, caption) in FIGURES.items()}, folder)
+
+
+Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
+FIGURES: dict[str, tuple[Draw, str]] = {
+    "phase_diagram": (
+        phase_diagram,
+        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Invariant points that 90 % of the resamples show; triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
+    ),
+    "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
+    "hysteresis": (
+        hysteresis,
+        "Energy of short chains at fixed composition, heated, less that of the same chains cooled; points: more than the errors.",
+    ),
+    "mixing_free_energy": (
+        mixing_free_energy,
+        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+    ),
+    "ground_states": (
+        ground_states,
+        "The hull at T = 0: lowest energy above the line between the ends, for each composition of each supercell that was searched.",
+    ),
+    "scans": (
+        scans,
+        "One fast scan up and one down in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature.",
+    ),
+    "isotherms": (
+        isotherms,
+        "Composition against chemical potential, from semigrand chains and as the derivative of the free energy.",
+    ),
+    "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
+    "differential_capacity": (
+        differential_capacity,
+        "Charge that goes in per volt, with two standard errors, broadened by 5 mV: peaks are plateaus, of a height that the broadening sets. Dotted: not trusted.",
+    ),
+    "entropy_coefficient": (
+        entropy_coefficient,
+        "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors; the entropy of the metal is not in it.",
+    ),
+    "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
+    "entropy_split": (
+        entropy_split,
+        "The entropy split by the chain rule into that of the ions and that of the electrons; dashed: of the electrons with the ions frozen. Bands: two standard errors.",
+    ),
+    "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
+    "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),
+}
