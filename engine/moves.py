@@ -1,7 +1,8 @@
 """The moves of a run as the kernel reads them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal
 
@@ -49,12 +50,19 @@ class Move:
     self_reverse: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MoveSet:
     """Kernel arrays, and per kind a name for the tables of acceptance (a move and its reverse share one)."""
 
     arrays: Moves
     names: tuple[str, ...]
+    kinds: tuple[Move, ...]
+
+    @lru_cache  # noqa: B019
+    def within(self, supercell: Supercell) -> Moves:
+        """The same in another cell of the lattice."""
+        start, width, near = _near_tables(supercell, self.kinds)
+        return self.arrays._replace(near_start=start, near_width=width, near=near)
 
 
 def swaps(lattice: Lattice) -> list[Exchange]:
@@ -167,7 +175,7 @@ def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kep
         conserves=np.array([k.self_reverse for k in kinds]),
         ion_change=np.array([[count_change(Exchange(k.flips), lattice, ion) for ion in ions] or [0] for k in kinds], np.int64),
     )
-    return MoveSet(arrays, tuple(k.name for k in kinds))
+    return MoveSet(arrays, tuple(k.name for k in kinds), tuple(kinds))
 
 
 def _reverses(kinds: list[Move]) -> list[int]:
@@ -179,7 +187,7 @@ def _reverses(kinds: list[Move]) -> list[int]:
     return found
 
 
-def _near_tables(supercell: Supercell, kinds: list[Move]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+def _near_tables(supercell: Supercell, kinds: Sequence[Move]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Per flip the start and width of its table, and all tables in one array."""
     tables: dict[tuple[int, int], tuple[int, int]] = {}
     data: list[NDArray[np.int32]] = []

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.energy import total_energy
-from ..kernels.layout import Couplings, Geometry, Mutual, Polynomial
+from ..kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
+from .domains import cut
 from .hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
 from .hamiltonian.table import NEV_PER_EV, build_table
 from .hamiltonian.terms import Hamiltonian
@@ -15,6 +16,7 @@ from .lattice import Lattice, Supercell
 from .moves import Mix, MoveSet, build_moves
 from .neutrality import count_neutral_states
 
+VERY_LARGE = 40_000  # sites, more than the caches hold
 BOLTZMANN_EV_PER_K = 8.617333262145179e-05  # exact in the SI of 2019
 
 
@@ -25,7 +27,10 @@ def inverse_temperature(temperature_K: float) -> float:
 
 @dataclass(frozen=True)
 class System:
-    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition; description: of the energy."""
+    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition; description: of the energy.
+
+    domains, where the cell is very large: the boxes that a single chain advances one by one, and the cell on which it does.
+    """
 
     supercell: Supercell
     geometry: Geometry
@@ -33,6 +38,7 @@ class System:
     mix: Mix
     ions: tuple[str, ...]
     description: str = ""
+    domains: "tuple[Domains, System] | None" = None
 
     @cached_property
     def polynomial(self) -> Polynomial | None:
@@ -120,4 +126,10 @@ class System:
 def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tuple[str, ...], mix: Mix | None = None) -> System:
     supercell = Supercell(hamiltonian.lattice, np.asarray(matrix))
     geometry, couplings = build_table(hamiltonian, supercell)
-    return System(supercell, geometry, couplings, mix or Mix(), ions, hamiltonian.description)
+    system = System(supercell, geometry, couplings, mix or Mix(), ions, hamiltonian.description)
+    if supercell.n_sites < VERY_LARGE:
+        return system
+    domains = cut(supercell, geometry.margin)
+    if domains is None or np.prod(domains.board) * supercell.lattice.n_sites >= VERY_LARGE:
+        return system
+    return replace(system, domains=(domains, build_system(hamiltonian, np.diag(domains.board), ions, mix)))

@@ -7,9 +7,9 @@ where many are; as both give the same whole numbers, which of the two is done ch
 import numba as nb
 import numpy as np
 
-from .energy import _index, fill_halo, is_inside, map_halo, put, site_change
+from .energy import _index, fill_halo, is_inside, map_halo, put, read_species, site_change
 from .fields import field_at, mutual_at, spread
-from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT
+from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT, Board
 from .prefetch import prefetch
 from .random import below, following, uniform, unit
 
@@ -24,20 +24,16 @@ SPREAD, SPREAD_FAR = (
 
 
 @nb.njit
-def group_sites(species, sublattice, q):
-    """Sites by row: members (rows, most sites), their number (rows,), and each site's place in its row (n,)."""
-    count = np.zeros((sublattice.max() + 1) * q, np.int64)
-    for site in range(species.size):
-        count[sublattice[site]] += 1
-    members = np.empty((count.size, count.max()), np.int32)
-    where = np.empty(species.size, np.int32)
-    count[:] = 0
-    for site in range(species.size):
-        row = sublattice[site] * q + species[site]
-        members[row, count[row]] = site
-        where[site] = count[row]
+def group_sites(sites, home, halo, sublattice, rows, q, where):
+    """Homes of the sites (k,) by row: members (rows, k) and their number (rows,). where[home] becomes each one's place in its row."""
+    members, count = np.empty((rows, sites.size), np.int32), np.zeros(rows, np.int64)
+    for site in sites:
+        position = home[site]
+        row = sublattice[site] * q + halo[position]
+        members[row, count[row]] = position
+        where[position] = count[row]
         count[row] += 1
-    return members, count, where
+    return members, count
 
 
 @nb.njit(forceinline=True)
@@ -54,13 +50,13 @@ def _regroup(position, old_row, new_row, members, count, where):
 @nb.njit(forceinline=True)
 def pick_sites(
     stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, halo, home, site_at, members, count,
-    chosen,
+    where, chosen,
 ):  # fmt: skip
     """Choose the sites of a move, by their homes; False if that fails. The flips of the move are start..stop.
 
     A free flip takes any site of its row not yet chosen; an anchored one draws from the near sites of its anchor, whatever
-    they hold, and fails unless the draw is of its row and not yet chosen. The anchor's near sites do not depend on the
-    occupation, so the reverse move draws the same site with the same probability.
+    they hold, and fails unless the draw is of its row, not frozen and not yet chosen. The anchor's near sites do not depend on
+    the occupation, so the reverse move draws the same site with the same probability.
     """
     for f in range(start, stop):
         row = flip_from[f]
@@ -71,7 +67,7 @@ def pick_sites(
             if site < 0:
                 return False
             position = np.int64(home[site])
-            if halo[_index(position)] != flip_species_from[f]:
+            if halo[_index(position)] != flip_species_from[f] or where[_index(position)] < 0:
                 return False
             for g in range(f - start):
                 if chosen[g] == position:
@@ -147,9 +143,12 @@ def _tally(sums, origin, slope, per_unit, step, ratio, n, up, energy, log_ratio)
 
 
 @nb.njit
-def _evaluate(fields, halo, home, template, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv):
+def evaluate(board, geometry, polynomial):
+    """Set the fields of all sites."""
+    halo, home, template = board.halo, geometry.home, geometry.template
+    _, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv = polynomial
     for site in range(home.size):
-        fields[home[site]] = field_at(halo, home[site], template[site], rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+        board.fields[home[site]] = field_at(halo, home[site], template[site], rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
 
 
 @nb.njit
@@ -162,16 +161,27 @@ def is_cheaper(kept, evaluated, spread_flips, attempts, n_sites, n_fields):
     return gain > 0 and (kept or gain * attempts > BLOCK * n_sites)
 
 
-@nb.njit(cache=True)
-def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial, mutual, moves, ensemble, tally, record, keep):
-    """Advance a chain by record.energy.size sweeps of so many attempted moves; returns the energy, neV.
-
-    `species` (n,), `ions` (ions,), `stream`, `tally.sums` and `record` are changed in place. polynomial: of `wide_polynomial`; without
-    templates, the couplings are read instead. keep: the fields, NEVER, ALWAYS or WHERE_CHEAPER. Random scan: the kind is drawn afresh
-    for each attempt, so any stretch of attempts is reversible. Inside, sites go by their homes: what surrounds them is then known.
-    """
+@nb.njit
+def lay_out(species, geometry):
+    """The board of an occupation (n,): all sites frozen, fields not set."""
     halo = fill_halo(species, geometry)
     site_at, rim = map_halo(geometry)
+    where = np.full(halo.size, -1, np.int32)
+    return Board(halo, site_at, geometry.home[site_at], rim, where, np.empty(halo.size, np.int64))
+
+
+@nb.njit
+def walk(
+    board, sites, energy, ions, stream, attempts, geometry, couplings, polynomial, mutual, moves, ensemble, tally, record, keep
+):
+    """Advance the sites (k,), all others frozen, by record.energy.size sweeps of so many attempted moves.
+
+    Returns the energy, neV, and the numbers of flips evaluated and spread (WHERE_CHEAPER: of the last block). `board`, `ions` (ions,),
+    `stream`, `tally.sums` and `record` are changed in place. polynomial: of `wide_polynomial`; without templates, the couplings are
+    read instead. keep: the fields, NEVER, ALWAYS (they are set already) or WHERE_CHEAPER. Random scan: the kind is drawn afresh for each
+    attempt, so any stretch of attempts is reversible. Inside, sites go by their homes: what surrounds them is then known.
+    """
+    halo, site_at, home_of, rim, where, fields = board
     home, image_start, images = geometry.home, geometry.image_start, geometry.images
     q, _, point, ps, po, pt, ts, to, tt, ms, mz, mo, mt, values = couplings
     cumulative, flip_start, flip_from, flip_to = moves.cumulative, moves.flip_start, moves.flip_from, moves.flip_to
@@ -183,11 +193,8 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
     per_unit = 1.0 / unit
     tried, accepted = record.tried, record.accepted
     before, after = hastings_shifts(flip_start, flip_from, flip_to)
-    members, count, place_of_site = group_sites(species, geometry.sublattice, q)
-    where = np.empty(halo.size, np.int32)
-    for site in range(species.size):
-        where[home[site]] = place_of_site[site]
-        members[geometry.sublattice[site] * q + species[site], place_of_site[site]] = home[site]
+    rows = (geometry.sublattice[: point.shape[0]].max() + 1) * q
+    members, count = group_sites(sites, home, halo, geometry.sublattice, rows, q, where)
     far = 4 * members.size > CACHE
     flat, most = members.reshape(members.size), members.shape[1]
     chosen = np.zeros(MOST_FLIPS, np.int64)
@@ -195,23 +202,18 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
     entry, reach, term, term_start, other, term_value = mutual
     tabled = rest.size == 0
     per_cell = _index(point.shape[0])
-    home_of = home[site_at]
-    fields = np.empty(halo.size, np.int64)
     field = np.zeros(MOST_FLIPS, np.int64)
-    kept = False
+    kept = keep == ALWAYS
     evaluated, spread_flips = 0, 0
-    block, left = BLOCK if keep == WHERE_CHEAPER else 1, record.energy.size * attempts
+    block, left = BLOCK if keep == WHERE_CHEAPER else 0, record.energy.size * attempts
     for sweep in range(record.energy.size):
         for _ in range(attempts):
             block -= 1
             left -= 1
             if block == 0:
-                wanted = not tabled and (
-                    keep == ALWAYS
-                    or (keep == WHERE_CHEAPER and is_cheaper(kept, evaluated, spread_flips, left, species.size, halo.size))
-                )
+                wanted = is_cheaper(kept, evaluated, spread_flips, left, home.size, halo.size)
                 if wanted and not kept:
-                    _evaluate(fields, halo, home, geometry.template, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv)
+                    evaluate(board, geometry, polynomial)
                 kept = wanted
                 evaluated, spread_flips, block = 0, 0, BLOCK
             u = uniform(stream)
@@ -225,7 +227,7 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
             counted = dn != 0 and abs(dn) == step
             if not pick_sites(
                 stream, start, stop, flip_from, flip_species_from, flip_anchor, near_start, near_width, near, halo, home, site_at,
-                members, count, chosen,
+                members, count, where, chosen,
             ):  # fmt: skip
                 if counted:
                     _tally(sums, origin, slope, per_unit, 0.0, 1.0, n, dn > 0, energy, -np.inf)
@@ -299,6 +301,20 @@ def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial
                     ions[k] += ion_change[kind, k]
         record.energy[sweep] = energy
         record.ions[sweep] = ions
-    for site in range(species.size):
-        species[site] = halo[home[site]]
+    return energy, evaluated, spread_flips
+
+
+@nb.njit(cache=True)
+def run(species, energy, ions, stream, attempts, geometry, couplings, polynomial, mutual, moves, ensemble, tally, record, keep):
+    """Advance a chain, all sites of `species` (n,), changed in place, and the rest as for `walk`; returns the energy, neV."""
+    board = lay_out(species, geometry)
+    if polynomial.rest.size == 0:
+        keep = NEVER
+    elif keep == ALWAYS:
+        evaluate(board, geometry, polynomial)
+    energy, _, _ = walk(
+        board, np.arange(species.size), energy, ions, stream, attempts, geometry, couplings, polynomial, mutual, moves, ensemble, tally,
+        record, keep,
+    )  # fmt: skip
+    read_species(board.halo, geometry, species)
     return energy

@@ -87,6 +87,13 @@ def fill_halo(species, geometry):
     return halo
 
 
+@nb.njit
+def read_species(halo, geometry, species):
+    """The occupation (n,) that a halo array holds."""
+    for site in range(species.size):
+        species[site] = halo[geometry.home[site]]
+
+
 @nb.njit(cache=True)
 def total_energy(species, geometry, couplings):
     """Energy of the cell, neV.

@@ -24,6 +24,7 @@ class Geometry(NamedTuple):
     sublattice: Int16  # (n,)
     image_start: Int32  # (n+1,) a site's positions, home and images, are images[image_start[i]:image_start[i+1]]
     images: Int32  # (h,)
+    margin: Int  # (3,) cells of images on either side, as many as a cluster reaches
 
 
 class Couplings(NamedTuple):
@@ -112,7 +113,7 @@ class Ensemble(NamedTuple):
     beta_mu: NDArray[np.float64]  # (ions,)
     log_weight: NDArray[np.float64]  # (n_max+1,)
     reference: NDArray[np.float64]  # (n_max+1,)
-    step: int  # smallest change of n_0 by a move, 0 if none changes it
+    step: int  # smallest change of n_0 by a move, 0 if none changes it or nothing is to be tallied
 
 
 class Ensembles(NamedTuple):
@@ -123,6 +124,27 @@ class Ensembles(NamedTuple):
     log_weight: NDArray[np.float64]  # (chains, n_max+1)
     reference: NDArray[np.float64]  # (chains, n_max+1)
     step: int
+
+
+class Board(NamedTuple):
+    """A state while chains change it. h = length of the halo array; a site is kept at its home."""
+
+    halo: NDArray[np.int8]  # (h,) species
+    site_at: Int32  # (h,) site of every position
+    home_of: Int32  # (h,) its home
+    rim: NDArray[np.uint64]  # bits of `is_inside`
+    where: Int32  # (h,) place of a site among the members of its row, -1 where it is frozen
+    fields: Int  # (h,) E(1) - E(0), neV, where they are kept
+
+
+class Domains(NamedTuple):
+    """Boxes of whole cells that fill the cell, by colour: those of one colour are too far apart to know of one another."""
+
+    shape: Int  # (3,) cells of the cell along each axis
+    margin: Int  # (3,) cells around a box that are copied with it; 0 where one box fills the axis
+    board: Int  # (3,) cells of the board, which holds two boxes with their margins
+    second: Int  # (3,) where on the board the second one begins
+    boxes: Int  # (colours, boxes, 3, 2) first cell and the one after the last, from the origin of the cut
 
 
 class Tally(NamedTuple):

@@ -43,3 +43,22 @@ def uniform(stream):
 def below(stream, n):
     """Next integer in [0, n); n < 2**31."""
     return np.int64(uniform(stream) * n)
+
+
+@nb.njit(inline="always")
+def bits(stream):
+    """Next 64 random bits."""
+    found, stream[0], stream[1] = following(stream[0], stream[1])
+    return found
+
+
+@nb.njit
+def branch(seed, number):
+    """Stream `number` of those that 64 bits seed, by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as xoroshiro's authors advise."""
+    stream = np.empty(2, np.uint64)
+    for k in range(2):
+        z = seed + np.uint64(2 * number + k + 1) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        stream[k] = z ^ (z >> np.uint64(31))
+    return stream

@@ -44,15 +44,25 @@ def site_choices(moves: MoveSet, kind: int, members: np.ndarray, count: np.ndarr
     return found
 
 
-def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble) -> np.ndarray:
-    """(states, states), from the code's own kinds, flips, Hastings ratio and fixed-point energies."""
+def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble, box: np.ndarray | None = None) -> np.ndarray:
+    """(states, states), from the code's own kinds, flips, Hastings ratio and fixed-point energies. box: sites that alone may move."""
     system, arrays = e.system, moves.arrays
     matrix = np.zeros((len(e.states), len(e.states)))
     weights = np.diff(np.concatenate([[0.0], arrays.cumulative]))
     energies = [system.energy_neV(s) for s in e.states]
     shifts = hastings_shifts(arrays.flip_start, arrays.flip_from, arrays.flip_to)
+    every, n_species = np.arange(system.supercell.n_sites), system.couplings.n_species
+    rows = len(system.lattice.sublattices) * n_species
     for a, state in enumerate(e.states):
-        members, count, _ = group_sites(state, system.geometry.sublattice, system.couplings.n_species)
+        members, count = group_sites(
+            every if box is None else box,
+            every,
+            state,
+            system.geometry.sublattice,
+            rows,
+            n_species,
+            np.zeros(len(state), np.int32),
+        )
         for kind, weight in enumerate(weights):
             start, stop = arrays.flip_start[kind], arrays.flip_start[kind + 1]
             for sites, p in site_choices(moves, kind, members, count):

@@ -86,6 +86,7 @@ def _geometry(supercell: Supercell, rim: NDArray[np.int64]) -> tuple[Geometry, N
         sublattice=supercell.site_sublattice.astype(np.int16),
         image_start=np.concatenate([[0], np.cumsum(np.bincount(site_at, minlength=supercell.n_sites))]).astype(np.int32),
         images=np.argsort(site_at, kind="stable").astype(np.int32),
+        margin=rim.astype(np.int64),
     )
     return geometry, strides
 

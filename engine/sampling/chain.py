@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.chain import WHERE_CHEAPER, run
+from ...kernels.domains import run_domains
 from ...kernels.layout import Ensemble, Record, Tally
 from ..moves import MoveSet
 from ..system import System
@@ -28,7 +30,10 @@ def start_chain(system: System, species: NDArray[np.int8], stream: NDArray[np.ui
 def advance(
     chain: Chain, system: System, moves: MoveSet, ensemble: Ensemble, tally: Tally, n_sweeps: int, attempts: int | None = None
 ) -> Record:
-    """Run n_sweeps sweeps, of so many attempted moves (default: one a site); changes the chain and the tally, returns the record."""
+    """Run n_sweeps sweeps, of so many attempted moves (default: one a site); changes the chain and the tally, returns the record.
+
+    Box by box where the system has domains; then on as many threads as NUMBA_NUM_THREADS says, which changes nothing but the time.
+    """
     kinds = len(moves.names)
     record = Record(
         np.zeros(n_sweeps, np.int64),
@@ -36,19 +41,18 @@ def advance(
         np.zeros(kinds, np.int64),
         np.zeros(kinds, np.int64),
     )
-    chain.energy = run(
-        chain.species,
-        chain.energy,
-        chain.ions,
-        chain.stream,
-        system.supercell.n_sites if attempts is None else attempts,
-        system.geometry,
-        system.couplings,
-        *system.fields,
-        moves.arrays,
-        ensemble,
-        tally,
-        record,
-        WHERE_CHEAPER,
-    )
+    state = chain.species, chain.energy, chain.ions, chain.stream, system.supercell.n_sites if attempts is None else attempts
+    if system.domains:
+        domains, board = system.domains
+        together = numba.config.NUMBA_NUM_THREADS > 1 and counts_are_free(moves, ensemble)  # type: ignore[attr-defined]
+        energy_table = board.geometry, board.couplings, *board.fields, moves.within(board.supercell)
+        chain.energy = run_domains(*state, domains, together, *energy_table, ensemble, tally, record)
+    else:
+        energy_table = system.geometry, system.couplings, *system.fields, moves.arrays
+        chain.energy = run(*state, *energy_table, ensemble, tally, record, WHERE_CHEAPER)
     return record
+
+
+def counts_are_free(moves: MoveSet, ensemble: Ensemble) -> bool:
+    """Whether parts of the cell need not know one another's counts: they stay, or the log weight is linear in them and nothing is tallied."""
+    return not moves.arrays.ion_change.any() or (ensemble.step == 0 and not ensemble.log_weight.any())

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,7 @@ def difference(n_sites: int, found: list[float]) -> float:
 
 def measure_ours(runs: dict[int, dict[str, tuple[float, NDArray[np.int8]]]], seconds: float, repeats: int) -> list[Figures]:
     alone, together = Figures("RedoxMC"), Figures("RedoxMC, 64 lanes")
+    whole = Figures("RedoxMC, whole cell", note="very large cells: not box by box")
     proposals = Figures(
         "  proposals", note="in lanes: of the proposals x replicas, the line above counts those that find what to exchange"
     )
@@ -111,11 +112,14 @@ def measure_ours(runs: dict[int, dict[str, tuple[float, NDArray[np.int8]]]], sec
                 found = single_chain(system, species, temperature_K, seconds, repeats)
                 alone.rates[n, run, kind] = found["per_second"]
                 alone.more[f"{n} sites, {run}, {kind}: accepted"] = found["accepted"]
+                if system.domains:
+                    found = single_chain(replace(system, domains=None), species, temperature_K, seconds, repeats)
+                    whole.rates[n, run, kind] = found["per_second"]
                 if kind in LANES_OF:
                     found = lanes(system, species, temperature_K, seconds, repeats)
                     together.rates[n, run, kind] = found["per_second"]
                     proposals.rates[n, run, kind] = found["proposals_per_second"]
-    return [alone, together, proposals]
+    return [alone, whole, together, proposals] if whole.rates else [alone, together, proposals]
 
 
 def measure_peer(name: str, python: str | None, job: Path, limit_s: float) -> Figures:
