@@ -15,6 +15,7 @@ from .curves import (
     entropy_split,
     ground_states,
     isotherms,
+    mixing_enthalpy,
     mixing_free_energy,
     scans,
     voltage,
@@ -43,6 +44,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     "mixing_free_energy": (
         mixing_free_energy,
         "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+    ),
+    "mixing_enthalpy": (
+        mixing_enthalpy,
+        "Enthalpy of mixing, at no pressure the energy above the line between the ends, with two standard errors.",
     ),
     "ground_states": (
         ground_states,

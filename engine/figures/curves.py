@@ -33,6 +33,14 @@ def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> 
     return figure
 
 
+def mixing_enthalpy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    if "canonical" not in groups:
+        return None
+    figure, axes = draw_curves(groups, "canonical", "mixing_energy_eV", 1e3)
+    axes.set(ylabel="enthalpy of mixing (meV/fu)", title="Enthalpy of mixing")
+    return figure
+
+
 def ground_states(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     group = groups.get("ground_states")
     if group is None:

@@ -18,7 +18,7 @@ WORDS = {
     "free_energy_eV": ("eV/fu", "free energy F(T, x)"),
     "mixing_free_energy_eV": ("eV/fu", "free energy above the line between the ends"),
     "energy_eV": ("eV/fu", "mean energy U(T, x)"),
-    "mixing_energy_eV": ("eV/fu", "mean energy above the line between the ends"),
+    "mixing_energy_eV": ("eV/fu", "mean energy above the line between the ends: at no pressure, the enthalpy of mixing"),
     "entropy_kB": ("k_B/fu", "joint entropy of ions and electrons, (U - F)/T"),
     "chemical_potential_eV": ("eV", "chemical potential of the ion, dF/dn over one step of the grid"),
     "heat_capacity_x_kB": ("k_B/fu", "heat capacity at fixed composition"),
