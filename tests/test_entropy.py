@@ -52,7 +52,7 @@ def exact_split(e: Enumeration, n: int) -> dict[str, float]:
 
 
 def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> None:
-    """Within 3.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends."""
+    """Within 4.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends: by Student's t one comparison in 4 000 fails."""
     starts = [random_neutral_state(system.supercell, "Na+", system.n_range[k % 2], np.random.default_rng(k)) for k in range(20)]
     states = [drawn_states(system, s, BETA, n, 400, (0, k), 1) for k, s in enumerate(starts)]
     frees = [[[FreeHalf(system, s, half) for s in walker] for half in HALVES] for walker in states]
@@ -63,12 +63,12 @@ def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> Non
     wanted = np.array([exact["joint"] - exact["ions"], exact["joint"] - exact["electrons"]]) / system.n_formula_units
     error = entropy.std(axis=0, ddof=1) / np.sqrt(20)
     assert (error < 1e-3).all(), error
-    assert (np.abs(entropy.mean(axis=0) - wanted) < 3.5 * error + 1e-9).all(), (entropy.mean(axis=0), wanted, error)
+    assert (np.abs(entropy.mean(axis=0) - wanted) < 4.5 * error + 1e-9).all(), (entropy.mean(axis=0), wanted, error)
     assert [f[0].log_states for f in frees[0]] == pytest.approx([log(comb(system.n_formula_units, n))] * 2)
     mean = found[..., 1].mean(axis=2)
     for h in range(2):  # the free half, averaged over the frozen one, has the energy of the states drawn
         difference = BETA * (mean[:, h] - drawn) / system.n_formula_units
-        assert abs(difference.mean()) < 3.5 * difference.std(ddof=1) / np.sqrt(20) + 1e-12
+        assert abs(difference.mean()) < 4.5 * difference.std(ddof=1) / np.sqrt(20) + 1e-12
 
 
 @pytest.mark.parametrize("cell, n", [("small", 1), ("small", 2), ("medium", 3), ("medium", 4)])
