@@ -23,7 +23,7 @@ from redoxmc.kernels.layout import Ensemble, Tally
 from .exact import Enumeration, begin, enumerate_states, mean_and_error, sample_semigrand, semigrand
 
 TEMPERATURE_K = 600.0
-MIXES = [Mix(), Mix(0.5, 0.5, 0.0, 0.0), Mix(0.1, 0.1, 0.8, 0.0), Mix(0.1, 0.1, 0.0, 0.8), Mix(0.1, 0.1, 0.0, 0.0, 0.8)]
+MIXES = [Mix(), Mix(0.5, 0.5, 0.0, 0.0, 0.0), Mix(0.1, 0.1, 0.8, 0.0), Mix(0.1, 0.1, 0.0, 0.8), Mix(0.1, 0.1, 0.0, 0.0, 0.8)]
 
 
 def site_choices(moves: MoveSet, kind: int, members: np.ndarray, count: np.ndarray) -> list[tuple[tuple[int, ...], float]]:
@@ -256,7 +256,7 @@ def test_ideal_solution(
 def test_ideal_joint_entropy(ideal: Callable[..., System]) -> None:
     """2 ln C(N, n): exact to rounding with free exchanges, within its error bar with all moves."""
     exact = np.array([2 * log(comb(8, n)) for n in range(9)])
-    free = ideal((1, 2, 1), Mix(0.5, 0.5, 0.0, 0.0))
+    free = ideal((1, 2, 1), Mix(0.5, 0.5, 0.0, 0.0, 0.0))
     i = measured_isotherm(free, 300.0, 20_000, 1, ideal_steps(free, 10))
     assert np.allclose(-i.beta_f, exact, atol=1e-6) and abs(i.closure) < 1e-6
     system = ideal((1, 2, 1))

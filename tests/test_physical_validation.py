@@ -24,7 +24,7 @@ from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
 from .exact import begin, semigrand
 from .mutants import broken_chain
 
-FREE, NEAR = Mix(0.5, 0.5, 0.0, 0.0), Mix(0.1, 0.0, 0.7, 0.2)
+FREE, NEAR = Mix(0.5, 0.5, 0.0, 0.0, 0.0), Mix(0.1, 0.0, 0.7, 0.2, 0.0)
 COLD_K, HOT_K, MU_EV, N_IONS = 800.0, 1800.0, 0.04, 12
 MOST_QUANTILES = 3.0
 THIN = 4  # sweeps between samples; the package widens its error bars by what correlation is left

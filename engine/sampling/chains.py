@@ -69,7 +69,8 @@ def advance_together(
     record = advance_undirected(chains, system, moves, ensembles, tally, rows, n_sweeps)
     changing = np.flatnonzero(moves.arrays.ion_change.any(axis=1))
     if can_share_proposals(chains, system) and len(changing):
-        one_by_one(chains, system, system.exchange_moves, ensembles, tally, rows, n_sweeps, record, changing)
+        attempts = -(-system.supercell.n_sites // EXCHANGES)
+        one_by_one(chains, system, system.exchange_moves, ensembles, tally, rows, n_sweeps, record, changing, attempts)
     return record
 
 
@@ -84,7 +85,9 @@ def advance_undirected(
     if can_share_proposals(chains, system):
         return in_lanes(chains, system, moves, ensembles, n_sweeps)
     record = _empty_record(chains, moves, n_sweeps)
-    one_by_one(chains, system, moves, ensembles, tally, rows, n_sweeps, record, np.arange(len(moves.names)))
+    one_by_one(
+        chains, system, moves, ensembles, tally, rows, n_sweeps, record, np.arange(len(moves.names)), system.supercell.n_sites
+    )
     return record
 
 
@@ -107,11 +110,9 @@ def in_lanes(chains: Chains, system: System, moves: MoveSet, ensembles: Ensemble
 
 def one_by_one(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int,
-    record: Record, kinds: NDArray[np.int64],
+    record: Record, kinds: NDArray[np.int64], attempts: int,
 ) -> None:  # fmt: skip
-    """Every chain by itself, its exchanges directed to sites that can change; `kinds` are the record's columns of the moves."""
-    alone = len(kinds) == record.tried.shape[1]
-    attempts = system.supercell.n_sites if alone else -(-system.supercell.n_sites // EXCHANGES)
+    """Every chain by itself, so many attempts a sweep, directed to sites that can change; `kinds` are the record's columns of the moves."""
     for r in range(len(chains)):
         chain = Chain(chains.species[r], int(chains.energy[r]), chains.ions[r], chains.streams[r])
         log_weight, reference = ensembles.log_weight[r], ensembles.reference[r]

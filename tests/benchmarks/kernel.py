@@ -30,10 +30,10 @@ from redoxmc.kernels.random import new_stream
 
 STRUCTURE = Path(__file__).resolve().parents[2] / "inputs/structures/NaFePO4.cif"
 MIXES = {
-    "swaps": Mix(1, 0, 0, 0),
-    "neutral exchanges": Mix(0, 1, 0, 0),
-    "near exchanges": Mix(0, 0, 1, 0),
-    "pair hops": Mix(0, 0, 0, 1),
+    "swaps": Mix(1, 0, 0, 0, 0),
+    "neutral exchanges": Mix(0, 1, 0, 0, 0),
+    "near exchanges": Mix(0, 0, 1, 0, 0),
+    "pair hops": Mix(0, 0, 0, 1, 0),
     "default": Mix(),
 }
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from redoxmc.engine.moves import Mix
 from redoxmc.engine.sampling.chain import advance, start_chain
-from redoxmc.engine.sampling.chains import advance_together, stack, start_chains
+from redoxmc.engine.sampling.chains import advance_undirected, stack, start_chains
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, inverse_temperature
 from redoxmc.kernels.lanes import PROPOSALS
@@ -16,7 +16,7 @@ from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 from redoxmc.kernels.simd import LANES
 
-SWAPS, EXCHANGES, NEAR, DEFAULT = Mix(1, 0, 0, 0), Mix(0, 1, 0, 0), Mix(0, 0, 1, 0), Mix()
+SWAPS, EXCHANGES, NEAR, DEFAULT = Mix(1, 0, 0, 0, 0), Mix(0, 1, 0, 0, 0), Mix(0, 0, 1, 0, 0), Mix()
 KINDS = {  # name: mix, whether the species bear charges
     "swaps": (SWAPS, True),
     "flips": (EXCHANGES, False),
@@ -82,14 +82,17 @@ def single_chain(
 
 
 def lanes(system: System, species: NDArray[np.int8], temperature_K: float, seconds: float, repeats: int) -> dict[str, float]:
-    """Proposals x replicas per second, and the useful ones among them: those that find species that they can exchange."""
+    """Proposals x replicas per second, and the useful ones among them: those that find species that they can exchange.
+
+    Of the lanes alone, without the directed exchanges that the sampler makes beside them.
+    """
     streams = [new_stream(1, r) for r in range(LANES)]
     chains = start_chains(system, np.tile(species, (LANES, 1)), streams, new_stream(1, LANES))
     at, tally, rows = stack([ensemble(system, temperature_K)] * LANES), empty_tally(system), np.zeros(LANES, np.int64)
     flat = tally._replace(sums=tally.sums[None])
 
     def run(sweeps: int) -> NDArray[np.int64]:
-        record = advance_together(chains, system, system.moves, at, flat, rows, sweeps)
+        record = advance_undirected(chains, system, system.moves, at, flat, rows, sweeps)
         return np.array([record.tried.sum(), record.accepted.sum()])
 
     rates, (tried, accepted) = timed(run, seconds, repeats)

@@ -21,7 +21,7 @@ import numpy as np
 from machine import machine
 from model import CELLS, CUTOFFS_A, benchmark_system, energy_eV, model, olivine
 from numpy.typing import NDArray
-from ours import AUTO, KINDS, equilibrated, lanes, single_chain
+from ours import DEFAULT, KINDS, equilibrated, lanes, single_chain
 
 from redoxmc.engine.neutrality import random_neutral_state
 
@@ -52,13 +52,13 @@ def random_states(n_sites: int, number: int, seed: int) -> NDArray[np.int8]:
 
 
 def energies(n_sites: int, states: NDArray[np.int8]) -> list[float]:
-    system = benchmark_system(n_sites, AUTO)
+    system = benchmark_system(n_sites, DEFAULT)
     return [energy_eV(system.supercell, model(system.lattice), s) for s in states]
 
 
 def starts(n_sites: int) -> dict[str, tuple[float, NDArray[np.int8]]]:
     """Name of the run: temperature (K) and first state, half filled."""
-    system = benchmark_system(n_sites, AUTO)
+    system = benchmark_system(n_sites, DEFAULT)
     half = random_neutral_state(system.supercell, "Na+", sum(system.n_range) // 2, np.random.default_rng(1))
     return {"600 K, random start": (600.0, half), "200 K, equilibrated": (200.0, equilibrated(system, half))}
 
