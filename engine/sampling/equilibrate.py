@@ -16,7 +16,7 @@ from ..system import System
 from .anneal import mixed_ends, seen_steps
 from .ladder import SETTLING_STREAM
 from .plan import Plan, empty_tally
-from .replicas import BLOCK_WITHOUT_EXCHANGE, build_replicas
+from .replicas import BLOCK_WITHOUT_EXCHANGE, Group, build_replicas
 
 Float = NDArray[np.float64]
 ROUNDS = 4
@@ -55,6 +55,6 @@ def _mended(system: System, reference: Float, sums: NDArray[np.int64], beta: flo
     return base + np.interp(np.arange(len(reference)), good, found - base[good])
 
 
-def _states(groups: list[Any], shape: tuple[int, ...], comm: Any) -> NDArray[np.int8]:
+def _states(groups: list[Group], shape: tuple[int, ...], comm: Any) -> NDArray[np.int8]:
     mine = np.concatenate([np.zeros((0, shape[-1]), np.int8), *(group.chains.species for group in groups)])
     return np.concatenate(comm.allgather(mine)).reshape(shape)
