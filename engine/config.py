@@ -249,7 +249,7 @@ class RelaxationInput(Model):
     """How labelled structures are relaxed: positions and cell, from the ideal lattice with octahedra distorted by label."""
 
     largest_force_eV_per_A: PositiveFloat = 0.03
-    steps: PositiveInt = 300
+    steps: Annotated[int, Field(ge=0, description="0: energies on the starting lattice, nothing is relaxed")] = 300
     optimiser: Literal["LBFGS", "BFGS", "FIRE"] = "LBFGS"
     cell_lengths_A: dict[Annotated[float, Field(ge=0)], Length] = Field(
         default={}, description="starting lengths of the cell of the structure file, by ions per fu; linear between (Vegard)"
@@ -369,6 +369,25 @@ class AnalysisInput(Model):
     )
 
 
+class CorrectionInput(Model):
+    """Sampling with the potential itself in a small cell, beside the expansion."""
+
+    supercell: Shape = Field(default=[1, 1, 1], description="as under lattice; its states are relaxed one by one")
+    temperature_K: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1, description="absent: those of sampling")
+    methods: tuple[Literal["corrected", "reweighted", "direct", "enumerated"], ...] = Field(
+        default=("corrected", "reweighted"),
+        min_length=1,
+        description="corrected: the expansion proposes, the potential decides; reweighted: samples of the expansion; direct: the "
+        "potential decides about every single move; enumerated: all states, where there are few",
+    )
+    relaxed: bool = Field(
+        default=True, description="false: energies on the starting lattice, which costs one call of the potential"
+    )
+    walkers: int = Field(default=4, ge=2)
+    equilibrate: PositiveInt = Field(default=200, description="proposals per walker in which weights and stretch are tuned")
+    proposals: PositiveInt = Field(default=1000, description="proposals per walker that are measured; samples, where reweighted")
+
+
 class GroundStatesInput(Model):
     """The hull at T = 0, over supercells up to a size; sizes in cells of the structure file."""
 
@@ -393,6 +412,7 @@ class Config(Model):
     energy: EnergyInput | None = None
     sampling: SamplingInput | None = None
     ground_states: GroundStatesInput | None = None
+    correction: CorrectionInput | None = None
     analysis: AnalysisInput = AnalysisInput()
 
     @property
@@ -409,6 +429,8 @@ class Config(Model):
             raise ValueError("sampling is needed beside energy")
         if self.ground_states is not None and self.energy is None:
             raise ValueError("ground_states needs energy")
+        if self.correction is not None and (self.energy is None or self.potential is None):
+            raise ValueError("correction needs energy, whose expansion proposes, and potential, which decides")
         return self
 
 

@@ -24,6 +24,7 @@ from .moves import swaps
 from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
 from .vibrations import ROUNDING, Vibrations, read_vibrations
 
+MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose classes are all relaxed
 MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
 
 
@@ -92,6 +93,7 @@ def prepare(source: InputFile) -> Prepared:
     typed = _typed_terms(source, lattice, check)
     _potentials(source, lattice, check)
     _ground_states(source, lattice, ions, check)
+    _correction(source, lattice, ions, check)
     vibrations = _vibrations(source, lattice, ions, check)
     check.stop_if_wrong()
     training, model = _expansion(source, lattice, check)
@@ -314,6 +316,27 @@ def _ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ...], c
         )
 
 
+def _correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: _Checker) -> None:
+    given = source.config.correction
+    if given is None:
+        return
+    if len(ions) != 1:
+        check.wrong(("correction",), f"found {len(ions)} exchangeable ions; allowed: one, along which the walkers go")
+    if source.config.energy is not None and source.config.energy.electrons == "ground_state":
+        check.wrong(
+            ("correction",), "electrons: ground_state has an expansion of the ions alone; the potential needs the electrons too"
+        )
+    try:
+        _, log_states = count_neutral_states(Supercell(lattice, np.array(matrix_of(given.supercell))))
+    except ValueError:
+        return  # a supercell of no volume is reported elsewhere
+    if "enumerated" in given.methods and log_states.max(initial=0.0) > np.log(MOST_ENUMERATED):
+        check.wrong(
+            ("correction", "methods"),
+            f"found enumerated, and 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_ENUMERATED}",
+        )
+
+
 def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:
     """Data sets tell species by their chemical symbol: each needs one of its own."""
     seen: dict[str, str] = {}
@@ -335,11 +358,12 @@ def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> Non
 def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
     """Files of potentials, frames and references exist; charge states can be told apart."""
     config = source.config
-    if config.training is None and config.evaluation is None and (config.energy is None or not config.energy.needs_labels):
+    makes_labels = config.energy is not None and config.energy.needs_labels
+    if not (config.training or config.evaluation or config.correction or makes_labels):
         return
     _symbols_differ(source, lattice, check)
     named: list[tuple[Location, tuple[str, ...]]] = []
-    if config.energy is not None and config.energy.needs_labels and config.potential is None:
+    if makes_labels and config.potential is None:
         check.wrong(
             ("energy", "cluster_expansion"),
             "found neither dataset nor model; allowed: either dataset or model, or potential, which makes the data set",
@@ -367,6 +391,8 @@ def _potentials(source: InputFile, lattice: Lattice, check: _Checker) -> None:
     shapes: list[tuple[Location, Shape]] = [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
     if config.evaluation:
         shapes += [(("evaluation", "supercells", k), s) for k, s in enumerate(config.evaluation.supercells)]
+    if config.correction:
+        shapes.append((("correction", "supercell"), config.correction.supercell))
     if config.sampling and config.sampling.second_supercell:
         shapes.append((("sampling", "second_supercell"), config.sampling.second_supercell))
     for place, shape in shapes:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -32,7 +32,7 @@ from .lattice import Supercell
 from .moves import Mix
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
-from .provenance import attributes, fingerprint, fit_identity, sample_identity
+from .provenance import attributes, fingerprint, fit_identity, potential_mark, sample_identity
 from .refine import run_refinement
 from .report import write_report
 from .results import LAYOUT, Group, Results, read_results, write_results
@@ -47,6 +47,9 @@ from .thermodynamics.diagram import phase_labels
 from .thermodynamics.ground_states import fraction, ground_state_group, ground_state_notes, write_corners
 from .thermodynamics.phases import write_examples
 from .thermodynamics.samples import Samples, read_samples
+
+if TYPE_CHECKING:
+    from .hybrid.stage import Correction  # torch comes with it
 
 STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
 log = logging.getLogger("redoxmc")
@@ -176,9 +179,14 @@ def _thermodynamics(
         if second:
             run_sampling(second, config, _second_store(config, output), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
+    correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
+    if samples and correction:
+        from .hybrid.stage import run_correction
+
+        run_correction(correction, comm, watch)
     if prepared:
         if analyses:
-            _analyse(prepared, system, second, output)
+            _analyse(prepared, system, second, correction, output)
         _report(output, options)
 
 
@@ -201,6 +209,24 @@ def _second_system(prepared: Prepared | None, config: Config, of_supercell: Hami
     return _system(prepared, config, np.array(matrix_of(shape)), of_supercell, comm) if shape else None
 
 
+def _correction(
+    prepared: Prepared | None, config: Config, system: System, of_supercell: HamiltonianOf, output: Output, comm: Any
+) -> "Correction":
+    """The small cell in which the potential is sampled. Collective."""
+    from .hybrid.stage import Correction, small_system
+
+    where: tuple[Path | None, str] = comm.bcast(_weights(prepared) if prepared else None)
+    small = small_system(config, system.lattice, system.ions, of_supercell)
+    return Correction(config, system.lattice, output.folder, *where, small)
+
+
+def _weights(prepared: Prepared) -> tuple[Path | None, str]:
+    """File of the potential's weights, and the hash of what its energies depend on."""
+    given = prepared.config.potential
+    assert given is not None
+    return prepared.source.resolve(given.file) if given.file else None, potential_mark(prepared.source, given)
+
+
 def _second_store(config: Config, output: Output) -> SampleStore:
     return output.store.second(matrix_of(config.sampler.second_supercell))
 
@@ -217,7 +243,17 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
         output.store.clear()
         for path in (output.results, output.report, output.fit, output.expansion, *output.made_by_potentials):
             path.unlink(missing_ok=True)
-        for name in ("figures", "exports", "phases", "ground_states", "potentials", "relaxations", "moments", "held_out"):
+        for name in (
+            "figures",
+            "exports",
+            "phases",
+            "ground_states",
+            "correction",
+            "potentials",
+            "relaxations",
+            "moments",
+            "held_out",
+        ):
             shutil.rmtree(output.folder / name, ignore_errors=True)
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -345,7 +381,7 @@ def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], outpu
     return group
 
 
-def _analyse(prepared: Prepared, system: System, second: System | None, output: Output) -> None:
+def _analyse(prepared: Prepared, system: System, second: System | None, correction: "Correction | None", output: Output) -> None:
     samples = read_samples(output.store)
     smaller = read_samples(_second_store(prepared.config, output)) if second else None
     config = prepared.config
@@ -365,6 +401,7 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
         whose,
         *([config.ground_states.model_dump()] if config.ground_states else []),
         prepared.vibrations.content if prepared.vibrations else None,
+        *([correction.identity, correction.given.methods] if correction else []),
     )
     if output.results.exists():
         try:
@@ -379,6 +416,10 @@ def _analyse(prepared: Prepared, system: System, second: System | None, output: 
     groups = analysis.groups()
     if config.ground_states is not None:
         groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
+    if correction is not None:
+        from .hybrid.group import CorrectedGroup
+
+        groups["corrected"] = CorrectedGroup(correction, analysis.notes).build()
     if second is not None and smaller is not None:
         _add_second(
             groups, Analysis(smaller, second, config.analysis, config.seed, prepared.vibrations).groups(), second.n_formula_units

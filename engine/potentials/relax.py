@@ -63,7 +63,8 @@ def start(supercell: Supercell, occupation: NDArray[np.int8], labels: Labels, se
         neighbours, vectors = anion_bonds(atoms, labels, int(i))
         np.add.at(shift, neighbours, out_A * vectors / np.linalg.norm(vectors, axis=1)[:, None])
     atoms.positions += shift
-    atoms.rattle(RATTLE_A, seed=1)
+    if settings.steps:
+        atoms.rattle(RATTLE_A, seed=1)
     return atoms
 
 
@@ -75,7 +76,7 @@ def _vegard_cell(supercell: Supercell, x: float, settings: RelaxationInput) -> N
 
 
 def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInput) -> Relaxed:
-    """Positions and cell to the largest force asked for; then: every ion on its site, charge order as labelled.
+    """Positions and cell to the largest force asked for (steps: 0: nothing moves); then: every ion on its site, charge order as labelled.
 
     The same start gives the same energy on the same machine, bit for bit; on others to rounding.
     """
@@ -86,7 +87,8 @@ def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInpu
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "logm result")  # of the filter's strain, at 1e-13
-            if not optimiser.run(fmax=settings.largest_force_eV_per_A, steps=settings.steps):
+            converged = optimiser.run(fmax=settings.largest_force_eV_per_A, steps=settings.steps)
+            if settings.steps and not converged:
                 problem = f"not converged in {settings.steps} steps"
     except (ValueError, FloatingPointError, np.linalg.LinAlgError, RuntimeError) as error:
         problem = f"the relaxation broke down: {type(error).__name__}: {error}"
@@ -99,7 +101,7 @@ def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInpu
     labels, prepared = calculator.labels, calculator.labels.charges(cell)
     by_bond = states_by_bond_length(cell, labels, prepared)
     by_moment = states_by_moment(cell, labels, prepared, moments) if moments is not None else None
-    if problem is None:
+    if problem is None and settings.steps:
         problem = _left_lattice(begin, cell) or _order_lost(prepared, by_bond, by_moment)
     return Relaxed(cell, energy, optimiser.nsteps, moments, by_bond, by_moment, problem)
 

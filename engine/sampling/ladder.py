@@ -27,7 +27,8 @@ PILOT_SWEEPS = 30
     PROPOSAL_STREAM,
     SETTLING_STREAM,
     TUNE_STREAM,
-) = range(11)
+    CORRECTION_STREAM,
+) = range(12)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:

@@ -1,0 +1,210 @@
+"""Sampling with the potential in a small cell: walkers over temperatures, each kept in a file when it is done."""
+
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.random import new_stream
+from ..config import Config, CorrectionInput, matrix_of
+from ..farm import farm
+from ..ground_state import HamiltonianOf
+from ..hamiltonian.table import NEV_PER_EV
+from ..hamiltonian.terms import Hamiltonian, point_clusters
+from ..labelling.arrangements import neutral_states
+from ..labelling.configurations import Configuration, enumerate_configurations
+from ..labelling.relaxations import Relaxations, relax_all
+from ..lattice import Lattice
+from ..neutrality import count_neutral_states
+from ..parallel import StopWatch
+from ..potentials.labels import labels_of
+from ..potentials.potential import LabelledCalculator, load_potential
+from ..prepare import MOST_ENUMERATED
+from ..provenance import fingerprint
+from ..sampling.anneal import anneal
+from ..sampling.ladder import CORRECTION_STREAM
+from ..sampling.plan import end_energies
+from ..storage import read_h5, remove_partial, write_h5
+from ..system import System, build_system, inverse_temperature
+from .energies import Energies, relaxed_energies
+from .walker import Tuned, Walk, expansion_samples, tune, walk, walk_of
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+ANNEALING_SWEEPS = 2000  # of the expansion, per temperature: for the weights alone
+CHAINS = ("corrected", "direct", "reweighted")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential."""
+
+    config: Config
+    lattice: Lattice
+    folder: Path
+    weights: Path | None
+    mark: str
+    system: System
+
+    @property
+    def given(self) -> CorrectionInput:
+        assert self.config.correction is not None
+        return self.config.correction
+
+    @property
+    def temperatures_K(self) -> tuple[float, ...]:
+        return self.given.temperature_K or self.config.sampler.temperature_K
+
+    @property
+    def relaxations(self) -> Relaxations:
+        settings = self.config.relaxation if self.given.relaxed else self.config.relaxation.model_copy(update={"steps": 0})
+        return Relaxations(self.folder / "relaxations", self.lattice, settings, self.mark)
+
+    @cached_property
+    def identity(self) -> str:
+        """Of the samples: all that they depend on."""
+        table = [part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in self.system.couplings]
+        given = self.given.model_dump(mode="json", exclude={"methods"})
+        store = self.relaxations
+        return fingerprint(
+            given,
+            self.temperatures_K,
+            self.config.seed,
+            self.mark,
+            store.settings.model_dump(mode="json"),
+            table,
+            str(self.system.mix),
+        )
+
+    def path(self, method: str, rung: int, walker: int) -> Path:
+        return self.folder / "correction" / self.identity / f"{method}_{rung:02d}_{walker:02d}.h5"
+
+    def tuned(self, method: str, rung: int) -> Path:
+        return self.folder / "correction" / self.identity / f"{method}_{rung:02d}_tuned.h5"
+
+    def walks(self, method: str, rung: int) -> list[Walk]:
+        """Raises RedoxError if a file is damaged."""
+        return [walk_of(read_h5(self.path(method, rung, w))[0]) for w in range(self.given.walkers)]
+
+
+@dataclass
+class Lazy:
+    """The potential, read when it is first asked: nothing is, where all energies are on disk."""
+
+    correction: Correction
+    loaded: list[LabelledCalculator] = field(default_factory=list)
+
+    def __call__(self) -> LabelledCalculator:
+        if not self.loaded:
+            import torch
+
+            torch.set_num_threads(1)
+            given = self.correction.config.potential
+            assert given is not None
+            labels = labels_of(self.correction.lattice)
+            self.loaded.append(load_potential(given.model, self.correction.weights, labels, given.charge_aware, given.options))
+        return self.loaded[0]
+
+
+def small_system(config: Config, lattice: Lattice, ions: tuple[str, ...], of_supercell: HamiltonianOf) -> System:
+    """The expansion in the small cell."""
+    assert config.correction is not None
+    matrix = np.array(matrix_of(config.correction.supercell), np.int64)
+    return build_system(of_supercell(matrix), matrix, ions)
+
+
+def proposer_of_single_moves(system: System) -> System:
+    """An expansion that knows but the energies of the two ends: what it proposes is a single move, whatever its energy."""
+    low, high, e_low, e_high = end_energies(system)
+    slope_eV = (e_high - e_low) / max(high - low, 1) / NEV_PER_EV
+    assert system.ion is not None
+    hamiltonian = Hamiltonian(system.lattice, tuple(point_clusters(system.lattice, system.ion, slope_eV)))
+    return build_system(hamiltonian, system.supercell.matrix, system.ions, system.mix)
+
+
+def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
+    """Collective. Raises Interrupted when asked to stop: relaxations and walkers that were finished are kept."""
+    potential = Lazy(correction)
+    if "enumerated" in correction.given.methods:
+        jobs = _all_states(correction)
+        if comm.bcast(not all(store.path(c).exists() for store, c in jobs) if comm.rank == 0 else None):
+            relax_all(jobs, {correction.mark: potential()}, comm, watch, "relaxing all states of the small cell")
+    tasks = comm.bcast(_missing(correction) if comm.rank == 0 else None)
+    if not tasks:
+        return
+    walked = sorted({(method, rung) for method, rung, _ in tasks if method != "reweighted"})
+    pilots = comm.bcast([p for p in walked if not correction.tuned(*p).exists()] if comm.rank == 0 else None)
+    betas = np.array([inverse_temperature(t) for t in correction.temperatures_K])
+    starts, references = _expansion_weights(correction, betas, comm)
+    energies = relaxed_energies(correction.system.supercell, correction.relaxations, potential)
+    proposers = {"corrected": correction.system, "reweighted": correction.system}
+    if "direct" in correction.given.methods:
+        proposers["direct"] = proposer_of_single_moves(correction.system)
+
+    def stream(method: str, rung: int, *walker: int) -> NDArray[np.uint64]:
+        return new_stream(correction.config.seed, CORRECTION_STREAM, CHAINS.index(method), rung, *walker)
+
+    def tune_one(number: int) -> None:
+        method, rung = pilots[number]
+        begin = (proposers[method], float(betas[rung]), references[rung], energies, starts[rung, 0, 0], stream(method, rung))
+        found = tune(*begin, correction.given.equilibrate, 1 if method == "direct" else None)
+        write_h5(correction.tuned(method, rung), {"log_weight": found.log_weight, "stretch": found.stretch}, {})
+
+    def walk_one(number: int) -> None:
+        method, rung, walker = tasks[number]
+        system, given, beta = proposers[method], correction.given, float(betas[rung])
+        begin = starts[rung, -(walker % 2), walker], stream(method, rung, walker)
+        if method == "reweighted":
+            found = expansion_samples(system, beta, references[rung], energies, *begin, given.proposals)
+        else:
+            data, _ = read_h5(correction.tuned(method, rung))
+            tuned = Tuned(data["log_weight"], int(data["stretch"]))
+            found = walk(system, beta, tuned, energies, *begin, given.equilibrate // 4, given.proposals)
+        write_h5(correction.path(method, rung, walker), found.data, {})
+
+    farm(len(pilots), tune_one, comm, watch, "tuning proposals to the potential")
+    farm(len(tasks), walk_one, comm, watch, "sampling with the potential")
+
+
+def _missing(correction: Correction) -> list[tuple[str, int, int]]:
+    for folder in (correction.path("", 0, 0).parent, correction.relaxations.folder):
+        remove_partial(folder)
+    every = [
+        (method, rung, walker)
+        for method in CHAINS
+        if method in correction.given.methods
+        for rung in range(len(correction.temperatures_K))
+        for walker in range(correction.given.walkers)
+    ]
+    return [task for task in every if not correction.path(*task).exists()]
+
+
+def _all_states(correction: Correction) -> list[tuple[Relaxations, Configuration]]:
+    matrix = correction.system.supercell.matrix
+    found = enumerate_configurations(correction.lattice, matrix, MOST_ENUMERATED)
+    assert found is not None
+    return [(correction.relaxations, c) for c in found]
+
+
+def _expansion_weights(correction: Correction, betas: Float, comm: Any) -> tuple[NDArray[np.int8], Float]:
+    """States at the lowest and the highest window (rungs, windows, walkers, n_sites) and the
+    expansion's ln Z_n - ln Z_(n+step) (rungs, n_max+1)."""
+    system = correction.system
+    low, high = system.n_range
+    targets, order = np.array([low, high], float), np.argsort(betas)[::-1]
+    annealed = anneal(
+        system, betas[order], targets, float(high - low), correction.given.walkers, ANNEALING_SWEEPS, correction.config.seed, comm
+    )
+    back = np.argsort(order)
+    return annealed.starts[back], annealed.reference[back]
+
+
+def all_energies(correction: Correction, energies: Energies) -> list[Float]:
+    """Of all neutral states, by the count of the ion, eV of the cell."""
+    system = correction.system
+    counts, _ = count_neutral_states(system.supercell, system.ion)
+    return [np.array([energies(s) for s in neutral_states(system.supercell, system.ion, int(n))]) for n in counts]
