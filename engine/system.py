@@ -49,7 +49,7 @@ class System:
     def fields(self) -> tuple[Polynomial, Mutual]:
         """The polynomial as a single chain reads it, and what two sites of a move have in common."""
         polynomial = wide_polynomial(self.polynomial)
-        return polynomial, build_mutual(polynomial)
+        return polynomial, build_mutual(polynomial, self.geometry)
 
     @cached_property
     def moves(self) -> MoveSet:

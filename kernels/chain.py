@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from .energy import _index, fill_halo, is_inside, map_halo, put, read_species, site_change
-from .fields import field_at, mutual_at, spread
+from .fields import field_at, may_meet, mutual_at, spread
 from .layout import ACCEPTANCE_UNIT, SQUARE_UNIT, Board
 from .prefetch import prefetch
 from .random import below, following, uniform, unit
@@ -199,7 +199,7 @@ def walk(
     flat, most = members.reshape(members.size), members.shape[1]
     chosen = np.zeros(MOST_FLIPS, np.int64)
     _, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv = polynomial
-    entry, reach, term, term_start, other, term_value = mutual
+    entry, reach, term, term_start, other, term_value, span, near_homes = mutual
     tabled = rest.size == 0
     per_cell = _index(point.shape[0])
     field = np.zeros(MOST_FLIPS, np.int64)
@@ -262,6 +262,8 @@ def walk(
                     change += sign * field[f - start]
                     for g in range(f + 1, stop):
                         partner = chosen[g - start]
+                        if not may_meet(t, partner - at, span, near_homes):
+                            continue
                         many = not (is_inside(rim, at) or is_inside(rim, partner))
                         site, shared = site_at[_index(partner * many)], 0
                         first = image_start[site]

@@ -39,6 +39,13 @@ def field_at(
 
 
 @nb.njit(forceinline=True)
+def may_meet(template, distance, span, near):
+    """Whether two sites whose homes are so far apart can have a mutual term, by any image of the second."""
+    bit = np.uint64(template * (2 * span + 1) + distance + span)
+    return (near[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1) != 0
+
+
+@nb.njit(forceinline=True)
 def mutual_at(
     halo, position, template, distance, entry_of, reach, term, term_start, other, term_value,
     many_start, many_size, many_offset, many_value,

@@ -83,6 +83,10 @@ class Mutual(NamedTuple):
     start: Int  # (entries+1,)
     other: Int32  # (thirds,) halo offset of the third site, from the first
     value: Int  # (thirds,)
+    span: int  # largest distance of two homes
+    near: NDArray[
+        np.uint64
+    ]  # bit template * (2*span+1) + distance + span: whether homes so far apart may have anything, by any image
 
 
 class Moves(NamedTuple):

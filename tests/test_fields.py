@@ -16,7 +16,7 @@ from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, build_system
 from redoxmc.kernels.chain import ALWAYS, BLOCK, NEVER, WHERE_CHEAPER, is_cheaper, run
 from redoxmc.kernels.energy import fill_halo, is_inside, map_halo, place
-from redoxmc.kernels.fields import field_at, mutual_at, spread
+from redoxmc.kernels.fields import field_at, may_meet, mutual_at, spread
 from redoxmc.kernels.layout import Record, Tally
 
 from .exact import begin, semigrand
@@ -95,6 +95,16 @@ def test_what_two_sites_have_in_common_matters(systems: dict[str, System]) -> No
     assert chain.energy != system.energy_neV(chain.species)
 
 
+def test_only_few_sites_may_meet(olivine_hamiltonian: Hamiltonian) -> None:
+    """In a cell wider than the reach of the clusters: less than a tenth, all partners among them."""
+    system = build_system(olivine_hamiltonian, np.diag([4, 7, 9]), ("Na+",))
+    g, (p, m) = system.geometry, system.fields
+    site = 700
+    found = sum(may_meet(g.template[site], int(h) - int(g.home[site]), m.span, m.near) for h in g.home)
+    partners = p.start[g.template[site] + 1] - p.start[g.template[site]]
+    assert partners <= found < g.home.size / 10
+
+
 @pytest.mark.parametrize("name", ["smallest", "skewed", "quadruplets", "charges"])
 def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) -> None:
     """All of them, after flips here and there; and a mutual term is what one flip does to the other's field."""
@@ -113,11 +123,12 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
         before, position, template = fields[g.home], g.home[site], g.template[site]
         shared = [
             sum(
-                mutual_at(halo, position, template, int(at) - position, *m, *p[-4:])
+                mutual_at(halo, position, template, int(at) - position, *m[:6], *p[-4:])
                 for at in g.images[g.image_start[s] : g.image_start[s + 1]]
             )
             for s in range(len(species))
         ]
+        assert all(may_meet(template, int(g.home[s]) - position, m.span, m.near) for s in np.flatnonzero(shared))
         sign = 1 - 2 * int(species[site])
         spread(fields, halo, g.home[site_at], is_inside(rim, position), position, template, sign, *p[2:])
         species[site] += sign

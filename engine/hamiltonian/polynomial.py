@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Couplings, Mutual, Polynomial
+from ...kernels.layout import Couplings, Geometry, Mutual, Polynomial
 
 Term = tuple[int, ...]  # halo offsets of the partners, ascending
 Groups = list[list[tuple[Term, int]]]  # per site of the cell: terms and their values
@@ -49,7 +49,7 @@ def wide_polynomial(p: Polynomial | None) -> Polynomial:
     return p._replace(middle=np.zeros_like(p.middle), rest=p.middle + p.rest, **wide)
 
 
-def build_mutual(p: Polynomial) -> Mutual:
+def build_mutual(p: Polynomial, geometry: Geometry) -> Mutual:
     """What two sites have in common, from the terms of one partner and of two."""
     pairs: list[dict[int, int]] = []
     thirds: list[dict[int, list[tuple[int, int]]]] = []
@@ -67,6 +67,10 @@ def build_mutual(p: Polynomial) -> Mutual:
     for k, (t, d) in enumerate(entries):
         entry[t, reach + d] = k + 1
     found = [[], *(thirds[t][d] for t, d in entries)]
+    met = [np.array([d for s, d in entries if s == t], np.int64) for t in range(len(pairs))]
+    for t in range(len(pairs)):
+        met[t] = np.append(met[t], p.many_offset[p.many_start[t] : p.many_start[t + 1]].ravel())
+    span, near = _near(met, geometry)
     return Mutual(
         entry=entry,
         reach=reach,
@@ -74,7 +78,22 @@ def build_mutual(p: Polynomial) -> Mutual:
         start=np.concatenate([[0], np.cumsum([len(f) for f in found])]).astype(np.int64),
         other=np.array([o for f in found for o, _ in f], np.int32),
         value=np.array([v for f in found for _, v in f], np.int64),
+        span=span,
+        near=near,
     )
+
+
+def _near(met: list[NDArray[np.int64]], geometry: Geometry) -> tuple[int, NDArray[np.uint64]]:
+    """Span and bits of Mutual: partners met at these offsets (per template) have homes as far off, less one of the cell's translations."""
+    home = np.repeat(geometry.home, np.diff(geometry.image_start)).astype(np.int64)
+    translations = np.unique(geometry.images[: len(home)] - home)
+    span = int(np.ptp(geometry.home))
+    width = 2 * span + 1
+    bits = np.zeros(-(-len(met) * width // 64) * 64, np.bool_)
+    for t, offsets in enumerate(met):
+        between = np.subtract.outer(offsets, translations).ravel()
+        bits[t * width + span + between[np.abs(between) <= span]] = True
+    return span, np.packbits(bits, bitorder="little").view(np.uint64)
 
 
 def _field(couplings: Couplings, template: int) -> dict[Term, int]:
