@@ -177,6 +177,7 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
     if "ground_states" in groups:
         tables.append(_ground_states(groups["ground_states"]))
     tables += _transitions(groups)
+    tables += _correction(groups)
     exchange = groups["exchange"]
     rows = []
     for axis in ("temperature", "composition"):
@@ -226,6 +227,45 @@ def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[li
                     rows,
                 )
             )
+    return tables
+
+
+def _correction(groups: dict[str, Group]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """What sampling with the potential cost."""
+    if "corrected" not in groups:
+        return []
+    g, tables = groups["corrected"], []
+    for prefix, title in (
+        ("", "Sampling with the potential, the expansion proposing"),
+        ("direct_", "Sampling with the potential, move by move"),
+    ):
+        if f"{prefix}ess" not in g:
+            continue
+        calls, ess = g[f"{prefix}potential_calls"], g[f"{prefix}ess"]
+        rows = [
+            [
+                f"{t:g}",
+                f"{g[f'{prefix}stretch'][k]:g}",
+                f"{g[f'{prefix}acceptance'][k]:.2f}",
+                f"{calls[k]}",
+                f"{ess[k]:.0f}",
+                f"{calls[k] / ess[k]:.1f}",
+                f"{1e3 * g[f'{prefix}closure_eV'][k]:+.2f}",
+                "yes" if g[f"{prefix}trusted"][k] else "no",
+            ]
+            for k, t in enumerate(g["temperature_K"])
+        ]
+        columns = [
+            "T (K)",
+            "moves in a proposal",
+            "acceptance",
+            "calls",
+            "effective samples",
+            "calls each",
+            "closure (meV/fu)",
+            "trusted",
+        ]
+        tables.append((f"{title} ({g.attributes['n_formula_units']} formula units)", columns, rows))
     return tables
 
 

@@ -169,6 +169,7 @@ def _thermodynamics(
     of_supercell = partial(_with_point_charges, short_range, charges)
     system = _system(prepared, config, np.array(config.lattice.matrix), of_supercell, comm)
     second = _second_system(prepared, config, of_supercell, comm)
+    correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
     if samples:
         if config.ground_states:
             run_ground_states(
@@ -179,11 +180,10 @@ def _thermodynamics(
         if second:
             run_sampling(second, config, _second_store(config, output), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
-    correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
-    if samples and correction:
-        from .hybrid.stage import run_correction
+        if correction:
+            from .hybrid.stage import run_correction
 
-        run_correction(correction, comm, watch)
+            run_correction(correction, comm, watch)
     if prepared:
         if analyses:
             _analyse(prepared, system, second, correction, output)
@@ -213,11 +213,13 @@ def _correction(
     prepared: Prepared | None, config: Config, system: System, of_supercell: HamiltonianOf, output: Output, comm: Any
 ) -> "Correction":
     """The small cell in which the potential is sampled. Collective."""
-    from .hybrid.stage import Correction, small_system
+    from .hybrid.stage import correction_of, try_potential
 
     where: tuple[Path | None, str] = comm.bcast(_weights(prepared) if prepared else None)
-    small = small_system(config, system.lattice, system.ions, of_supercell)
-    return Correction(config, system.lattice, output.folder, *where, small)
+    correction = correction_of(config, system.lattice, system.ions, output.folder, *where, of_supercell)
+    if comm.rank == 0:
+        try_potential(correction)
+    return correction
 
 
 def _weights(prepared: Prepared) -> tuple[Path | None, str]:

@@ -1,5 +1,8 @@
 """The potential's chain, for which a deliberately bad expansion proposes, against enumeration."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from icet import ClusterExpansion
@@ -7,19 +10,23 @@ from scipy.special import logsumexp
 
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.hybrid.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
 from redoxmc.engine.hybrid.energies import Energies
 from redoxmc.engine.hybrid.estimate import by_both_ways, by_reweighting, by_transitions, resampled
-from redoxmc.engine.hybrid.stage import proposer_of_single_moves
-from redoxmc.engine.hybrid.walker import Walk, expansion_samples, tune, walk
+from redoxmc.engine.hybrid.walker import Walk, expansion_samples, first_weights, tune, walk
 from redoxmc.engine.labelling.arrangements import site_permutations
 from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.results import read_results
+from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, build_system, inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 
+from .conftest import ROOT, STRUCTURE
 from .exact import Enumeration, begin, enumerate_states, mean_and_error, semigrand
+from .runs import run as run_command
 from .test_exact import p_value, transition_matrix
 
 TEMPERATURE_K = 600.0
@@ -180,8 +187,11 @@ def test_free_energies_by_every_way(true: Enumeration, bad: System, temperature_
     reference = -np.append(np.diff(enumerate_states(bad).log_z(temperature_K)), 0.0)
     reference = np.append(reference, np.zeros(len(empty_tally(bad).sums) - len(reference)))
     energy_of, of_bad = energies_of(true), []
-    for system, stretch, proposals in ((bad, None, 6_000), (proposer_of_single_moves(bad), 1, 30_000)):
-        tuned = tune(system, beta, reference, energy_of, true.states[0], new_stream(1, 0), 2_000, stretch)
+    nothing = build_system(Hamiltonian(bad.lattice, ()), np.diag([1, 1, 1]), ("Na+",))
+    for system, stretch, proposals in ((bad, None, 6_000), (nothing, 1, 30_000)):
+        guess = first_weights(bad, beta, reference, energy_of, true.states[0], new_stream(1, 0), 500)
+        own = reference if system is bad else ideal_steps(nothing, len(reference))
+        tuned = tune(system, beta, own, guess, energy_of, true.states[0], new_stream(1, 0), 2_000, stretch)
         walks = [
             walk(system, beta, tuned, energy_of, true.states[-(w % 2)], new_stream(1, 1, w), 500, proposals) for w in range(4)
         ]
@@ -209,3 +219,88 @@ def test_reweighting_is_refused_where_few_samples_count(true: Enumeration) -> No
     one = Walk(work, np.zeros(many), zeros, zeros, zeros, ones, zeros, ones > 0, np.zeros(1), 1, np.zeros((1, 6), np.int64))
     found = by_reweighting([one], counts, 1.0)
     assert np.isnan(found.exponential[0]) and found.ess[0] < 1.1 and np.isfinite(found.cumulant[0])
+
+
+INPUT = f"""\
+title: springs, corrected
+seed: 3
+output: out
+lattice:
+  structure: {STRUCTURE}
+  sublattices:
+    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
+    - {{element: Fe, species: {{Fe2+: 2, Fe3+: {{charge: 3, proxy: Ga}}}}}}
+  spectators: {{P: 5, O: -2}}
+  supercell: [1, 1, 1]
+potential:
+  model: tests.toy_calculator.Springs
+  options: {{structure: {STRUCTURE}, strength_eV_A: 0.3}}
+energy:
+  points: [{{species: Na+, energy_eV: 0.4}}]
+  pairs: [{{species: [Na+, Fe2+], r_A: [0, 3.9], energy_eV: -0.05}}]
+sampling:
+  temperature_K: [600]
+  sweeps: {{equilibrate: 20, measure: 40}}
+  refine: {{temperatures: 0}}
+correction:
+  temperature_K: [600, 1200]
+  methods: [corrected, reweighted, direct, enumerated]
+  walkers: 2
+  equilibrate: 400
+  proposals: 3000
+analysis: {{entropy_compositions: 0, compositions: 5}}
+"""
+
+
+def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
+    """From the input to the group of results and the report; free energies by every method, here for an expansion that is off by more than 1 eV/fu."""
+    groups = []
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/__init__.py").touch()
+    shutil.copy(ROOT / "tests/toy_calculator.py", tmp_path / "tests")
+    for ranks in (1, 2):
+        (tmp_path / str(ranks)).mkdir()
+        path = tmp_path / str(ranks) / "input.yaml"
+        path.write_text(INPUT)
+        done = run_command(path, ranks, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        groups.append(read_results(path.parent / "out/results.h5").groups["corrected"])
+    one, two = groups
+    for name, variable in one.variables.items():
+        assert np.array_equal(variable.values, two[name], equal_nan=variable.values.dtype.kind == "f"), name
+    exact = one["enumerated_free_energy_eV"]
+    assert one.attributes["states"] == 70
+    for name, sound in (
+        ("free_energy_eV", one["trusted"]),
+        ("bar_free_energy_eV", one["trusted"]),
+        ("direct_free_energy_eV", one["direct_trusted"]),
+    ):
+        error = one[f"{name}_error"][sound, 1:-1]
+        assert (np.abs(one[name] - exact)[sound, 1:-1] <= 4.5 * error).all() and error.max() < 0.01, name
+    assert one["trusted"].all() and one["direct_trusted"][1]
+    assert np.abs(one["expansion_free_energy_eV"] - exact).min() > 1.0
+    page = (tmp_path / "1/out/report.html").read_text()
+    assert "Sampling with the potential, the expansion proposing (4 formula units)" in page
+    assert (tmp_path / "1/out/figures/correction.png").exists()
+    again = run_command(tmp_path / "1/input.yaml", 1, PYTHONPATH=str(tmp_path))
+    assert again.returncode == 0 and "nothing has changed" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("supercell: [1, 1, 1]\npot", "supercell: [1, 1, 1]\nold", "old"),
+        (
+            "  walkers: 2",
+            "  supercell: [1, 2, 2]\n  walkers: 2",
+            "found enumerated, and 1e9 neutral states; allowed: up to 20000",
+        ),
+        ("  pairs:", "  electrons: ground_state\n  pairs:", "an expansion of the ions alone"),
+    ],
+)
+def test_wrong_input_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "input.yaml"
+    assert old in INPUT
+    path.write_text(INPUT.replace(old, new, 1))
+    done = run_command(path, 1, "--check", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and message in done.stderr

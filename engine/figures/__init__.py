@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..results import Group, Results
+from .correction import correction
 from .curves import (
     differential_capacity,
     entropy,
@@ -74,6 +75,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     "entropy_split": (
         entropy_split,
         "The entropy split by the chain rule into that of the ions and that of the electrons; dashed: of the electrons with the ions frozen. Bands: two standard errors.",
+    ),
+    "correction": (
+        correction,
+        "Free energy of the potential itself in a small cell, above the line between its ends, with two standard errors: the expansion proposing and the potential deciding, the potential deciding about every single move, samples of the expansion reweighted, and all states where they were relaxed one by one.",
     ),
     "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
     "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),

@@ -15,6 +15,7 @@ from ..system import System
 
 Float = NDArray[np.float64]
 EnergyOf = Callable[[NDArray[np.int8]], float]
+FREE = 0.1  # cost of a proposal that is nothing new, over that of a call of the potential
 LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -47,12 +48,13 @@ class Record:
 
 
 def advance_corrected(
-    state: Corrected, system: System, moves: MoveSet, ensemble: Ensemble, energy_of: EnergyOf, stretch: int, n_proposals: int
-) -> Record:
+    state: Corrected, system: System, moves: MoveSet, ensemble: Ensemble, energy_of: EnergyOf, stretch: int, n_proposals: int,
+    lean: Float | None = None,
+) -> Record:  # fmt: skip
     """Make n_proposals proposals, each of `stretch` attempted moves; changes the state.
 
-    The stretch samples exp[-beta E_ce + w(n)]; it is accepted with min(1, exp[-beta (dE_potential - dE_ce)]), so the chain samples
-    exp[-beta E_potential + w(n)] (Iftimie et al., J. Chem. Phys. 113, 4852, 2000; Gelb, J. Chem. Phys. 118, 7747, 2003). This
+    The stretch samples exp[-beta E_ce + w(n)], w of the ensemble; it is accepted with min(1, exp[-beta (dE_potential - dE_ce) + d lean(n)]),
+    so the chain samples exp[-beta E_potential + w(n) + lean(n)], lean (n_max+1,) being 0 if not given (Iftimie et al., J. Chem. Phys. 113, 4852, 2000; Gelb, J. Chem. Phys. 118, 7747, 2003). This
     needs the stretch to be reversible: every attempt draws its move afresh and the length is fixed beforehand, so its transition
     matrix is a power of one that is.
     """
@@ -71,7 +73,8 @@ def advance_corrected(
             record.asked[k] = True
             proposed_eV = energy_of(chain.species)
             excess_eV = (proposed_eV - state.potential_eV) - (chain.energy - energy) / NEV_PER_EV
-            record.probability[k] = np.exp(min(-ensemble.beta * NEV_PER_EV * excess_eV, 0.0))
+            tilt = 0.0 if lean is None else lean[chain.ions[0]] - lean[ions[0]]
+            record.probability[k] = np.exp(min(tilt - ensemble.beta * NEV_PER_EV * excess_eV, 0.0))
             if uniform(chain.stream) < record.probability[k]:
                 state.potential_eV, record.changed[k] = proposed_eV, changed
             else:
@@ -82,8 +85,9 @@ def advance_corrected(
 
 
 def tuned_stretch(
-    state: Corrected, system: System, moves: MoveSet, ensemble: Ensemble, energy_of: EnergyOf, proposals: int
-) -> int:
+    state: Corrected, system: System, moves: MoveSet, ensemble: Ensemble, energy_of: EnergyOf, proposals: int,
+    lean: Float | None = None,
+) -> int:  # fmt: skip
     """The length, of LENGTHS, that leaves most sites changed for each time that the potential is asked; part of the equilibration.
 
     Lengths take turns, so that each is judged on the same stretch of the chain's history. Longer ones decorrelate more where the
@@ -92,8 +96,8 @@ def tuned_stretch(
     changed, asked = np.zeros(len(LENGTHS)), np.zeros(len(LENGTHS))
     for _ in range(max(1, proposals // len(LENGTHS))):
         for k, length in enumerate(LENGTHS):
-            record = advance_corrected(state, system, moves, ensemble, energy_of, length, 1)
+            record = advance_corrected(state, system, moves, ensemble, energy_of, length, 1, lean)
             changed[k] += record.changed.sum()
-            asked[k] += record.asked.sum()
-    gain = changed / np.maximum(asked, 1)
+            asked[k] += record.asked.sum() + FREE  # a stretch that ends where it began costs a little, too
+    gain = changed / np.maximum(asked, 1e-300)
     return LENGTHS[int(np.argmax(gain))]

@@ -93,7 +93,8 @@ class CorrectedGroup:
         group.add(f"{prefix}potential_calls", T, asked, "1", "states whose energy was asked for, cached ones included")
         group.add(f"{prefix}ess", T, ess, "1", "effective samples of the slower of energy and x")
         group.add(f"{prefix}r_hat", T, [h.r_hat[0] for h in health], "1", "rank-normalised split R-hat")
-        trusted = np.array([h.trusted[0] for h in health]) & (np.abs(np.nan_to_num(closures)) < LARGEST_CLOSURE_EV)
+        connected = np.isfinite(f).all(axis=1)  # else some composition was not reached, or not left
+        trusted = np.array([h.trusted[0] for h in health]) & connected & (np.abs(np.nan_to_num(closures)) < LARGEST_CLOSURE_EV)
         group.add(f"{prefix}trusted", T, trusted, "1", "long enough to believe: ESS, R-hat, closure")
         if not trusted.all():
             cold = ", ".join(f"{t:g}" for t in self.temperatures_K[~trusted])

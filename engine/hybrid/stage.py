@@ -13,8 +13,7 @@ from ...kernels.random import new_stream
 from ..config import Config, CorrectionInput, matrix_of
 from ..farm import farm
 from ..ground_state import HamiltonianOf
-from ..hamiltonian.table import NEV_PER_EV
-from ..hamiltonian.terms import Hamiltonian, point_clusters
+from ..hamiltonian.terms import Hamiltonian
 from ..labelling.arrangements import neutral_states
 from ..labelling.configurations import Configuration, enumerate_configurations
 from ..labelling.relaxations import Relaxations, relax_all
@@ -27,11 +26,10 @@ from ..prepare import MOST_ENUMERATED
 from ..provenance import fingerprint
 from ..sampling.anneal import anneal
 from ..sampling.ladder import CORRECTION_STREAM
-from ..sampling.plan import end_energies
 from ..storage import read_h5, remove_partial, write_h5
 from ..system import System, build_system, inverse_temperature
 from .energies import Energies, relaxed_energies
-from .walker import Tuned, Walk, expansion_samples, tune, walk, walk_of
+from .walker import Tuned, Walk, expansion_samples, first_weights, tune, walk, walk_of
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
@@ -41,13 +39,15 @@ CHAINS = ("corrected", "direct", "reweighted")
 
 @dataclass(frozen=True)
 class Correction:
-    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential."""
+    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential; hamiltonian,
+    system: the expansion in the small cell."""
 
     config: Config
     lattice: Lattice
     folder: Path
     weights: Path | None
     mark: str
+    hamiltonian: Hamiltonian
     system: System
 
     @property
@@ -110,20 +110,25 @@ class Lazy:
         return self.loaded[0]
 
 
-def small_system(config: Config, lattice: Lattice, ions: tuple[str, ...], of_supercell: HamiltonianOf) -> System:
-    """The expansion in the small cell."""
+def correction_of(
+    config: Config,
+    lattice: Lattice,
+    ions: tuple[str, ...],
+    folder: Path,
+    weights: Path | None,
+    mark: str,
+    of_supercell: HamiltonianOf,
+) -> Correction:
     assert config.correction is not None
     matrix = np.array(matrix_of(config.correction.supercell), np.int64)
-    return build_system(of_supercell(matrix), matrix, ions)
+    hamiltonian = of_supercell(matrix)
+    return Correction(config, lattice, folder, weights, mark, hamiltonian, build_system(hamiltonian, matrix, ions))
 
 
-def proposer_of_single_moves(system: System) -> System:
-    """An expansion that knows but the energies of the two ends: what it proposes is a single move, whatever its energy."""
-    low, high, e_low, e_high = end_energies(system)
-    slope_eV = (e_high - e_low) / max(high - low, 1) / NEV_PER_EV
-    assert system.ion is not None
-    hamiltonian = Hamiltonian(system.lattice, tuple(point_clusters(system.lattice, system.ion, slope_eV)))
-    return build_system(hamiltonian, system.supercell.matrix, system.ions, system.mix)
+def try_potential(correction: Correction) -> None:
+    """Read it before anything long is begun, unless all that it is needed for is there. Raises RedoxError."""
+    if _missing(correction):
+        Lazy(correction)()
 
 
 def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
@@ -139,30 +144,36 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
     walked = sorted({(method, rung) for method, rung, _ in tasks if method != "reweighted"})
     pilots = comm.bcast([p for p in walked if not correction.tuned(*p).exists()] if comm.rank == 0 else None)
     betas = np.array([inverse_temperature(t) for t in correction.temperatures_K])
-    starts, references = _expansion_weights(correction, betas, comm)
     energies = relaxed_energies(correction.system.supercell, correction.relaxations, potential)
-    proposers = {"corrected": correction.system, "reweighted": correction.system}
+    nothing = build_system(Hamiltonian(correction.lattice, ()), correction.system.supercell.matrix, correction.system.ions)
+    proposers = {"corrected": correction.system, "reweighted": correction.system, "direct": nothing}
+    of_expansion = _expansion_weights(correction, correction.system, betas, comm)
+    weights = dict.fromkeys(proposers, of_expansion)
     if "direct" in correction.given.methods:
-        proposers["direct"] = proposer_of_single_moves(correction.system)
+        weights["direct"] = _expansion_weights(correction, nothing, betas, comm)
 
     def stream(method: str, rung: int, *walker: int) -> NDArray[np.uint64]:
         return new_stream(correction.config.seed, CORRECTION_STREAM, CHAINS.index(method), rung, *walker)
 
     def tune_one(number: int) -> None:
         method, rung = pilots[number]
-        begin = (proposers[method], float(betas[rung]), references[rung], energies, starts[rung, 0, 0], stream(method, rung))
-        found = tune(*begin, correction.given.equilibrate, 1 if method == "direct" else None)
-        write_h5(correction.tuned(method, rung), {"log_weight": found.log_weight, "stretch": found.stretch}, {})
+        (starts, references), (_, of_method) = of_expansion, weights[method]
+        given, begin, beta = correction.given, (energies, starts[rung, 0, 0], stream(method, rung)), float(betas[rung])
+        guess = first_weights(correction.system, beta, references[rung], *begin, given.equilibrate // 2)
+        length = 1 if method == "direct" else None
+        found = tune(proposers[method], beta, of_method[rung], guess, *begin, given.equilibrate, length)
+        write_h5(correction.tuned(method, rung), vars(found), {})
 
     def walk_one(number: int) -> None:
         method, rung, walker = tasks[number]
+        starts, references = weights[method]
         system, given, beta = proposers[method], correction.given, float(betas[rung])
         begin = starts[rung, -(walker % 2), walker], stream(method, rung, walker)
         if method == "reweighted":
             found = expansion_samples(system, beta, references[rung], energies, *begin, given.proposals)
         else:
             data, _ = read_h5(correction.tuned(method, rung))
-            tuned = Tuned(data["log_weight"], int(data["stretch"]))
+            tuned = Tuned(data["log_weight"], data["proposer_weight"], int(data["stretch"]))
             found = walk(system, beta, tuned, energies, *begin, given.equilibrate // 4, given.proposals)
         write_h5(correction.path(method, rung, walker), found.data, {})
 
@@ -190,10 +201,9 @@ def _all_states(correction: Correction) -> list[tuple[Relaxations, Configuration
     return [(correction.relaxations, c) for c in found]
 
 
-def _expansion_weights(correction: Correction, betas: Float, comm: Any) -> tuple[NDArray[np.int8], Float]:
+def _expansion_weights(correction: Correction, system: System, betas: Float, comm: Any) -> tuple[NDArray[np.int8], Float]:
     """States at the lowest and the highest window (rungs, windows, walkers, n_sites) and the
     expansion's ln Z_n - ln Z_(n+step) (rungs, n_max+1)."""
-    system = correction.system
     low, high = system.n_range
     targets, order = np.array([low, high], float), np.argsort(betas)[::-1]
     annealed = anneal(

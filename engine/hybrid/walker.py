@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from ...kernels.layout import Ensemble
 from ..errors import RedoxError
@@ -22,10 +23,16 @@ MOST_STARTS = 1000
 
 @dataclass(frozen=True)
 class Tuned:
-    """What is found before anything is measured: log_weight (n_max+1,) that makes all counts alike likely; attempted moves in a proposal."""
+    """What is found before anything is measured: log_weight (n_max+1,) that makes all counts alike likely for the potential, and
+    proposer_weight (n_max+1,) that does for the expansion; attempted moves in a proposal."""
 
     log_weight: Float
+    proposer_weight: Float
     stretch: int
+
+    @property
+    def lean(self) -> Float:
+        return self.log_weight - self.proposer_weight
 
 
 @dataclass(frozen=True)
@@ -94,23 +101,44 @@ def begin(
     raise RedoxError(f"the potential has no energy for any of {MOST_STARTS} states of the small cell: their relaxations failed")
 
 
-def tune(
+def first_weights(
     system: System, beta: float, reference: Float, energy_of: EnergyOf, species: NDArray[np.int8], stream: NDArray[np.uint64],
-    proposals: int, stretch: int | None = None,
-) -> Tuned:  # fmt: skip
-    """Weights, and the stretch unless it is given. reference (n_max+1,): the expansion's ln Z_n - ln Z_(n+step), from where it starts."""
-    log_weight = integrate_steps(reference, system.step)
+    samples: int,
+) -> Float:  # fmt: skip
+    """Estimate of -ln Z_n of the potential, (n_max+1,), by reweighting a few samples of the expansion.
+
+    reference (n_max+1,): the expansion's ln Z_n - ln Z_(n+step).
+    """
     counts, _ = system.neutral_counts
-    state = begin(system, flat(system, beta, log_weight), energy_of, species, stream)
+    found = expansion_samples(system, beta, reference, energy_of, species, stream, samples)
+    work = beta * NEV_PER_EV * (found.potential_eV - found.expansion_eV)
+    with np.errstate(divide="ignore"):
+        shift = np.array([np.log(max(np.sum(found.n == n), 1)) - logsumexp(-work[found.n == n]) for n in counts])
+    known = np.isfinite(shift)
+    log_weight = found.log_weight.copy()
+    if known.any():
+        log_weight[counts] += np.interp(counts, counts[known], shift[known])
+    return log_weight
+
+
+def tune(
+    system: System, beta: float, reference: Float, log_weight: Float, energy_of: EnergyOf, species: NDArray[np.int8],
+    stream: NDArray[np.uint64], proposals: int, stretch: int | None = None,
+) -> Tuned:  # fmt: skip
+    """Weights, from those given, and the stretch unless it is given. reference: the proposer's, as for `first_weights`."""
+    log_weight, own = log_weight.copy(), integrate_steps(reference, system.step)
+    counts, _ = system.neutral_counts
+    state = begin(system, flat(system, beta, own), energy_of, species, stream)
     length, each = stretch or system.supercell.n_sites, max(1, proposals // (ROUNDS + ROUNDS // 2))
     alike = np.eye(len(counts)) + np.eye(len(counts), k=1) + np.eye(len(counts), k=-1)  # a few imagined moves: no count is unseen
     for _ in range(ROUNDS):
-        found = _measure(state, system, beta, Tuned(log_weight, length), energy_of, each)
+        found = _measure(state, system, beta, Tuned(log_weight, own, length), energy_of, each)
         steps = np.diff(np.log(stationary(transitions(found, counts) + alike)))
         log_weight[counts[1:]] -= np.cumsum(np.clip(steps, -LARGEST_MEND, LARGEST_MEND))
     if stretch is None:
-        length = tuned_stretch(state, system, system.moves, flat(system, beta, log_weight), energy_of, proposals // 3)
-    return Tuned(log_weight, length)
+        lean = log_weight - own
+        length = tuned_stretch(state, system, system.moves, flat(system, beta, own), energy_of, proposals // 3, lean)
+    return Tuned(log_weight, own, length)
 
 
 def stationary(matrix: Float) -> Float:
@@ -129,15 +157,15 @@ def walk(
     equilibrate: int, proposals: int,
 ) -> Walk:  # fmt: skip
     """So many proposals that are measured, after some that are not."""
-    state = begin(system, flat(system, beta, tuned.log_weight), energy_of, species, stream)
+    state = begin(system, flat(system, beta, tuned.proposer_weight), energy_of, species, stream)
     _measure(state, system, beta, tuned, energy_of, equilibrate)
     return _measure(state, system, beta, tuned, energy_of, proposals)
 
 
 def _measure(state: Corrected, system: System, beta: float, tuned: Tuned, energy_of: EnergyOf, proposals: int) -> Walk:
     first = state.chain.ions[:1].copy()
-    ensemble = flat(system, beta, tuned.log_weight)
-    r = advance_corrected(state, system, system.moves, ensemble, energy_of, tuned.stretch, proposals)
+    ensemble = flat(system, beta, tuned.proposer_weight)
+    r = advance_corrected(state, system, system.moves, ensemble, energy_of, tuned.stretch, proposals, tuned.lean)
     n = r.ions[:, 0]
     return Walk(
         r.potential_eV, r.expansion_eV, n, np.append(first, n[:-1]), r.proposed[:, 0], r.probability, r.changed, r.asked,
