@@ -47,7 +47,7 @@ def relaxed_energies(supercell: Supercell, store: Relaxations, potential: Callab
     matrix = tuple(tuple(int(v) for v in row) for row in supercell.matrix)
 
     def of(representative: Occupation) -> float:
-        configuration = Configuration(matrix, representative.tobytes(), "")
+        configuration = Configuration(matrix, representative.tobytes(), "representative")
         if not store.path(configuration).exists():
             store.run(configuration, potential())
         done = store.read(configuration)
