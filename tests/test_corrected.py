@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from icet import ClusterExpansion
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
@@ -306,3 +307,23 @@ def test_wrong_input_is_refused(tmp_path: Path, old: str, new: str, message: str
     path.write_text(INPUT.replace(old, new, 1))
     done = run_command(path, 1, "--check", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2 and message in done.stderr
+
+
+@pytest.mark.validate
+def test_the_shipped_potential_by_every_way(tmp_path: Path) -> None:
+    """inputs/nafepo4_correction.yaml: by enumeration, corrected, direct and reweighted sampling F(T, x) of MACE is one, by joint chi2
+    and to 1 meV/fu from 300 to 1000 K; the errors are small enough to tell."""
+    text = (ROOT / "inputs/nafepo4_correction.yaml").read_text()
+    text = text.replace("structure: ", f"structure: {ROOT}/inputs/").replace("dataset: ", f"dataset: {ROOT}/inputs/")
+    text = text.replace("file: ", f"file: {ROOT}/inputs/").replace("../outputs/nafepo4_correction", "out")
+    (tmp_path / "input.yaml").write_text(text)
+    done = run_command(tmp_path / "input.yaml", 2, timeout=2400)
+    assert done.returncode == 0, done.stderr
+    group = read_results(tmp_path / "out/results.h5").groups["corrected"]
+    exact = group["enumerated_free_energy_eV"]
+    assert group.attributes["states"] == 70 and group.attributes["states_without_energy"] == 0
+    for name in ("free_energy_eV", "direct_free_energy_eV", "reweighted_exponential_free_energy_eV", "bar_free_energy_eV"):
+        apart, error = (group[name] - exact)[:, 1:-1], group[f"{name}_error"][:, 1:-1]
+        assert np.abs(apart).max() < 1e-3 and error.max() < 0.6e-3, name
+        assert chi2.sf(np.sum((apart / error) ** 2), apart.size) > 1e-3, name
+    assert np.abs(group["expansion_free_energy_eV"] - exact).max() > 5e-3
