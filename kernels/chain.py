@@ -200,7 +200,7 @@ def walk(
     chosen = np.zeros(MOST_FLIPS, np.int64)
     _, rest, fs, fo, fv, ds, do, dv, ns, nz, no, nv = polynomial
     entry, reach, term, term_start, other, term_value, span, near_homes = mutual
-    tabled = rest.size == 0
+    tabled, listed = rest.size == 0, near_homes.size > 0
     per_cell = _index(point.shape[0])
     field = np.zeros(MOST_FLIPS, np.int64)
     kept = keep == ALWAYS
@@ -262,7 +262,7 @@ def walk(
                     change += sign * field[f - start]
                     for g in range(f + 1, stop):
                         partner = chosen[g - start]
-                        if not may_meet(t, partner - at, span, near_homes):
+                        if listed and not may_meet(t, partner - at, span, near_homes):
                             continue
                         many = not (is_inside(rim, at) or is_inside(rim, partner))
                         site, shared = site_at[_index(partner * many)], 0

@@ -105,6 +105,21 @@ def test_only_few_sites_may_meet(olivine_hamiltonian: Hamiltonian) -> None:
     assert partners <= found < g.home.size / 10
 
 
+@pytest.mark.parametrize("name", ["smallest", "skewed", "quadruplets"])
+def test_who_may_meet_changes_but_the_time(systems: dict[str, System], name: str) -> None:
+    """The same moves without the bits, as in large cells; with bits that say that nobody meets, wrong energies."""
+    system = systems[name]
+    polynomial, mutual = system.fields
+    energies = []
+    for bits in (mutual.near, np.zeros(0, np.uint64), np.zeros_like(mutual.near)):
+        chain = begin(system, 1, half_full(system))
+        system.__dict__["fields"] = polynomial, mutual._replace(near=bits)
+        sweep(chain, system, 2000.0, empty_tally(system), ALWAYS, 20)
+        energies.append((chain.energy, chain.stream.tolist(), chain.energy == system.energy_neV(chain.species)))
+    system.__dict__["fields"] = polynomial, mutual
+    assert mutual.near.size and energies[0] == energies[1] and energies[0][2] and not energies[2][2]
+
+
 @pytest.mark.parametrize("name", ["smallest", "skewed", "quadruplets", "charges"])
 def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) -> None:
     """All of them, after flips here and there; and a mutual term is what one flip does to the other's field."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Couplings, Geometry, Mutual, Polynomial
 
+MOST_BITS = 2**18
 Term = tuple[int, ...]  # halo offsets of the partners, ascending
 Groups = list[list[tuple[Term, int]]]  # per site of the cell: terms and their values
 
@@ -84,11 +85,16 @@ def build_mutual(p: Polynomial, geometry: Geometry) -> Mutual:
 
 
 def _near(met: list[NDArray[np.int64]], geometry: Geometry) -> tuple[int, NDArray[np.uint64]]:
-    """Span and bits of Mutual: partners met at these offsets (per template) have homes as far off, less one of the cell's translations."""
+    """Span and bits of Mutual: partners met at these offsets (per template) have homes as far off, less one of the cell's translations.
+
+    No bits where they would crowd the cache: in large cells few sites have images, and on the boards of boxes none that moves.
+    """
     home = np.repeat(geometry.home, np.diff(geometry.image_start)).astype(np.int64)
     translations = np.unique(geometry.images[: len(home)] - home)
     span = int(np.ptp(geometry.home))
     width = 2 * span + 1
+    if len(met) * width > MOST_BITS:
+        return span, np.zeros(0, np.uint64)
     bits = np.zeros(-(-len(met) * width // 64) * 64, np.bool_)
     for t, offsets in enumerate(met):
         between = np.subtract.outer(offsets, translations).ravel()
