@@ -1,23 +1,30 @@
 """The potential's chain, for which a deliberately bad expansion proposes, against enumeration."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from icet import ClusterExpansion
+from mpi4py import MPI
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
+from redoxmc.engine.errors import Interrupted
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.hybrid.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
 from redoxmc.engine.hybrid.energies import Energies
 from redoxmc.engine.hybrid.estimate import by_both_ways, by_reweighting, by_transitions, resampled
+from redoxmc.engine.hybrid.stage import Correction, correction_of, run_correction
 from redoxmc.engine.hybrid.walker import Walk, expansion_samples, first_weights, tune, walk
+from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.labelling.arrangements import site_permutations
 from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.parallel import StopWatch
+from redoxmc.engine.prepare import prepare
 from redoxmc.engine.results import read_results
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.plan import empty_tally
@@ -327,3 +334,36 @@ def test_the_shipped_potential_by_every_way(tmp_path: Path) -> None:
         assert np.abs(apart).max() < 1e-3 and error.max() < 0.6e-3, name
         assert chi2.sf(np.sum((apart / error) ** 2), apart.size) > 1e-3, name
     assert np.abs(group["expansion_free_energy_eV"] - exact).max() > 5e-3
+
+
+@dataclass
+class RingsLater(StopWatch):
+    """Asks to stop from the given call on."""
+
+    quiet: int = 0
+
+    def rings(self) -> bool:
+        self.quiet -= 1
+        return self.quiet < 0
+
+
+def test_a_stop_between_two_relaxations_loses_none(tmp_path: Path) -> None:
+    """Relaxations are kept, no walk that was cut is; the rest, done later, gives what an undisturbed run does."""
+    path = tmp_path / "input.yaml"
+    path.write_text(INPUT.replace("[corrected, reweighted, direct, enumerated]", "[corrected]"))
+    prepared = prepare(read_input(path))
+    config, lattice = prepared.config, prepared.lattice
+
+    def correction(name: str) -> Correction:
+        return correction_of(config, lattice, prepared.ions, tmp_path / name, None, "springs", lambda matrix: prepared.typed)
+
+    whole, cut = correction("whole"), correction("cut")
+    run_correction(whole, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
+    with pytest.raises(Interrupted):
+        run_correction(cut, MPI.COMM_SELF, RingsLater(MPI.COMM_SELF, None, quiet=5))
+    kept = list(cut.relaxations.folder.glob("*.extxyz"))
+    assert len(kept) == 5 and not cut.path("corrected", 0, 0).exists()
+    run_correction(cut, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
+    for rung in (0, 1):
+        for a, b in zip(whole.walks("corrected", rung), cut.walks("corrected", rung)):
+            assert all(np.array_equal(x, y) for x, y in zip(a.data.values(), b.data.values()))

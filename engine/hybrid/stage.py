@@ -1,6 +1,8 @@
 """Sampling with the potential in a small cell: walkers over temperatures, each kept in a file when it is done."""
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +30,7 @@ from ..sampling.anneal import anneal
 from ..sampling.ladder import CORRECTION_STREAM
 from ..storage import read_h5, remove_partial, write_h5
 from ..system import System, build_system, inverse_temperature
-from .energies import Energies, relaxed_energies
+from .energies import Energies, Occupation, relaxed_energies
 from .walker import Tuned, Walk, expansion_samples, first_weights, tune, walk, walk_of
 
 log = logging.getLogger("redoxmc")
@@ -39,15 +41,14 @@ CHAINS = ("corrected", "direct", "reweighted")
 
 @dataclass(frozen=True)
 class Correction:
-    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential; hamiltonian,
-    system: the expansion in the small cell."""
+    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential; system:
+    the expansion in the small cell."""
 
     config: Config
     lattice: Lattice
     folder: Path
     weights: Path | None
     mark: str
-    hamiltonian: Hamiltonian
     system: System
 
     @property
@@ -121,8 +122,7 @@ def correction_of(
 ) -> Correction:
     assert config.correction is not None
     matrix = np.array(matrix_of(config.correction.supercell), np.int64)
-    hamiltonian = of_supercell(matrix)
-    return Correction(config, lattice, folder, weights, mark, hamiltonian, build_system(hamiltonian, matrix, ions))
+    return Correction(config, lattice, folder, weights, mark, build_system(of_supercell(matrix), matrix, ions))
 
 
 def try_potential(correction: Correction) -> None:
@@ -145,6 +145,7 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
     pilots = comm.bcast([p for p in walked if not correction.tuned(*p).exists()] if comm.rank == 0 else None)
     betas = np.array([inverse_temperature(t) for t in correction.temperatures_K])
     energies = relaxed_energies(correction.system.supercell, correction.relaxations, potential)
+    energies.of = _unless_stopped(energies.of, watch)
     nothing = build_system(Hamiltonian(correction.lattice, ()), correction.system.supercell.matrix, correction.system.ions)
     proposers = {"corrected": correction.system, "reweighted": correction.system, "direct": nothing}
     of_expansion = _expansion_weights(correction, correction.system, betas, comm)
@@ -177,8 +178,31 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
             found = walk(system, beta, tuned, energies, *begin, given.equilibrate // 4, given.proposals)
         write_h5(correction.path(method, rung, walker), found.data, {})
 
-    farm(len(pilots), tune_one, comm, watch, "tuning proposals to the potential")
-    farm(len(tasks), walk_one, comm, watch, "sampling with the potential")
+    farm(len(pilots), _forsaken_if_stopped(tune_one), comm, watch, "tuning proposals to the potential")
+    farm(len(tasks), _forsaken_if_stopped(walk_one), comm, watch, "sampling with the potential")
+
+
+class _Stopped(Exception):
+    """A walk is given up: all ranks will stop together when their tasks are."""
+
+
+def _unless_stopped(of: Callable[[Occupation], float], watch: StopWatch) -> Callable[[Occupation], float]:
+    """A walk may hold hours of relaxations; they are kept, so that it can stop between any two and be repeated for nothing."""
+
+    def energy(representative: Occupation) -> float:
+        if watch.rings():
+            raise _Stopped
+        return of(representative)
+
+    return energy
+
+
+def _forsaken_if_stopped(work: Callable[[int], None]) -> Callable[[int], None]:
+    def task(number: int) -> None:
+        with suppress(_Stopped):
+            work(number)
+
+    return task
 
 
 def _missing(correction: Correction) -> list[tuple[str, int, int]]:
