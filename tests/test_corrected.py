@@ -291,6 +291,7 @@ def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
     assert np.abs(one["expansion_free_energy_eV"] - exact).min() > 1.0
     page = (tmp_path / "1/out/report.html").read_text()
     assert "Sampling with the potential, the expansion proposing (4 formula units)" in page
+    assert "the expansion misses the potential&#39;s mixing free energy by up to" in page
     assert (tmp_path / "1/out/figures/correction.png").exists()
     again = run_command(tmp_path / "1/input.yaml", 1, PYTHONPATH=str(tmp_path))
     assert again.returncode == 0 and "nothing has changed" in again.stderr

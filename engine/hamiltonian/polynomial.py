@@ -89,12 +89,12 @@ def _near(met: list[NDArray[np.int64]], geometry: Geometry) -> tuple[int, NDArra
 
     No bits where they would crowd the cache: in large cells few sites have images, and on the boards of boxes none that moves.
     """
-    home = np.repeat(geometry.home, np.diff(geometry.image_start)).astype(np.int64)
-    translations = np.unique(geometry.images[: len(home)] - home)
     span = int(np.ptp(geometry.home))
     width = 2 * span + 1
     if len(met) * width > MOST_BITS:
         return span, np.zeros(0, np.uint64)
+    home = np.repeat(geometry.home, np.diff(geometry.image_start)).astype(np.int64)
+    translations = np.unique(geometry.images[: len(home)] - home)
     bits = np.zeros(-(-len(met) * width // 64) * 64, np.bool_)
     for t, offsets in enumerate(met):
         between = np.subtract.outer(offsets, translations).ravel()

@@ -12,6 +12,7 @@ from ..results import Group
 from ..sampling.plan import empty_tally, end_energies
 from ..system import BOLTZMANN_EV_PER_K, inverse_temperature
 from ..thermodynamics.free_energy import Ends, isotherm
+from ..thermodynamics.isotherms import above_ends
 from .energies import relaxed_energies
 from .estimate import LEAST_ESS, RESAMPLED, by_both_ways, by_enumeration, by_reweighting, by_transitions, resampled
 from .stage import Correction, Lazy, all_energies
@@ -53,7 +54,22 @@ class CorrectedGroup:
             self._add_reweighted()
         if "enumerated" in methods:
             self._add_enumerated()
+        self._note_of_expansion()
         return group
+
+    def _note_of_expansion(self) -> None:
+        """How far the expansion's mixing free energy is from the best that is known of the potential's."""
+        known = ("enumerated_free_energy_eV", "bar_free_energy_eV", "reweighted_exponential_free_energy_eV")
+        best = next((name for name in known if name in self.group), None)
+        if best is None or "expansion_free_energy_eV" not in self.group:
+            return
+        missed = 1e3 * np.abs([above_ends(row) for row in self.group["expansion_free_energy_eV"] - self.group[best]])
+        if np.isfinite(missed).any():
+            rung, k = np.unravel_index(np.nanargmax(missed), missed.shape)
+            self.notes.append(
+                f"correction: in the cell of {self.n_fu} formula units the expansion misses the potential's mixing free energy by up to "
+                f"{missed[rung, k]:.1f} meV/fu (x = {self.group['x'][k]:.3g}, {self.temperatures_K[rung]:g} K)"
+            )
 
     def _walks(self, method: str) -> list[list[Walk]]:
         return [self.correction.walks(method, r) for r in range(len(self.temperatures_K))]
