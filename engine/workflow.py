@@ -171,6 +171,10 @@ def _thermodynamics(
     second = _second_system(prepared, config, of_supercell, comm)
     correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
     if samples:
+        if prepared and correction:
+            from .hybrid.stage import try_potential
+
+            try_potential(correction)
         if config.ground_states:
             run_ground_states(
                 config.ground_states, short_range.lattice, of_supercell, system.ions, config.seed, output.store, comm, watch
@@ -213,13 +217,10 @@ def _correction(
     prepared: Prepared | None, config: Config, system: System, of_supercell: HamiltonianOf, output: Output, comm: Any
 ) -> "Correction":
     """The small cell in which the potential is sampled. Collective."""
-    from .hybrid.stage import correction_of, try_potential
+    from .hybrid.stage import correction_of
 
     where: tuple[Path | None, str] = comm.bcast(_weights(prepared) if prepared else None)
-    correction = correction_of(config, system.lattice, system.ions, output.folder, *where, of_supercell)
-    if comm.rank == 0:
-        try_potential(correction)
-    return correction
+    return correction_of(config, system.lattice, system.ions, output.folder, *where, of_supercell)
 
 
 def _weights(prepared: Prepared) -> tuple[Path | None, str]:

@@ -86,7 +86,7 @@ class Mutual(NamedTuple):
     span: int  # largest distance of two homes
     near: NDArray[
         np.uint64
-    ]  # bit template * (2*span+1) + distance + span: whether homes so far apart may have anything, by any image; empty: not known
+    ]  # bits template * (2*span+1) + distance + span: may homes so far apart meet, by any image? Empty: not known
 
 
 class Moves(NamedTuple):

@@ -99,5 +99,4 @@ def tuned_stretch(
             record = advance_corrected(state, system, moves, ensemble, energy_of, length, 1, lean)
             changed[k] += record.changed.sum()
             asked[k] += record.asked.sum() + FREE  # a stretch that ends where it began costs a little, too
-    gain = changed / np.maximum(asked, 1e-300)
-    return LENGTHS[int(np.argmax(gain))]
+    return LENGTHS[int(np.argmax(changed / asked))]

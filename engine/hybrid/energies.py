@@ -21,17 +21,15 @@ class Energies:
 
     of: energy of a symmetry representative, eV. A relaxation may find any of several minima, and which one hangs on rounding:
     so the representative stands for its whole class, and a state's energy is a function of the state. known: what was worked
-    out, by representative; asked: calls, those of known classes too.
+    out, by representative.
     """
 
     permutations: NDArray[np.int64]
     of: Callable[[Occupation], float]
     known: dict[bytes, float] = field(default_factory=dict)
     seen: dict[bytes, float] = field(default_factory=dict)
-    asked: int = 0
 
     def __call__(self, species: Occupation) -> float:
-        self.asked += 1
         state = species.tobytes()
         if state not in self.seen:
             image = canonical(species, self.permutations)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...kernels.random import new_stream
 from ..config import Config, CorrectionInput, matrix_of
+from ..errors import RedoxError
 from ..farm import farm
 from ..ground_state import HamiltonianOf
 from ..hamiltonian.terms import Hamiltonian
@@ -88,7 +89,9 @@ class Correction:
         return self.folder / "correction" / self.identity / f"{method}_{rung:02d}_tuned.h5"
 
     def walks(self, method: str, rung: int) -> list[Walk]:
-        """Raises RedoxError if a file is damaged."""
+        """Raises RedoxError if a file is damaged, or not there yet."""
+        if not all(self.path(method, rung, w).exists() for w in range(self.given.walkers)):
+            raise RedoxError("the potential has not been sampled for this input yet; run without --only")
         return [walk_of(read_h5(self.path(method, rung, w))[0]) for w in range(self.given.walkers)]
 
 
