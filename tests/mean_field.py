@@ -11,8 +11,8 @@ from scipy.special import gammaln
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, inverse_temperature
-from redoxmc.engine.thermodynamics.free_energy import Ends, Isotherm
-from redoxmc.engine.thermodynamics.isotherms import Curves, Isotherms
+from redoxmc.engine.thermodynamics.free_energy import Curves, Ends, Isotherm
+from redoxmc.engine.thermodynamics.isotherms import Isotherms
 
 Float = NDArray[np.float64]
 FreeEnergy = Callable[[Float, float], Float]
@@ -38,7 +38,7 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
         scale = noise_eV * n_fu * NEV_PER_EV * beta
 
         def curve(shift: Float, b: Any = (beta_f, energy, variance)) -> Isotherm:
-            return Isotherm(n, b[0] + shift, 0.0, np.zeros(len(n), bool), b[1], b[2], np.ones(len(n)))
+            return Isotherm(n, b[0] + shift, b[0] + shift, 0.0, np.zeros(len(n), bool), b[1], b[2], np.ones(len(n)))
 
         resampled = [curve(scale * s) for s in shapes]
         curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x)))

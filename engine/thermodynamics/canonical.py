@@ -106,13 +106,15 @@ def _add_trust(group: Group, isotherms: Isotherms, health: Health, notes: list[s
     scale = [isotherms.per_fu_eV(r) for r in rungs]
     closure = np.array([c.all.closure for c in curves]) * scale
     closure_error = np.array([np.nanstd([r.closure for r in c.resampled], ddof=1) for c in curves]) * scale
-    group.add("closure_eV", T, closure, "eV/fu", "F missing at the far end, before it was spread evenly", closure_error)
+    words = "F missing at the far end by the steps between counts of this temperature alone"
+    group.add("closure_eV", T, closure, "eV/fu", words, closure_error)
     up = np.array([isotherms.free_energy(c.up, r)[grid] for r, c in zip(rungs, curves)])
     down = np.array([isotherms.free_energy(c.down, r)[grid] for r, c in zip(rungs, curves)])
     group.add("free_energy_up_eV", TX, up, "eV/fu", "free energy from the walkers that started at the lowest x")
     group.add("free_energy_down_eV", TX, down, "eV/fu", "free energy from the walkers that started at the highest x")
     same = np.abs(up - down) <= np.maximum(4 * group["free_energy_eV_error"], LARGEST_CLOSURE_EV)
-    closed = np.isfinite(group["free_energy_eV"]) & ~(np.abs(closure)[:, None] > LARGEST_CLOSURE_EV)
+    alone = np.array([c.all.beta_f - c.all.by_ratios for c in curves])[:, grid] * np.array(scale)[:, None]
+    closed = np.isfinite(group["free_energy_eV"]) & (np.abs(alone) <= LARGEST_CLOSURE_EV)
     seen = np.array([_steps_seen(c.all.borrowed, isotherms) for c in curves])
     if not seen.all():
         rows = [f"{t:g} K ({int(c.all.borrowed.sum())})" for t, c in zip(isotherms.temperature_K, curves) if c.all.borrowed.any()]
@@ -121,9 +123,12 @@ def _add_trust(group: Group, isotherms: Isotherms, health: Health, notes: list[s
             + ", ".join(rows)
         )
     if np.nanmax(np.abs(closure), initial=0.0) > LARGEST_CLOSURE_EV:
-        notes.append("the closure error exceeds 1 meV/fu at some temperatures: sample longer there")
+        notes.append(
+            "by the steps between counts alone the closure error exceeds 1 meV/fu at some temperatures: sample longer there; F is not "
+            "trusted where these steps differ from it by as much"
+        )
     good = same & closed & seen & _nearest_trusted(isotherms, health)
-    group.add("trusted", TX, good, "1", "closure, scans up and down and the chains nearby are all sound")
+    group.add("trusted", TX, good, "1", "ratios and energies, walkers from either end and the chains nearby are all sound")
 
 
 def _steps_seen(borrowed: NDArray[np.bool_], isotherms: Isotherms) -> NDArray[np.bool_]:

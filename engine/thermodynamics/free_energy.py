@@ -31,18 +31,30 @@ class Ends:
 class Isotherm:
     """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
 
-    beta_f (n,): -ln Z_n; closure (beta times energy): what was missing at the far end before it was spread evenly.
+    beta_f (n,): -ln Z_n; by_ratios (n,): the same by the steps of this temperature alone, which it is until rungs are joined; closure
+    (beta times energy): what was missing in them at the far end before it was spread evenly.
     borrowed (n,): the step up from here was not seen both ways and is the reference's (from the annealing).
     energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
     """
 
     n: NDArray[np.int64]
     beta_f: Float
+    by_ratios: Float
     closure: float
     borrowed: NDArray[np.bool_]
     energy_neV: Float
     energy_variance_neV2: Float
     weight: Float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from walkers started low and started high."""
+
+    all: Isotherm
+    resampled: list[Isotherm]
+    up: Isotherm
+    down: Isotherm
 
 
 def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
@@ -67,7 +79,7 @@ def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, be
         excess = sums[n, 4] / weight * tally.unit
         square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
     line = tally.origin + tally.slope * n
-    return Isotherm(n, beta_f, closure, borrowed, line + excess, np.maximum(square - excess**2, 0.0), weight)
+    return Isotherm(n, beta_f, beta_f, closure, borrowed, line + excess, np.maximum(square - excess**2, 0.0), weight)
 
 
 def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:

@@ -12,23 +12,14 @@ from ..hamiltonian.table import NEV_PER_EV
 from ..sampling.plan import Plan, empty_tally
 from ..system import System
 from ..vibrations import Vibrational, Vibrations
-from .free_energy import Ends, Isotherm, isotherm
+from .free_energy import Curves, Ends, Isotherm, isotherm
+from .joined import joined
 from .samples import Samples
 
 Float = NDArray[np.float64]
 BOOTSTRAP = 100
 BOOTSTRAP_STREAM = 99
 MOST_BLOCKS = 20
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Isotherms of one rung: from all samples, from each bootstrap resample, from walkers started low and started high."""
-
-    all: Isotherm
-    resampled: list[Isotherm]
-    up: Isotherm
-    down: Isotherm
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,9 @@ def build_isotherms(
     temperature_K = samples.plan.temperatures_K
     known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
     tally = empty_tally(system)
-    curves = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
+    apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
+    counts, log_states = system.neutral_counts
+    curves = joined(apart, samples.plan.betas, ends, np.interp(apart[0].all.n, counts, log_states), seed)
     number = (ends.high - ends.low) // system.step + 1
     grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
     rungs, hotter = tuple(curves[: len(known)]), tuple(curves[len(known) :])

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ..results import Group
+from .free_energy import Isotherm
 from .isotherms import Isotherms, spread
+from .joined import energy_steps
 from .samples import Samples
 
 Float = NDArray[np.float64]
@@ -25,27 +27,52 @@ SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 
 
 def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: list[str]) -> None:
-    """Add the free energies of the other routes to /canonical, and to `notes` where they disagree."""
-    found = {"beta": (_beta_route(isotherms), "from beta = 0 along the energy"), "mbar": (_mbar(isotherms, samples), "by MBAR")}
-    agree = np.ones_like(canonical["free_energy_eV"], bool)
-    for name, (values, words) in found.items():
-        if values is None:
+    """Add the free energies of every route alone to /canonical, and to `notes` where they disagree.
+
+    What is given is of ratios and energies together: it is held against the ratios alone, and they against each other route.
+    """
+    given = canonical["free_energy_eV"], canonical["free_energy_eV_error"]
+    ratios = _with_vibrations(_by_ratios(isotherms), isotherms)
+    found = {
+        "ratios": (ratios, "by the ratios between counts", given, "what is given, which has the energies too,"),
+        "beta": (
+            _with_vibrations(_beta_route(isotherms), isotherms),
+            "from beta = 0 along the energy",
+            ratios,
+            "those of the ratios",
+        ),
+        "mbar": (_with_vibrations(_mbar(isotherms, samples), isotherms), "by MBAR", ratios, "those of the ratios"),
+    }
+    agree = np.ones_like(given[0], bool)
+    for name, (values, words, other, its_words) in found.items():
+        if values is None or other is None:
             continue
         value, error = values
-        if isotherms.vibrational is not None:
-            value = value + isotherms.vibrational.free_energy_eV[:, isotherms.grid]
-        canonical.add(f"free_energy_{name}_eV", TX, value, "eV/fu", f"free energy {words}", error)
-        allowed = AGREEMENT * np.hypot(error, canonical["free_energy_eV_error"]) + ROUNDING_EV
+        canonical.add(f"free_energy_{name}_eV", TX, value, "eV/fu", f"free energy {words} alone", error)
         with np.errstate(invalid="ignore"):
-            apart = np.abs(value - canonical["free_energy_eV"]) > allowed
+            apart = np.abs(value - other[0]) > AGREEMENT * np.hypot(error, other[1]) + ROUNDING_EV
         agree &= ~apart
-        if (bad := apart & canonical["trusted"]).any():
-            worst = 1e3 * np.nanmax(np.abs(value - canonical["free_energy_eV"])[bad])
+        if apart.any():
+            worst, trusted = 1e3 * np.nanmax(np.abs(value - other[0])[apart]), int((apart & canonical["trusted"]).sum())
             notes.append(
-                f"free energies {words} differ from those of the ratios by up to {worst:.2f} meV/fu at {int(bad.sum())} trusted points"
+                f"free energies {words} differ from {its_words} by up to {worst:.2f} meV/fu at {int(apart.sum())} points, {trusted} of them "
+                "trusted"
             )
-    if any(values is not None for values, _ in found.values()):
-        canonical.add("routes_agree", TX, agree, "1", f"all routes known here agree within {AGREEMENT:g} standard errors")
+    canonical.add("routes_agree", TX, agree, "1", f"all routes known here agree within {AGREEMENT:g} standard errors")
+
+
+def _with_vibrations(values: tuple[Float, Float] | None, isotherms: Isotherms) -> tuple[Float, Float] | None:
+    if values is None or isotherms.vibrational is None:
+        return values
+    return values[0] + isotherms.vibrational.free_energy_eV[:, isotherms.grid], values[1]
+
+
+def _by_ratios(isotherms: Isotherms) -> tuple[Float, Float]:
+    """(rungs, x) value and error, eV/fu: the closure spread evenly."""
+    scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
+    value = np.array([c.all.by_ratios for c in isotherms.curves])[:, isotherms.grid]
+    error = np.array([spread(np.array([r.by_ratios[isotherms.grid] for r in c.resampled])) for c in isotherms.curves])
+    return value * scale, error * scale
 
 
 def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
@@ -55,33 +82,25 @@ def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
     counts, log_states = isotherms.system.neutral_counts
     start = np.interp(isotherms.n, counts, log_states)
     ladder, betas = [*isotherms.curves, *isotherms.hotter], isotherms.plan.betas
-    rows = []
-    for pick in range(-1, len(ladder[0].resampled)):
-        curves = [c.all if pick < 0 else c.resampled[pick] for c in ladder]
-        mean, variance = (np.array([getattr(c, k) for c in curves]) for k in ("energy_neV", "energy_variance_neV2"))
-        rows.append(_from_zero(betas, mean, variance) - start)
-    beta_f = np.array(rows)[:, : len(isotherms.rungs)][..., isotherms.grid]  # (picks, rungs, x)
+    picks = [[c.all for c in ladder], *([c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled)))]
+    beta_f = np.array([_from_zero(pick, betas) - start for pick in picks])[:, : len(isotherms.rungs)][..., isotherms.grid]
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
-    skipped = _skipping(betas, ladder, start, isotherms.grid)[: len(isotherms.rungs)]
+    skipped = _skipping(betas, picks[0], start, isotherms.grid)[: len(isotherms.rungs)]
     return beta_f[0] * scale, np.hypot(spread(beta_f[1:]), np.abs(skipped - beta_f[0]) / 15) * scale
 
 
-def _from_zero(betas: Float, mean: Float, variance: Float) -> Float:
-    """Integral of U over beta from 0 (the last row) to every row, by Hermite's cubic rule; (rungs, n)."""
-    h = (betas[:-1] - betas[1:])[:, None]
-    steps = h * (mean[1:] + mean[:-1]) / 2 + h**2 * (variance[:-1] - variance[1:]) / 12
-    return np.concatenate([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, mean.shape[1]))])
+def _from_zero(curves: list[Isotherm], betas: Float) -> Float:
+    """Integral of U over beta from 0 (the last row) to every row, (rungs, n)."""
+    steps = energy_steps(curves, betas)
+    return np.concatenate([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, steps.shape[1]))])
 
 
-def _skipping(betas: Float, ladder: list, start: Float, grid: NDArray[np.int64]) -> Float:
+def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[np.int64]) -> Float:
     """beta F of every rung with every second node left out: what it moves tells the error of the rule."""
     found = []
     for row in range(len(betas) - 1):
         kept = [*range(row, len(betas) - 1, 2), len(betas) - 1]
-        mean, variance = (
-            np.array([getattr(ladder[k].all, name) for k in kept]) for name in ("energy_neV", "energy_variance_neV2")
-        )
-        found.append((_from_zero(betas[kept], mean, variance)[0] - start)[grid])
+        found.append((_from_zero([curves[k] for k in kept], betas[kept])[0] - start)[grid])
     return np.array(found)
 
 
