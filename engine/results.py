@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .errors import RedoxError
 from .storage import FORMAT_VERSION, write_whole
 
-LAYOUT = 2  # of the groups and their names; an analysis of another layout is done anew
+LAYOUT = 3  # of the groups and their names; an analysis of another layout is done anew
 
 
 @dataclass(frozen=True)

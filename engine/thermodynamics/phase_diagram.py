@@ -16,12 +16,16 @@ FLICKER = 3  # a region that is lost for so many temperatures in a row or fewer 
 
 @dataclass(frozen=True)
 class Gap:
-    """A two-phase region at one temperature: x of both phases with errors, height of F above the common tangent (eV)."""
+    """A two-phase region at one temperature: x of both phases with errors, height of F above the common tangent (eV).
+
+    certain: higher than the noise by SIGNIFICANCE; else it is one only as the continuation of one that is.
+    """
 
     x: tuple[float, float]
     x_error: tuple[float, float]
     height_eV: float
     region: int = -1
+    certain: bool = True
 
     def overlap(self, other: "Gap") -> float:
         """Length in x that both cover; negative: how far they are apart."""
@@ -29,19 +33,27 @@ class Gap:
 
 
 def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
-    """Gaps at every temperature of the trace; least_height_eV (temperatures,)."""
-    return [
+    """Gaps at every temperature of the trace; least_height_eV (temperatures,).
+
+    One that fades into the noise on its way to where it closes is followed there, or its end would be the noise's: kept are all
+    that hang together, from temperature to temperature, with one that is certain.
+    """
+    rows = [
         find_gaps(trace.x, value, resampled, halves, cubic, trace.spacing, float(least))
         for value, resampled, halves, cubic, least in zip(
             trace.value, trace.resampled, trace.halves, trace.cubic, least_height_eV
         )
     ]
+    for order in (rows, rows[::-1]):
+        for row, after in zip(order, order[1:]):
+            after[:] = [replace(g, certain=g.certain or any(g.overlap(h) > 0 for h in row if h.certain)) for g in after]
+    return [[g for g in row if g.certain] for row in rows]
 
 
 def find_gaps(
     x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, f_cubic_eV: Float, spacing: float, least_height_eV: float
 ) -> list[Gap]:
-    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and higher than the noise.
+    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and perhaps higher than the noise: then certain.
 
     The noise is that of F_bootstrap (samples, n), or half of what the two halves of the walkers, f_halves (2, n), differ
     by, whichever is larger: a few walkers that have not met would fool the bootstrap. What F_cubic (n,), by a lower rule of
@@ -60,13 +72,14 @@ def find_gaps(
         statistical = _heights(x, usable, facet).std(ddof=1) if len(usable) > 1 else 0.0
         rule = abs(float(_heights(x, f_cubic_eV[None], facet)[0]) - facet.depth)
         noise = max(statistical, float(np.ptp(_heights(x, f_halves_eV, facet))) / 2) + rule
-        if facet.depth <= SIGNIFICANCE * noise:
+        if facet.depth <= noise:
             continue
         ends = np.array([_facet_around(x, h, facet.deepest) for h in hulls])
         error = ends.std(axis=0, ddof=1) if len(ends) > 1 else np.zeros(2)
         shift = np.array(_facet_around(x, cubic, facet.deepest)) - x[[facet.left, facet.right]]
         left, right = np.maximum(np.hypot(error, shift), (x[1] - x[0]) / 2).tolist()
-        gaps.append(Gap((float(x[facet.left]), float(x[facet.right])), (left, right), facet.depth))
+        certain = facet.depth > SIGNIFICANCE * noise
+        gaps.append(Gap((float(x[facet.left]), float(x[facet.right])), (left, right), facet.depth, certain=certain))
     return gaps
 
 
