@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
-from trainstation import CrossValidationEstimator
+from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
 from .dataset import DataSet
 from .lattice import Lattice
 
 RANK_TOLERANCE = 1e-6
+DRAWS = 40
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,12 @@ class Fit:
     """Parameters and errors, all energies in eV per formula unit.
 
     parameters (p,): icet's, constant first. reference_eV, fitted_eV (cells,). fold_rmse_eV (folds,): errors on held-out folds.
-    left_out_eV (cells,): prediction of each cell by the fold that did not see it.
+    left_out_eV (cells,): prediction of each cell by the fold that did not see it. draws (DRAWS, p): parameters of fits to as many
+    cells drawn with replacement: how far the data leave them open.
     """
 
     parameters: NDArray[np.float64]
+    draws: NDArray[np.float64]
     reference_eV: NDArray[np.float64]
     fitted_eV: NDArray[np.float64]
     left_out_eV: NDArray[np.float64]
@@ -115,25 +118,24 @@ def fit_expansion(
     offset[base] = np.linalg.lstsq(vectors[:, base], data.energies_eV, rcond=None)[0]
     residual = data.energies_eV - vectors @ offset
 
-    estimator = CrossValidationEstimator(
-        (vectors[:, kept], residual),
-        fit_method=method,
-        validation_method="k-fold",
-        n_splits=n_folds,
-        seed=seed % 2**32,
-        check_condition=False,
-    )
+    to_fit, settings = (vectors[:, kept], residual), {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
+    estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
     estimator.validate()
     estimator.train()
-    parameters = offset.copy()
-    parameters[kept] += estimator.parameters
-    if null.any():
-        parameters -= null * (null @ parameters) / (null @ null)
+    bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
+    bootstrap.train()
 
+    def with_offset(found: NDArray[np.float64]) -> NDArray[np.float64]:
+        parameters = offset.copy()
+        parameters[kept] += found
+        return parameters - null * (null @ parameters) / (null @ null) if null.any() else parameters
+
+    parameters, draws = with_offset(estimator.parameters), np.array([with_offset(p) for p in bootstrap.parameters_splits])
     left_out = np.full(len(data.cells), np.nan)
     for rows, found in zip(_held_out_rows(len(residual), n_folds, seed), estimator.parameters_splits):
         left_out[rows] = vectors[rows] @ offset + vectors[rows][:, kept] @ found
-    return Fit(parameters, data.energies_eV, vectors @ parameters, left_out, np.asarray(estimator.rmse_validation_splits))
+    errors = np.asarray(estimator.rmse_validation_splits)
+    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors)
 
 
 def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:

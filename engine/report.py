@@ -192,7 +192,7 @@ def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[li
     """Invariant points, and how they differ in the smaller cell and in the run beside this one."""
     if "phase_diagram" not in groups:
         return []
-    own = groups["phase_diagram"]
+    own, by_couplings = groups["phase_diagram"], "invariant_temperature_K_couplings"
     tables = [("Single-phase fields", ["", "name", "T (K)", "x"], _phases(own))]
     rows = [
         [
@@ -201,11 +201,13 @@ def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[li
             ", ".join(_with_error(x, e, 3) for x, e in zip(own["invariant_x"][k], own["invariant_x_error"][k]) if np.isfinite(x)),
             f"{own['invariant_found'][k]:.0%}",
             "yes" if own["invariant_trusted"][k] else "no",
+            *([f"± {e:.0f}" if np.isfinite(e := own[by_couplings][k]) else "–"] if by_couplings in own else []),
         ]
         for k in np.argsort(own["invariant_temperature_K"])
     ]
     if rows:
-        tables.append(("Invariant points", ["kind", "T (K)", "x of the phases", "in resamples", "trusted"], rows))
+        columns = ["kind", "T (K)", "x of the phases", "in resamples", "trusted"]
+        tables.append(("Invariant points", columns + (["by the couplings (K)"] if by_couplings in own else []), rows))
     for name, title in (
         ("phase_diagram_second", "Transitions in the smaller cell"),
         ("phase_diagram_beside", "Transitions in the run beside"),

@@ -313,7 +313,8 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     energy = prepared.config.energy
     assert prepared.training is not None and energy is not None and energy.cluster_expansion is not None
     mark = fingerprint(fit_identity(prepared.source))
-    if output.fit.exists() and output.expansion.exists() and json.loads(output.fit.read_text())["fingerprint"] == mark:
+    known = json.loads(output.fit.read_text()) if output.fit.exists() and output.expansion.exists() else {}
+    if known.get("fingerprint") == mark and "draws" in known:
         return ClusterExpansion.read(str(output.expansion))
     if not options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
@@ -338,6 +339,17 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     record = fit_record(fit, training, prepared.lattice, prepared.ions)
     write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
     return result
+
+
+def _drawn(prepared: Prepared, system: System, output: Output) -> list[System]:
+    """The same cell with each draw of the couplings; none where they were not fitted to the energy that is sampled."""
+    energy, training = prepared.config.energy, prepared.training
+    if training is None or energy is None or energy.electrons != "equilibrium":
+        return []
+    expansions = [ClusterExpansion(training.space, p) for p in json.loads(output.fit.read_text())["draws"]]
+    found = (prepared.typed + from_icet(e, prepared.lattice) for e in expansions)
+    matrix = prepared.matrix
+    return [build_system(_with_point_charges(h, prepared.point_charges, matrix), matrix, system.ions) for h in found]
 
 
 def _plain_frame(frame: Atoms) -> Atoms:
@@ -413,7 +425,8 @@ def _analyse(prepared: Prepared, system: System, second: System | None, correcti
                 return
         except RedoxError:
             pass  # damaged or of another version: made anew
-    analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations)
+    drawn = _drawn(prepared, system, output)
+    analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations, drawn)
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(system.description)
     groups = analysis.groups()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.results import Group
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, inverse_temperature
 from redoxmc.engine.thermodynamics.free_energy import Curves, Ends, Isotherm
@@ -50,6 +51,17 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
     grid = np.linspace(0, n_fu, 97).astype(int)
     ends = Ends(0, n_fu, (0.0, 0.0), (energies[0], energies[1]))
     return Isotherms(system, plan, ends, tuple(range(len(asked))), tuple(curves), (), grid)
+
+
+def all_sound(isotherms: Isotherms) -> Group:
+    """What a diagram wants to know of /canonical and /order: all is trusted, no order was looked for."""
+    group, dims = Group(), ("temperature_K", "x")
+    shape = len(isotherms.rungs), len(isotherms.grid)
+    group.add("temperature_K", dims[:1], isotherms.temperature_K, "K", "")
+    group.add("x", dims[1:], isotherms.x_grid, "1", "")
+    group.add("trusted", dims, np.ones(shape, bool), "1", "")
+    group.add("chains", dims, np.zeros(shape, int), "1", "")
+    return group
 
 
 def _derivatives(free_energy: FreeEnergy, x: Float, beta: float, n_fu: int) -> tuple[Float, Float, Float]:

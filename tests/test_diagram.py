@@ -12,7 +12,7 @@ from redoxmc.engine.thermodynamics.compare import boundary_shifts, transitions
 from redoxmc.engine.thermodynamics.diagram import build_diagram, congruent, diagram_group
 from redoxmc.engine.thermodynamics.fields import labels, single_phase_fields
 
-from .mean_field import Float, ideal, isotherms_of
+from .mean_field import Float, all_sound, ideal, isotherms_of
 
 LADDER = [250.0, 300.0, 350.0, 400.0, 500.0, 600.0]
 W_EV, SPLITTING_EV = 0.16, 0.05
@@ -121,11 +121,7 @@ def test_transitions_are_matched_between_diagrams() -> None:
     groups = []
     for height in (0.02, 0.018):
         isotherms = isotherms_of(partial(three_phases, height_eV=height, entropy_kB=0.62), LADDER, noise_eV=2e-6)
-        canonical = Group()
-        canonical.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "")
-        canonical.add("x", ("x",), isotherms.x_grid, "1", "")
-        canonical.add("trusted", ("temperature_K", "x"), np.ones((len(LADDER), 97), bool), "1", "")
-        canonical.add("chains", ("temperature_K", "x"), np.zeros((len(LADDER), 97), int), "1", "")
+        canonical = all_sound(isotherms)
         groups.append(diagram_group(build_diagram(isotherms), canonical, canonical))
     (pair,) = [p for p in transitions(*groups) if p.kind == "eutectoid"]
     assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8

@@ -21,7 +21,7 @@ from .curves import (
     scans,
     voltage,
 )
-from .diagram import hysteresis, phase_diagram, phase_diagrams
+from .diagram import couplings, hysteresis, phase_diagram, phase_diagrams
 from .health import fit_quality, sampling_health
 from .style import save_figures
 
@@ -38,6 +38,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Invariant points that 90 % of the resamples show; triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
     ),
     "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
+    "couplings": (
+        couplings,
+        "What the labels leave open: bands are one standard deviation over couplings fitted to labels drawn with replacement, to first order; bars: of the temperatures at which regions close or meet. What the expansion cannot express is not in them.",
+    ),
     "hysteresis": (
         hysteresis,
         "Energy of short chains at fixed composition, heated, less that of the same chains cooled; points: more than the errors.",

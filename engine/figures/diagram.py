@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Group
-from .style import PALETTE, colour_of
+from .style import PALETTE, colour_of, rows_asked
 
 SHOWN = 0.9  # share of the resamples that must show an invariant point for it to be drawn
 
@@ -75,6 +75,35 @@ def _outline(axes: Axes, group: Group) -> None:
             label = None
     if label is None:
         axes.legend(fontsize=8, loc="upper right", frameon=True)
+
+
+def couplings(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+    """Mixing free energies and boundaries with bands of one standard deviation over draws of the couplings."""
+    if "boundary_x_couplings" not in groups.get("phase_diagram", {}):
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4))
+    canonical, diagram = groups["canonical"], groups["phase_diagram"]
+    rows = rows_asked(canonical)
+    for k, row in enumerate(rows):
+        f, error = (1e3 * canonical[f"mixing_free_energy_eV{name}"][row] for name in ("", "_couplings"))
+        left.plot(canonical["x"], f, color=colour_of(k, len(rows)), lw=1.2, label=f"{canonical['temperature_K'][row]:g} K")
+        left.fill_between(canonical["x"], f - error, f + error, color=colour_of(k, len(rows)), alpha=0.2, lw=0)
+    left.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Mixing free energy")
+    left.legend(fontsize=7)
+    temperature, x, band = (diagram[f"boundary_{name}"] for name in ("temperature_K", "x", "x_couplings"))
+    for region in np.unique(diagram["boundary_region"]):
+        colour = PALETTE[int(region) % len(PALETTE)]
+        for side in (0, 1):
+            mine = (diagram["boundary_region"] == region) & (diagram["boundary_side"] == side)
+            right.plot(x[mine], temperature[mine], color=colour, lw=1.2)
+            right.fill_betweenx(temperature[mine], (x - band)[mine], (x + band)[mine], color=colour, alpha=0.25, lw=0)
+    points = np.flatnonzero(diagram["invariant_found"] > SHOWN)
+    t, middle, error = (diagram[f"invariant_{name}"][points] for name in ("temperature_K", "x", "temperature_K_couplings"))
+    right.errorbar(middle[:, 1], t, yerr=np.nan_to_num(error), fmt=".", color="k", lw=0.8, ms=3)
+    right.set(
+        xlim=tuple(canonical["x"][[0, -1]]), xlabel="x (ions per formula unit)", ylabel="temperature (K)", title="Boundaries"
+    )
+    return figure
 
 
 def hysteresis(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:

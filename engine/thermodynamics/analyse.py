@@ -1,5 +1,7 @@
 """From samples to everything in results.h5, group by group."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from ..sampling.plan import Plan, end_energies
 from ..system import System
 from ..vibrations import Vibrations
 from .canonical import canonical_group
+from .couplings import add_couplings, changes
 from .diagram import build_diagram, diagram_group, hull_group
 from .differential_capacity import differential_capacity_group
 from .dilute import dilute_group
@@ -49,10 +52,17 @@ class Analysis:
     """One pass over the samples; `groups()` gives the groups of results.h5, `notes` what a reader should know."""
 
     def __init__(
-        self, samples: Samples, system: System, settings: AnalysisInput, seed: int, vibrations: Vibrations | None = None
+        self,
+        samples: Samples,
+        system: System,
+        settings: AnalysisInput,
+        seed: int,
+        vibrations: Vibrations | None = None,
+        drawn: Sequence[System] = (),
     ) -> None:
+        """drawn: the system with other couplings, each as the data would have it too."""
         self.samples, self.system, self.settings, self.seed = samples, system, settings, seed
-        self.vibrations = vibrations
+        self.vibrations, self.drawn = vibrations, drawn
         self.plan = samples.plan
         self.health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
         self.notes: list[str] = list(self.plan.notes)
@@ -82,12 +92,15 @@ class Analysis:
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
         order = order_group(self.samples, self.system, self.health, canonical["x"])
+        diagram = build_diagram(isotherms)
         groups = {
             "canonical": canonical,
             "order": order,
             "hull": hull_group(isotherms),
-            "phase_diagram": diagram_group(build_diagram(isotherms), canonical, order),
+            "phase_diagram": diagram_group(diagram, canonical, order),
         }
+        if self.drawn:
+            add_couplings(groups, diagram, isotherms, changes(self.samples, isotherms, self.system, self.drawn))
         if dilute := dilute_group(self.system, isotherms.temperature_K):
             groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):

@@ -50,9 +50,14 @@ class Diagram:
     spinodals: list[Spinodal]
 
 
+def least_height_eV(traced: Trace, n_fu: int) -> Float:
+    """Of a gap, at every temperature of the trace."""
+    return DISTINCT_KT * BOLTZMANN_EV_PER_K * traced.temperature_K / n_fu
+
+
 def build_diagram(isotherms: Isotherms) -> Diagram:
     traced = trace(isotherms)
-    least = DISTINCT_KT * BOLTZMANN_EV_PER_K * traced.temperature_K / isotherms.n_fu
+    least = least_height_eV(traced, isotherms.n_fu)
     rows = join_regions(without_flicker(gaps_of(traced, least)))
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
