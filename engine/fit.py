@@ -1,10 +1,12 @@
 """Fit of a cluster expansion to a charge-labelled data set, and what it is worth."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
 from .dataset import DataSet
@@ -120,7 +122,9 @@ def fit_expansion(
 
     to_fit, settings = (vectors[:, kept], residual), {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
     estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
-    estimator.validate()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # R^2, which nobody asks for, of folds of one cell
+        estimator.validate()
     estimator.train()
     bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
     bootstrap.train()

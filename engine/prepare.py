@@ -94,6 +94,7 @@ def prepare(source: InputFile) -> Prepared:
     _potentials(source, lattice, check)
     _ground_states(source, lattice, ions, check)
     _correction(source, lattice, ions, check)
+    _learning(source, ions, check)
     vibrations = _vibrations(source, lattice, ions, check)
     check.stop_if_wrong()
     training, model = _expansion(source, lattice, check)
@@ -335,6 +336,20 @@ def _correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...], chec
             ("correction", "methods"),
             f"found enumerated, and 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_ENUMERATED}",
         )
+
+
+def _learning(source: InputFile, ions: tuple[str, ...], check: _Checker) -> None:
+    energy, at = source.config.energy, ("label", "learning")
+    if source.config.label.learning is None or energy is None:
+        return
+    if not energy.needs_labels:
+        check.wrong(
+            at, "found a data set or a model under energy.cluster_expansion; allowed: neither, as learning makes the data"
+        )
+    if len(ions) != 1:
+        check.wrong(at, f"found {len(ions)} exchangeable ions; allowed: one, over whose composition phase diagrams are compared")
+    if energy.electrons == "ground_state":
+        check.wrong(at, "electrons: ground_state has an expansion of the ions alone; what is labelled has electrons too")
 
 
 def _symbols_differ(source: InputFile, lattice: Lattice, check: _Checker) -> None:

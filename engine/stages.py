@@ -11,13 +11,15 @@ from .errors import RedoxError
 from .evaluation.reference import reference_cells
 from .evaluation.report import write_evaluation
 from .evaluation.stage import Candidate, run_evaluation
+from .hamiltonian.electrostatics import PointCharges
+from .hamiltonian.terms import Hamiltonian
 from .inputfile import InputFile
 from .labelling.stage import run_labelling
 from .lattice import Lattice
 from .parallel import StopWatch
 from .potentials.calculations import label_frames, read_calculations
 from .potentials.labels import labels_of
-from .provenance import fingerprint, fit_identity, potential_mark
+from .provenance import fingerprint, fit_identity, potential_mark, sample_identity
 from .storage import write_text
 from .training.stage import Frames, split, train_all, weights_file
 
@@ -26,11 +28,14 @@ log = logging.getLogger("redoxmc")
 
 @dataclass(frozen=True)
 class Place:
-    """What every rank needs to know: the input, where its files are, the folder of the output."""
+    """What every rank needs to know: the input, where its files are, the folder of the output, the ions, what is typed in."""
 
     source: InputFile
     lattice: Lattice
     folder: Path
+    ions: tuple[str, ...]
+    typed: Hamiltonian
+    charges: tuple[PointCharges, ...]
 
     @property
     def config(self) -> Config:
@@ -113,7 +118,15 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     if comm.bcast(labels_are_there(place) if comm.rank == 0 else None):
         return
     path = place.source.resolve(config.potential.file) if config.potential.file else None
-    run_labelling(config, place.lattice, path, potential_mark(place.source, config.potential), place.folder, comm, watch)
+    mark = potential_mark(place.source, config.potential)
+    if config.label.learning is None:
+        run_labelling(config, place.lattice, path, mark, place.folder, comm, watch)
+    else:
+        from .learning.loop import Learning, run_learning
+
+        identity = comm.bcast(fingerprint(sample_identity(place.source)) if comm.rank == 0 else None)
+        terms = place.ions, place.typed, place.charges
+        run_learning(Learning(config, place.lattice, *terms, path, mark, place.folder, identity), comm, watch)
     if comm.rank == 0:
         write_text(_seal(place), fingerprint(fit_identity(place.source)))
 

@@ -96,12 +96,24 @@ class Output:
         return self.folder / "report.html"
 
     @property
+    def learning(self) -> Path:
+        return self.folder / "learning.json"
+
+    @property
     def ground_states(self) -> Path:
         return self.folder / "ground_states"
 
     @property
     def made_by_potentials(self) -> tuple[Path, ...]:
-        names = ("labelled.extxyz", "label.json", "label.mark", "evaluation.json", "evaluation.html", "refused_frames.txt")
+        names = (
+            "labelled.extxyz",
+            "label.json",
+            "label.mark",
+            "learning.json",
+            "evaluation.json",
+            "evaluation.html",
+            "refused_frames.txt",
+        )
         return tuple(self.folder / name for name in names)
 
     @property
@@ -140,7 +152,11 @@ def _potentials(
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
     from .stages import Place, evaluate_stage, label_stage, labels_are_there, train_stage
 
-    place: Place = comm.bcast(Place(prepared.source, prepared.lattice, output.folder) if prepared else None)
+    place: Place = comm.bcast(
+        Place(prepared.source, prepared.lattice, output.folder, prepared.ions, prepared.typed, prepared.point_charges)
+        if prepared
+        else None
+    )
     if options.includes("train"):
         train_stage(place, comm, watch)
     if options.includes("evaluate"):
@@ -254,6 +270,7 @@ def _open_output(output: Output, source: InputFile, options: Options) -> None:
             "correction",
             "potentials",
             "relaxations",
+            "rounds",
             "moments",
             "held_out",
         ):
@@ -337,6 +354,8 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
         write_text(output.folder / "refused_cells.txt", "\n".join(training.refusals) + "\n")
         log.info("fit: %d cells have no certain charges and are left out; see refused_cells.txt", len(training.refusals))
     record = fit_record(fit, training, prepared.lattice, prepared.ions)
+    if energy.needs_labels and output.learning.exists():
+        record["learning"] = json.loads(output.learning.read_text())
     write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
     return result
 

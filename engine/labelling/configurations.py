@@ -62,6 +62,11 @@ def key(configuration: Configuration, lattice: Lattice) -> str:
     return _key(supercell, canonical(configuration.occupation(), site_permutations(supercell)))
 
 
+def configuration_of(supercell: Supercell, image: bytes) -> Configuration:
+    """Of a canonical arrangement, under the name that all of its orbit have."""
+    return _Cell(supercell).configuration(image)
+
+
 def enumerate_configurations(lattice: Lattice, matrix: ArrayLike, limit: int) -> list[Configuration] | None:
     """All symmetry-distinct neutral arrangements of a supercell, or None if it has more than `limit` neutral states."""
     cell, ion = _Cell(_supercell(lattice, matrix)), exchangeable_ion(lattice)

@@ -35,14 +35,14 @@ def run_labelling(
     torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
     labels = labels_of(lattice)
     store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
-    chosen: list[Configuration] = comm.bcast(_chosen(config, lattice) if comm.rank == 0 else None)
+    chosen: list[Configuration] = comm.bcast(first_configurations(config, lattice) if comm.rank == 0 else None)
     calculator = load_potential(given.model, weights_file, labels, given.charge_aware, given.options)
     relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
     if comm.rank == 0:
-        _write(chosen, [store.read(c) for c in chosen], labels, folder)
+        write_labels(chosen, [store.read(c) for c in chosen], labels, folder)
 
 
-def _chosen(config: Config, lattice: Lattice) -> list[Configuration]:
+def first_configurations(config: Config, lattice: Lattice) -> list[Configuration]:
     matrices = [np.array(matrix_of(s), np.int64) for s in config.label.supercells]
     chosen = choose_configurations(lattice, matrices, config.label.configurations, config.seed)
     if len(chosen) < config.label.configurations:
@@ -50,7 +50,8 @@ def _chosen(config: Config, lattice: Lattice) -> list[Configuration]:
     return chosen
 
 
-def _write(chosen: list[Configuration], done: list[Done], labels: Labels, folder: Path) -> None:
+def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, folder: Path) -> None:
+    """labelled.extxyz and label.json. Raises RedoxError if no relaxation can be used."""
     kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
     reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
     if not kept:

@@ -28,7 +28,8 @@ PILOT_SWEEPS = 30
     SETTLING_STREAM,
     TUNE_STREAM,
     CORRECTION_STREAM,
-) = range(12)
+    LEARNING_STREAM,
+) = range(13)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:

@@ -20,7 +20,7 @@ from .free_energy import local_mean
 from .invariants import Invariant, invariants
 from .isotherms import Isotherms, spread
 from .order import read_snapshots
-from .phase_diagram import boundary_spread
+from .phase_diagram import boundaries_drawn
 from .samples import Samples
 from .trace import Trace
 
@@ -97,13 +97,21 @@ def add_couplings(groups: dict[str, Group], diagram: Diagram, isotherms: Isother
     error = spread(found.mixing_eV)[:, isotherms.grid]
     canonical.add("mixing_free_energy_eV_couplings", ("temperature_K", "x"), error, "eV/fu", words)
     trace = found.traced(isotherms, diagram.trace)
-    x_error = [e for row, f in zip(diagram.rows, trace.resampled) for gap in row for e in boundary_spread(trace.x, f, gap)]
-    words = "standard deviation of boundary_x over draws of the couplings"
-    drawn.add("boundary_x_couplings", ("boundary",), np.array(x_error, float), "1", words)
+    ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
+    drawn.add("boundary_x_couplings", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings")
     again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
     error_K = [again.get(_name(i), np.nan) for i in diagram.invariants]
     words = "deviation of invariant_temperature_K over draws of the couplings; nan: most draws have no such point within 80 K"
     drawn.add("invariant_temperature_K_couplings", ("invariant",), np.array(error_K, float), "K", words)
+
+
+def widest_band(diagram: Diagram, isotherms: Isotherms, found: Changes) -> Float:
+    """What of the diagram is least certain, by every draw (draws,): the x of a boundary, or a mixing free energy where none is."""
+    trace = found.traced(isotherms, diagram.trace)
+    ends = [boundaries_drawn(trace.x, f, gap).T for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    values = np.concatenate(ends) if ends else found.mixing_eV.reshape(len(found.mixing_eV), -1).T
+    return values[np.argmax(values.std(axis=1))]
 
 
 def _name(point: Invariant) -> tuple[object, ...]:

@@ -95,12 +95,10 @@ def _facet_around(x: Float, vertices: NDArray[np.int64], index: int) -> tuple[fl
     return float(x[vertices[right - 1]]), float(x[vertices[right]])
 
 
-def boundary_spread(x: Float, curves: Float, gap: Gap) -> tuple[float, float]:
-    """Standard deviations of both ends, in x, of the facet that each of the curves (curves, n) has where the gap is."""
+def boundaries_drawn(x: Float, curves: Float, gap: Gap) -> Float:
+    """Ends in x, (curves, 2), of the facet that each of the curves (curves, n) has where the gap is."""
     middle = int(np.argmin(np.abs(x - sum(gap.x) / 2)))
-    ends = np.array([_facet_around(x, lower_hull(x, f), middle) for f in curves])
-    left, right = ends.std(axis=0, ddof=1).tolist()
-    return left, right
+    return np.array([_facet_around(x, lower_hull(x, f), middle) for f in curves])
 
 
 def without_flicker(gaps: list[list[Gap]]) -> list[list[Gap]]:

@@ -1,0 +1,275 @@
+"""The rounds, each in a folder of its own: what it labelled, its expansion, its samples, its results, what it chose."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from icet import ClusterExpansion
+from numpy.typing import NDArray
+
+from ..config import Config, LearningInput, matrix_of
+from ..dataset import map_to_lattice, read_relaxed
+from ..fit import Fit, cluster_vectors, expansion, fit_expansion, neutrality_null_vector
+from ..hamiltonian.clusters import cluster_space, from_icet
+from ..hamiltonian.electrostatics import PointCharges, point_charges
+from ..hamiltonian.terms import Hamiltonian
+from ..labelling.configurations import Configuration
+from ..labelling.relaxations import Relaxations, relax_all
+from ..labelling.stage import first_configurations, write_labels
+from ..lattice import Lattice
+from ..parallel import StopWatch
+from ..potentials.labels import labels_of
+from ..potentials.potential import load_potential
+from ..results import Results, write_results
+from ..sampling.stage import run_sampling
+from ..storage import SampleStore, write_text, write_whole
+from ..system import System, build_system
+from ..thermodynamics.analyse import Analysis, isotherms_of
+from ..thermodynamics.couplings import changes, widest_band
+from ..thermodynamics.diagram import Diagram, build_diagram
+from ..thermodynamics.samples import read_samples
+from .choose import choose, ensemble_errors
+from .ensemble import Ensemble, visit
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+BIN = 1 / 12  # of x, in which errors are collected
+LOOK_K, LOOK_X = 3.0, 201  # where two diagrams are compared
+SETTLED_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What every rank needs to know. typed, charges: the terms beside the expansion; weights, mark: file and hash of the potential;
+    identity: of all that the rounds depend on."""
+
+    config: Config
+    lattice: Lattice
+    ions: tuple[str, ...]
+    typed: Hamiltonian
+    charges: tuple[PointCharges, ...]
+    weights: Path | None
+    mark: str
+    folder: Path
+    identity: str
+
+    @property
+    def given(self) -> LearningInput:
+        assert self.config.label.learning is not None
+        return self.config.label.learning
+
+    @cached_property
+    def sampled(self) -> Config:
+        """The input as the rounds sample it."""
+        sampler = self.config.sampler
+        measure = self.given.sweeps or sampler.sweeps.measure
+        sweeps = sampler.sweeps.model_copy(update={"measure": measure})
+        return self.config.model_copy(update={"sampling": sampler.model_copy(update={"sweeps": sweeps})})
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        shape = self.given.supercell
+        return np.array(matrix_of(shape) if shape else self.config.lattice.matrix, np.int64)
+
+    def round(self, number: int) -> Path:
+        return self.folder / "rounds" / f"round_{number:02d}"
+
+    def hamiltonian(self, found: ClusterExpansion, matrix: NDArray[np.int64]) -> Hamiltonian:
+        return self.typed + from_icet(found, self.lattice) + point_charges(self.lattice, self.charges, matrix)
+
+    def system(self, found: ClusterExpansion) -> System:
+        return build_system(self.hamiltonian(found, self.matrix), self.matrix, self.ions)
+
+
+def run_learning(learning: Learning, comm: Any, watch: StopWatch) -> None:
+    """Writes labelled.extxyz, label.json and learning.json; goes on where it was stopped. Collective, raises Interrupted."""
+    torch.set_num_threads(1)
+    config, lattice = learning.config, learning.lattice
+    assert config.potential is not None
+    labels = labels_of(lattice)
+    store = Relaxations(learning.folder / "relaxations", lattice, config.relaxation, learning.mark)
+    calculator = load_potential(
+        config.potential.model, learning.weights, labels, config.potential.charge_aware, config.potential.options
+    )
+    if comm.rank == 0:
+        _begin(learning)
+    chosen: list[Configuration] = comm.bcast(first_configurations(config, lattice) if comm.rank == 0 else None)
+    records: list[dict[str, Any]] = []
+    for number in range(learning.given.rounds):
+        relax_all([(store, c) for c in chosen], {learning.mark: calculator}, comm, watch, f"round {number}: labelling")
+        known = learning.round(number) / "round.json"
+        if not comm.bcast(known.exists() if comm.rank == 0 else None):
+            if comm.rank == 0:
+                write_labels(chosen, [store.read(c) for c in chosen], labels, learning.round(number))
+            _round(learning, number, records, store, chosen, comm, watch)
+        records.append(comm.bcast(json.loads(known.read_text()) if comm.rank == 0 else None))
+        if why := _finished(records, learning.given):
+            break
+        chosen = chosen + [_configuration(c) for c in records[-1]["next"]]
+    if comm.rank == 0:
+        log.info("learning: %s after %d rounds and %d labels", why, len(records), len(chosen))
+        write_labels(chosen, [store.read(c) for c in chosen], labels, learning.folder)
+        shown = [{k: v for k, v in r.items() if k != "next"} for r in records]
+        write_text(learning.folder / "learning.json", json.dumps({"finished": why, "rounds": shown}, indent=1))
+
+
+def _begin(learning: Learning) -> None:
+    """Rounds of another input are of no use; their relaxations, kept elsewhere, are."""
+    folder = learning.folder / "rounds"
+    mark = folder / "mark"
+    if folder.exists() and not (mark.exists() and mark.read_text() == learning.identity):
+        shutil.rmtree(folder)
+    write_text(mark, learning.identity)
+
+
+def _configuration(known: dict[str, Any]) -> Configuration:
+    return Configuration(tuple(tuple(row) for row in known["matrix"]), bytes.fromhex(known["species"]), known["name"])
+
+
+def _round(
+    learning: Learning,
+    number: int,
+    records: list[dict[str, Any]],
+    store: Relaxations,
+    chosen: list[Configuration],
+    comm: Any,
+    watch: StopWatch,
+) -> None:
+    """Fit, sample, look, choose; rank 0 writes round.json last. Collective."""
+    config, folder = learning.config, learning.round(number)
+    fitted = comm.bcast(_fitted(learning, folder) if comm.rank == 0 else None)
+    found = ClusterExpansion.read(str(folder / "cluster_expansion.ce"))
+    system, samples = learning.system(found), SampleStore(folder / "samples")
+    run_sampling(system, learning.sampled, samples, comm, watch)
+    ensemble = visit(
+        learning.lattice, learning.ions, lambda m: learning.hamiltonian(found, m), found.get_cluster_space_copy(),
+        [np.array(matrix_of(s), np.int64) for s in config.label.supercells], config.sampler.temperature_K, config.seed, number, comm,
+    )  # fmt: skip
+    if comm.rank == 0:
+        done = [store.read(c) for c in chosen]
+        cost = {"labels": len(chosen), "kept": fitted.n_cells, "hours": sum(d.seconds for d in done) / 3600}
+        space = found.get_cluster_space_copy()
+        drawn = [learning.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
+        record = cost | _looked_at(learning, number, records, fitted, system, drawn, samples, ensemble, {c.name for c in chosen})
+        write_text(folder / "round.json", json.dumps(record, indent=1))
+        log.info(
+            "round %d: %d labels, validation %.1f meV/fu, in the ensemble up to %.1f; boundaries ± %.3f in x by the couplings; %s",
+            number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], record["band_x"],
+            f"{record['moved']:.1%} of the diagram moved" if record["moved"] is not None else "the first diagram",
+        )  # fmt: skip
+    comm.Barrier()
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """fit: its draws as well; names, n_cells: of the cells; ends (2, p): cluster vectors at the lowest and the highest x."""
+
+    fit: Fit
+    names: tuple[str, ...]
+    ends: Float
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.names)
+
+
+def _fitted(learning: Learning, folder: Path) -> _Fitted:
+    """Of the round's labels; clusters that these few do not tell apart are left to the method's prior."""
+    energy = learning.config.energy
+    assert energy is not None and energy.cluster_expansion is not None
+    given, lattice = energy.cluster_expansion, learning.lattice
+    assert given.cutoffs_A is not None
+    space = cluster_space(lattice, given.cutoffs_A)
+    frames, _ = read_relaxed([folder / "labelled.extxyz"], lattice)
+    data = map_to_lattice(frames, lattice)
+    vectors, null = cluster_vectors(space, data), neutrality_null_vector(space, lattice)
+    folds = min(given.fit.n_folds, len(data.cells))
+    fit = fit_expansion(space, vectors, data, null, given.fit.method, folds, learning.config.seed)
+    write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
+    x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
+    return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
+
+
+def _looked_at(
+    learning: Learning,
+    number: int,
+    records: list[dict[str, Any]],
+    fitted: _Fitted,
+    system: System,
+    drawn: list[System],
+    store: SampleStore,
+    ensemble: Ensemble,
+    labelled: set[str],
+) -> dict[str, Any]:
+    """The diagram, the errors and what to label next; labelled: names of what has a label, or cannot have one."""
+    config, fit, samples = learning.config, fitted.fit, read_samples(store)
+    analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
+    groups = analysis.groups()
+    write_results(learning.round(number) / "results.h5", Results({"title": f"{config.title}, round {number}"}, groups))
+    isotherms = isotherms_of(samples, system, config.analysis.compositions, config.seed)
+    assert isotherms is not None
+    diagram = build_diagram(isotherms)
+    mask = two_phase(diagram, config.sampler.temperature_K)
+    before = unpacked(records[-1]["two_phase"], mask.shape) if records else None
+    line = ensemble.x[:, None] * fitted.ends[1] + (1 - ensemble.x[:, None]) * fitted.ends[0]
+    mixing = (ensemble.vectors - line) @ fit.draws.T
+    known = dict(zip(fitted.names, (fit.left_out_eV - fit.reference_eV) ** 2))
+    expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
+    squared = np.array([known.get(c.name, e) for c, e in zip(ensemble.configurations, expected)])
+    x, errors = ensemble_errors(ensemble, squared, BIN)
+    band = widest_band(diagram, isotherms, changes(samples, isotherms, system, drawn))
+    picked = choose(ensemble, labelled, mixing, band, fit.validation_rmse_eV, learning.given.labels)
+    by_couplings = groups["phase_diagram"]["boundary_x_couplings"]
+    return {
+        "rmse_eV": fit.rmse_eV,
+        "validation_rmse_eV": fit.validation_rmse_eV,
+        "worst_error_eV": float(np.nanmax(errors)),
+        "error_temperature_K": ensemble.temperature_K.tolist(),
+        "error_x": x.tolist(),
+        "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
+        "band_x": float(by_couplings.max(initial=0.0)),
+        "band_eV": float(groups["canonical"]["mixing_free_energy_eV_couplings"].max()),
+        "visited": int(ensemble.distinct.sum()),
+        "two_phase": np.packbits(mask).tobytes().hex(),
+        "moved": float((mask ^ before).mean()) if before is not None else None,
+        "why": {why: list(picked.values()).count(why) for why in sorted(set(picked.values()))},
+        "next": [
+            {"matrix": c.matrix, "species": c.species.hex(), "name": c.name}
+            for c in (ensemble.configurations[k] for k in sorted(picked))
+        ],
+    }
+
+
+def two_phase(diagram: Diagram, temperatures_K: tuple[float, ...]) -> NDArray[np.bool_]:
+    """(temperatures, compositions): whether there are two phases, from the lowest to the highest temperature asked for."""
+    t = np.arange(min(temperatures_K), max(temperatures_K) + LOOK_K / 2, LOOK_K)
+    x, traced = np.linspace(0, 1, LOOK_X), diagram.trace.temperature_K
+    mask = np.zeros((len(t), len(x)), bool)
+    for row, value in zip(mask, t):
+        for gap in diagram.rows[int(np.argmin(np.abs(traced - value)))]:
+            row |= (x > gap.x[0]) & (x < gap.x[1])
+    return mask
+
+
+def unpacked(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask from its packed bits."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=int(np.prod(shape)))
+    return bits.astype(bool).reshape(shape)
+
+
+def _finished(records: list[dict[str, Any]], given: LearningInput) -> str | None:
+    last = records[-1]
+    if last["worst_error_eV"] < given.tolerance_eV:
+        return "accurate enough everywhere"
+    moved = [r["moved"] for r in records[-SETTLED_ROUNDS:]]
+    if len(moved) == SETTLED_ROUNDS and all(m is not None and m < given.settled for m in moved):
+        return "the diagram no longer moves"
+    if not last["next"]:
+        return "every arrangement that was visited has a label"
+    return "all rounds are done" if len(records) == given.rounds else None
