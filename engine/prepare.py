@@ -21,9 +21,10 @@ from .hamiltonian.terms import Hamiltonian, pair_clusters, pairs_within, point_c
 from .inputfile import InputFile, Location
 from .lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from .moves import swaps
-from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges
+from .neutrality import Exchange, count_neutral_states, exchangeable_ions, neutral_exchanges, random_neutral_state
 from .vibrations import ROUNDING, Vibrations, read_vibrations
 
+DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
 MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose classes are all relaxed
 MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
 
@@ -434,7 +435,8 @@ def _expansion(source: InputFile, lattice: Lattice, check: _Checker) -> tuple[Tr
     _symbols_differ(source, lattice, check)
     check.stop_if_wrong()
     if given.dataset is None:
-        _space(source, lattice, check)
+        if (space := _space(source, lattice, check)) is not None and not check.problems:
+            _labels_suffice(space, source, lattice, check)
         return None, None
     try:
         return _training(source, lattice, source.files(given.dataset), check), None
@@ -451,6 +453,22 @@ def _space(source: InputFile, lattice: Lattice, check: _Checker) -> ClusterSpace
     except Exception as error:  # icet raises bare exceptions
         check.wrong(("energy", "cluster_expansion", "cutoffs_A"), f"icet cannot build the clusters: {error}")
         return None
+
+
+def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: _Checker) -> None:
+    """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
+    ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
+    for shape in source.config.label.supercells:
+        supercell, rng = Supercell(lattice, np.array(matrix_of(shape))), np.random.default_rng(0)
+        counts, _ = count_neutral_states(supercell, ions[0] if ions else None)
+        for k in range(DRAWN_PER_PARAMETER * len(space)):
+            state = random_neutral_state(supercell, ions[0] if ions else None, int(counts[k % len(counts)]), rng)
+            vectors.append(space.get_cluster_vector(supercell.to_atoms(state)))
+    for group in undetermined(np.array(vectors), neutrality_null_vector(space, lattice)):
+        check.wrong(
+            ("label", "supercells"),
+            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; add a supercell of another shape, or shorten cutoffs_A",
+        )
 
 
 def _training(source: InputFile, lattice: Lattice, paths: list[Path], check: _Checker) -> Training | None:

@@ -178,6 +178,7 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
         tables.append(_ground_states(groups["ground_states"]))
     tables += _transitions(groups)
     tables += _correction(groups)
+    tables += _learning(fit)
     exchange = groups["exchange"]
     rows = []
     for axis in ("temperature", "composition"):
@@ -186,6 +187,23 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
             rows.append([axis, str(len(rates)), *(f"{v:.2f}" for v in (rates.min(), np.median(rates), rates.max()))])
     tables.append(("Acceptance of replica exchange", ["along", "pairs", "lowest", "median", "highest"], rows))
     return tables
+
+
+def _learning(fit: dict[str, Any] | None) -> list[tuple[str, list[str], list[list[str]]]]:
+    """The rounds: how many labels, what they cost, what they were worth."""
+    if not fit or "learning" not in fit:
+        return []
+    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "widest boundary (x)",
+               "two-phase regions moved", "chosen for the next"]  # fmt: skip
+    rows = [
+        [
+            str(r["labels"]), str(r["kept"]), f"{r['hours']:.2f}", f"{1e3 * r['validation_rmse_eV']:.1f}",
+            f"{1e3 * r['worst_error_eV']:.1f}", f"± {r['band_x']:.3f}", "–" if r["moved"] is None else f"{r['moved']:.0%}",
+            ", ".join(f"{n} {why}" for why, n in r["why"].items()),
+        ]
+        for r in fit["learning"]["rounds"]
+    ]  # fmt: skip
+    return [(f"Active learning: {fit['learning']['finished']}", columns, rows)]
 
 
 def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[list[str]]]]:

@@ -23,6 +23,7 @@ from .curves import (
 )
 from .diagram import couplings, hysteresis, phase_diagram, phase_diagrams
 from .health import fit_quality, sampling_health
+from .learning import learning_curve
 from .style import save_figures
 
 
@@ -83,6 +84,10 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     "correction": (
         correction,
         "Free energy of the potential itself in a small cell, above the line between its ends, with two standard errors: the expansion proposing and the potential deciding, the potential deciding about every single move, samples of the expansion reweighted, and all states where they were relaxed one by one.",
+    ),
+    "learning_curve": (
+        learning_curve,
+        "What every round of labels was worth: errors of the arrangements that the expansion of the round visits in the supercells that are labelled, the validation error, the couplings' share in the free energy; and how much of the two-phase regions, in the plane of T and x, either round has alone.",
     ),
     "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
     "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),

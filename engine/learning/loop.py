@@ -159,9 +159,9 @@ def _round(
         record = cost | _looked_at(learning, number, records, fitted, system, drawn, samples, ensemble, {c.name for c in chosen})
         write_text(folder / "round.json", json.dumps(record, indent=1))
         log.info(
-            "round %d: %d labels, validation %.1f meV/fu, in the ensemble up to %.1f; boundaries ± %.3f in x by the couplings; %s",
-            number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], record["band_x"],
-            f"{record['moved']:.1%} of the diagram moved" if record["moved"] is not None else "the first diagram",
+            "round %d: %d labels, validation %.1f meV/fu, in the ensemble up to %.1f; F ± %.1f meV/fu by the couplings; %s",
+            number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], 1e3 * record["band_eV"],
+            f"{record['moved']:.0%} of the two-phase regions moved" if record["moved"] is not None else "the first diagram",
         )  # fmt: skip
     comm.Barrier()
 
@@ -237,7 +237,7 @@ def _looked_at(
         "band_eV": float(groups["canonical"]["mixing_free_energy_eV_couplings"].max()),
         "visited": int(ensemble.distinct.sum()),
         "two_phase": np.packbits(mask).tobytes().hex(),
-        "moved": float((mask ^ before).mean()) if before is not None else None,
+        "moved": float((mask ^ before).sum() / max((mask | before).sum(), 1)) if before is not None else None,
         "why": {why: list(picked.values()).count(why) for why in sorted(set(picked.values()))},
         "next": [
             {"matrix": c.matrix, "species": c.species.hex(), "name": c.name}
