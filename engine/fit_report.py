@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .fit import Fit
 from .lattice import Lattice
-from .prepare import Training
+from .prepare.expansion import Training
 from .thermodynamics.hull import lower_hull
 
 Float = NDArray[np.float64]

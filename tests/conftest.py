@@ -13,7 +13,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_c
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.prepare import read_structure
+from redoxmc.engine.prepare.structure import read_structure
 from redoxmc.engine.system import System, build_system
 
 from .toy_calculator import Springs

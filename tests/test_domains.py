@@ -247,7 +247,7 @@ def main() -> None:
     from icet import ClusterExpansion
 
     from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-    from redoxmc.engine.prepare import read_structure
+    from redoxmc.engine.prepare.structure import read_structure
 
     from .conftest import HOST, IRON, SODIUM, STRUCTURE
 

@@ -36,7 +36,7 @@ from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
-from redoxmc.engine.prepare import read_structure
+from redoxmc.engine.prepare.structure import read_structure
 
 from .conftest import HOST, IRON, SODIUM, STRUCTURE
 from .test_labelling import INPUT, write_input

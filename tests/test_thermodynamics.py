@@ -10,7 +10,8 @@ from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.prepare import Training, prepare
+from redoxmc.engine.prepare import prepare
+from redoxmc.engine.prepare.expansion import Training
 from redoxmc.engine.sampling.ladder import place_rungs
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system, inverse_temperature
 from redoxmc.engine.thermodynamics.free_energy import local_mean

@@ -25,7 +25,7 @@ from ..neutrality import count_neutral_states
 from ..parallel import StopWatch
 from ..potentials.labels import labels_of
 from ..potentials.potential import LabelledCalculator, load_potential
-from ..prepare import MOST_ENUMERATED
+from ..prepare.sampling import MOST_ENUMERATED
 from ..provenance import fingerprint
 from ..sampling.anneal import anneal
 from ..sampling.ladder import CORRECTION_STREAM

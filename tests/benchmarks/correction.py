@@ -25,7 +25,7 @@ from redoxmc.engine.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential
-from redoxmc.engine.prepare import read_structure
+from redoxmc.engine.prepare.structure import read_structure
 from redoxmc.engine.provenance import file_hash
 from redoxmc.engine.sampling.chain import advance, start_chain
 from redoxmc.engine.sampling.plan import empty_tally

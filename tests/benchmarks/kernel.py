@@ -21,7 +21,7 @@ from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.moves import Mix
 from redoxmc.engine.neutrality import random_neutral_state
-from redoxmc.engine.prepare import read_structure
+from redoxmc.engine.prepare.structure import read_structure
 from redoxmc.engine.sampling.chain import advance, start_chain
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, build_system, inverse_temperature

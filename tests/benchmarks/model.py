@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian, Site
 from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from redoxmc.engine.moves import Mix
-from redoxmc.engine.prepare import read_structure
+from redoxmc.engine.prepare.structure import read_structure
 from redoxmc.engine.system import System, build_system
 
 STRUCTURE = Path(__file__).resolve().parents[2] / "inputs/structures/NaFePO4.cif"

@@ -1,0 +1,129 @@
+"""The cluster expansion of an input: from its data set, from a model, or still to be made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from icet import ClusterSpace
+from numpy.typing import NDArray
+
+from ..config import matrix_of
+from ..dataset import DataSet, map_to_lattice, read_relaxed
+from ..errors import RedoxError
+from ..fit import cluster_vectors, neutrality_null_vector, undetermined
+from ..hamiltonian.clusters import cluster_space
+from ..hamiltonian.model import Model, read_model
+from ..inputfile import InputFile, Location
+from ..lattice import Lattice, Supercell
+from ..neutrality import count_neutral_states, exchangeable_ions, neutral_exchanges, random_neutral_state
+from .checker import Checker
+from .potentials import symbols_differ
+from .terms import check_electrostatics
+
+DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters).
+
+    frames: the labelled relaxed cells; refusals: why others were left out.
+    """
+
+    space: ClusterSpace
+    data: DataSet
+    vectors: NDArray[np.float64]
+    null: NDArray[np.float64]
+    frames: list[Atoms]
+    refusals: list[str]
+
+
+def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[Training | None, Model | None]:
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    if given is None:
+        return None, None
+    at: Location = ("energy", "cluster_expansion")
+    if given.model is not None:
+        try:
+            model = read_model(tuple(source.resolve(path) for path in given.model_files), lattice)
+            if model.charges:
+                check_electrostatics((*at, "model"), model.charges, source, lattice, check)
+            return None, model
+        except RedoxError as error:
+            check.wrong((*at, "model"), str(error))
+            return None, None
+    symbols_differ(source, lattice, check)
+    check.stop_if_wrong()
+    if given.dataset is None:
+        if (space := build_space(source, lattice, check)) is not None and not check.problems:
+            _labels_suffice(space, source, lattice, check)
+        return None, None
+    try:
+        return read_training(source, lattice, source.files(given.dataset), check), None
+    except RedoxError as error:
+        check.wrong((*at, "dataset"), str(error))
+        return None, None
+
+
+def build_space(source: InputFile, lattice: Lattice, check: Checker) -> ClusterSpace | None:
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None and given.cutoffs_A is not None
+    try:
+        return cluster_space(lattice, given.cutoffs_A)
+    except Exception as error:  # icet raises bare exceptions
+        check.wrong(("energy", "cluster_expansion", "cutoffs_A"), f"icet cannot build the clusters: {error}")
+        return None
+
+
+def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: Checker) -> None:
+    """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
+    ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
+    for shape in source.config.label.supercells:
+        supercell, rng = Supercell(lattice, np.array(matrix_of(shape))), np.random.default_rng(0)
+        counts, _ = count_neutral_states(supercell, ions[0] if ions else None)
+        for k in range(DRAWN_PER_PARAMETER * len(space)):
+            state = random_neutral_state(supercell, ions[0] if ions else None, int(counts[k % len(counts)]), rng)
+            vectors.append(space.get_cluster_vector(supercell.to_atoms(state)))
+    for group in undetermined(np.array(vectors), neutrality_null_vector(space, lattice)):
+        check.wrong(
+            ("label", "supercells"),
+            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; add a supercell of another shape, or shorten cutoffs_A",
+        )
+
+
+def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check: Checker) -> Training | None:
+    """The data set as cluster vectors; None with the problems noted. Raises RedoxError if its files cannot be used."""
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None
+    at: Location = ("energy", "cluster_expansion")
+    space = build_space(source, lattice, check)
+    if space is None:
+        return None
+    frames, refusals = read_relaxed(paths, lattice)
+    data = map_to_lattice(frames, lattice)
+    if len(data.cells) < given.fit.n_folds:
+        refused = f" ({len(refusals)} more were refused: {refusals[0]})" if refusals else ""
+        check.wrong(
+            (*at, "dataset"),
+            f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
+        )
+        return None
+    vectors = cluster_vectors(space, data)
+    null = neutrality_null_vector(space, lattice)
+    for group in undetermined(vectors, null):
+        check.wrong(
+            (*at, "cutoffs_A"),
+            f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
+        )
+    return Training(space, data, vectors, null, frames, refusals)
+
+
+def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
+    order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
+    rows = [space.as_list[i] for i in group]
+    words = [
+        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0]
+        for r in rows[:6]
+    ]
+    return ", ".join(words) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")
