@@ -1,5 +1,6 @@
 """Small systems with known answers."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +83,13 @@ def ising() -> Callable[[int], System]:
     ]
     hamiltonian = Hamiltonian(lattice, tuple(clusters))
     return lambda size: build_system(hamiltonian, np.diag([size, size, 1]), ("Up",))
+
+
+@pytest.fixture(scope="session")
+def importable(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """PYTHONPATH for run.py, which does not look into the folder of the project, with the toy calculator on it."""
+    package = tmp_path_factory.mktemp("path") / "tests"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    shutil.copy(ROOT / "tests/toy_calculator.py", package)
+    return str(package.parent)

@@ -10,6 +10,18 @@ import h5py
 
 from .conftest import ROOT
 
+LABELLED_LATTICE = f"""\
+seed: 3
+output: out
+lattice:
+  structure: {ROOT}/inputs/structures/NaFePO4.cif
+  sublattices:
+    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
+    - element: Fe
+      species: {{Fe2+: {{charge: 2, moment_muB: 3.7}}, Fe3+: {{charge: 3, proxy: Ga, moment_muB: 4.3}}}}
+  spectators: {{P: 5, O: -2}}
+"""
+
 TINY = f"""\
 title: tiny
 seed: 3

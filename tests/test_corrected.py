@@ -34,6 +34,7 @@ from redoxmc.kernels.random import new_stream
 
 from .conftest import ROOT, STRUCTURE
 from .exact import Enumeration, begin, enumerate_states, mean_and_error, semigrand
+from .runs import LABELLED_LATTICE
 from .runs import run as run_command
 from .test_exact import p_value, transition_matrix
 
@@ -230,16 +231,7 @@ def test_reweighting_is_refused_where_few_samples_count(true: Enumeration) -> No
 
 
 INPUT = f"""\
-title: springs, corrected
-seed: 3
-output: out
-lattice:
-  structure: {STRUCTURE}
-  sublattices:
-    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
-    - {{element: Fe, species: {{Fe2+: 2, Fe3+: {{charge: 3, proxy: Ga}}}}}}
-  spectators: {{P: 5, O: -2}}
-  supercell: [1, 1, 1]
+{LABELLED_LATTICE}  supercell: [1, 1, 1]
 potential:
   model: tests.toy_calculator.Springs
   options: {{structure: {STRUCTURE}, strength_eV_A: 0.3}}

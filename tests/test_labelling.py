@@ -25,8 +25,8 @@ from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
 
-from .conftest import ROOT, STRUCTURE
-from .runs import command, environment
+from .conftest import STRUCTURE
+from .runs import LABELLED_LATTICE, command, environment
 from .runs import run as run_command
 from .test_run import ranks_of
 from .vasp_files import write_outcar
@@ -34,16 +34,7 @@ from .vasp_files import write_outcar
 MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}
 
 INPUT = f"""\
-seed: 3
-output: out
-lattice:
-  structure: {STRUCTURE}
-  sublattices:
-    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
-    - element: Fe
-      species: {{Fe2+: {{charge: 2, moment_muB: 3.7}}, Fe3+: {{charge: 3, proxy: Ga, moment_muB: 4.3}}}}
-  spectators: {{P: 5, O: -2}}
-  supercell: [1, 1, 1]
+{LABELLED_LATTICE}  supercell: [1, 1, 1]
 potential:
   model: tests.toy_calculator.Springs
   options: {{structure: {STRUCTURE}}}
@@ -174,7 +165,7 @@ def test_damage_is_named_and_mended_by_deletion(copy: Path, capsys: pytest.Captu
 
 def test_lost_charge_orders_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With swapped lengths only cells of one charge state can be kept."""
-    path = write_input(tmp_path, INPUT.replace("NaFePO4.cif}", "NaFePO4.cif, swapped: true}").replace(", [1, 2, 1]", ""))
+    path = write_input(tmp_path, INPUT.replace("NaFePO4.cif}", "NaFePO4.cif, swapped: true}").replace(", [1, 2, 1]", "").replace("[3.5]", "[2.0]"))
     assert main([str(path), "--until", "label"]) == 0
     record = json.loads((tmp_path / "out/label.json").read_text())
     assert (record["configurations"], record["kept"], len(record["rejected"])) == (12, 2, 10)
@@ -187,7 +178,7 @@ def test_lost_charge_orders_are_left_out(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_nothing_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_input(tmp_path, INPUT.replace("0.03}", "0.0001, steps: 1}").replace(", [1, 2, 1]", ""))
+    path = write_input(tmp_path, INPUT.replace("0.03}", "0.0001, steps: 1}").replace(", [1, 2, 1]", "").replace("[3.5]", "[2.0]"))
     assert main([str(path), "--until", "label"]) == 2
     assert "none of 12 relaxations can be used; the first: not converged in 1 steps" in capsys.readouterr().err
     assert not (tmp_path / "out/labelled.extxyz").exists()
@@ -204,16 +195,6 @@ def test_potentials_that_cannot_be_had(tmp_path: Path, capsys: pytest.CaptureFix
         assert main([str(path), "--until", "label"]) == 2
         message = capsys.readouterr().err
         assert words in message and "Traceback" not in message
-
-
-@pytest.fixture
-def importable(tmp_path: Path) -> str:
-    """PYTHONPATH for run.py, which does not look into the folder of the project."""
-    package = tmp_path / "path/tests"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    shutil.copy(ROOT / "tests/toy_calculator.py", package)
-    return str(package.parent)
 
 
 def test_two_ranks_write_the_same_bytes(labelled: Path, importable: str, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -25,22 +24,13 @@ from redoxmc.engine.learning.ensemble import Ensemble, visit
 from redoxmc.engine.learning.loop import _finished
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
 
-from .conftest import ROOT, STRUCTURE
+from .conftest import STRUCTURE
 from .exact import enumerate_states
-from .runs import command, environment, run
+from .runs import LABELLED_LATTICE, command, environment, run
 from .test_run import ranks_of
 
 INPUT = f"""\
-title: learning
-seed: 3
-output: out
-lattice:
-  structure: {STRUCTURE}
-  sublattices:
-    - {{element: Na, species: {{Na+: 1, Va: 0}}}}
-    - {{element: Fe, species: {{Fe2+: {{charge: 2, moment_muB: 3.7}}, Fe3+: {{charge: 3, proxy: Ga, moment_muB: 4.3}}}}}}
-  spectators: {{P: 5, O: -2}}
-  supercell: [2, 2, 1]
+{LABELLED_LATTICE}  supercell: [2, 2, 1]
 potential: {{model: tests.toy_calculator.Springs, options: {{structure: {STRUCTURE}}}}}
 label:
   configurations: 14
@@ -63,15 +53,6 @@ class Alone:
 
     def allgather(self, value: object) -> list[object]:
         return [value]
-
-
-@pytest.fixture(scope="module")
-def importable(tmp_path_factory: pytest.TempPathFactory) -> str:
-    package = tmp_path_factory.mktemp("path") / "tests"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    shutil.copy(ROOT / "tests/toy_calculator.py", package)
-    return str(package.parent)
 
 
 def written(folder: Path) -> Path:

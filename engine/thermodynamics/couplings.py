@@ -47,7 +47,7 @@ class Changes:
         part = ((wanted - rungs[below]) / width)[:, None]
         change = self.mixing_eV[:, :, at]
         moved = (1 - part) * change[:, below] + part * change[:, above]
-        return replace(trace, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
+        return replace(trace, cubic=trace.value, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
 
 
 def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Sequence[System]) -> Changes:

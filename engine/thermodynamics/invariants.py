@@ -40,16 +40,21 @@ class Invariant:
     found: float
 
 
-Spans = Callable[[int], list[Float]]  # row of the trace -> per resample the ends in x of its gaps, (gaps, 2)
+Spans = Callable[[int], list[Float]]  # row of the trace -> per curve the ends in x of its gaps, (gaps, 2)
 
 
 def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> list[Invariant]:
     """rows: numbered gaps per temperature of the trace."""
     events: list[Invariant] = []
-    spans = cache(lambda row: _resampled_spans(trace, row, float(least_height_eV[row])))
+    spans = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.resampled[row]])
+    by_cubic = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
-        events += [_resampled(e, count, more, trace.temperature_K, k, spans) for e, count, more in _events(low, high, t)]
+        for event, count, colder in _events(low, high, t):
+            found = _resampled(event, count, colder, trace.temperature_K, k, spans)
+            moved = _found_at(event, count, colder, trace.temperature_K, by_cubic)
+            rule = float(np.ptp(moved)) if len(moved) == 2 else 0.0  # between the rungs
+            events.append(replace(found, error_K=float(np.hypot(found.error_K, rule))))
     ends = ("closing", "opening")
     known = [e for e in events if e.kind not in ends or e.found >= LEAST_FOUND]
     return [_shrinking(e, rows, trace.temperature_K) if e.kind in ends else e for e in known]
@@ -113,25 +118,29 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
 
 
 def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
-    """Temperature and error from where each resample has the event: the last row, seen from its side, with `count` gaps."""
+    """Temperature and error from where each resample has the event."""
+    found, step = _found_at(event, count, colder, t, spans), float(t[k + 1] - t[k])
+    spread = float(np.sqrt(np.mean((found - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
+    return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(len(spans(k)), 1))
+
+
+def _found_at(event: Invariant, count: int, colder: bool, t: Float, spans: Spans) -> Float:
+    """Temperatures within REACH_K at which the curves, those that do, have the event: the last row, seen from its side, with `count` gaps."""
     known = [v for v in event.x if np.isfinite(v)]
     window = (min(known), max(known)) if len(known) == 3 else (known[0] - event.x_error[1], known[0] + event.x_error[1])
     rows = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K)
     many = np.array([[np.sum((s[:, 0] < window[1]) & (s[:, 1] > window[0])) >= count for s in spans(int(r))] for r in rows])
     found = []
     between = (t[rows[:-1]] + t[rows[1:]]) / 2
-    for sample in many.T.astype(int):
-        changes = between[np.diff(sample) == (-1 if colder else 1)]
+    for curve in many.T.astype(int):
+        changes = between[np.diff(curve) == (-1 if colder else 1)]
         if len(changes):
             found.append(changes[np.argmin(np.abs(changes - event.temperature_K))])
-    step = float(t[k + 1] - t[k])
-    spread = float(np.sqrt(np.mean((np.array(found) - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
-    return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(many.shape[1], 1))
+    return np.array(found)
 
 
-def _resampled_spans(trace: Trace, row: int, least_height_eV: float) -> list[Float]:
-    x, found = trace.x, []
-    for f in trace.resampled[row]:
-        wide = facets(x, f, lower_hull(x, f), trace.spacing, least_height_eV) if np.isfinite(f).all() else []
-        found.append(np.array([(x[g.left], x[g.right]) for g in wide]).reshape(-1, 2))
-    return found
+def _spans(trace: Trace, f: Float, least_height_eV: float) -> Float:
+    """Ends in x of a curve's gaps, (gaps, 2)."""
+    x = trace.x
+    wide = facets(x, f, lower_hull(x, f), trace.spacing, least_height_eV) if np.isfinite(f).all() else []
+    return np.array([(x[g.left], x[g.right]) for g in wide]).reshape(-1, 2)
