@@ -165,7 +165,10 @@ def test_damage_is_named_and_mended_by_deletion(copy: Path, capsys: pytest.Captu
 
 def test_lost_charge_orders_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With swapped lengths only cells of one charge state can be kept."""
-    path = write_input(tmp_path, INPUT.replace("NaFePO4.cif}", "NaFePO4.cif, swapped: true}").replace(", [1, 2, 1]", "").replace("[3.5]", "[2.0]"))
+    path = write_input(
+        tmp_path,
+        INPUT.replace("NaFePO4.cif}", "NaFePO4.cif, swapped: true}").replace(", [1, 2, 1]", "").replace("[3.5]", "[2.0]"),
+    )
     assert main([str(path), "--until", "label"]) == 0
     record = json.loads((tmp_path / "out/label.json").read_text())
     assert (record["configurations"], record["kept"], len(record["rejected"])) == (12, 2, 10)

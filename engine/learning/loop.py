@@ -30,9 +30,9 @@ from ..results import Results, write_results
 from ..sampling.stage import run_sampling
 from ..storage import SampleStore, write_text, write_whole
 from ..system import System, build_system
-from ..thermodynamics.analyse import Analysis, isotherms_of
-from ..thermodynamics.couplings import changes, widest_band
-from ..thermodynamics.diagram import Diagram, build_diagram
+from ..thermodynamics.analyse import Analysis
+from ..thermodynamics.couplings import widest_band
+from ..thermodynamics.diagram import Diagram
 from ..thermodynamics.samples import read_samples
 from .choose import choose, ensemble_errors
 from .ensemble import Ensemble, visit
@@ -212,10 +212,8 @@ def _looked_at(
     analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
     groups = analysis.groups()
     write_results(learning.round(number) / "results.h5", Results({"title": f"{config.title}, round {number}"}, groups))
-    isotherms = isotherms_of(samples, system, config.analysis.compositions, config.seed)
-    assert isotherms is not None
-    diagram = build_diagram(isotherms)
-    mask = two_phase(diagram, config.sampler.temperature_K)
+    assert analysis.bands is not None
+    mask = two_phase(analysis.bands[0], config.sampler.temperature_K)
     before = unpacked(records[-1]["two_phase"], mask.shape) if records else None
     line = ensemble.x[:, None] * fitted.ends[1] + (1 - ensemble.x[:, None]) * fitted.ends[0]
     mixing = (ensemble.vectors - line) @ fit.draws.T
@@ -223,8 +221,7 @@ def _looked_at(
     expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
     squared = np.array([known.get(c.name, e) for c, e in zip(ensemble.configurations, expected)])
     x, errors = ensemble_errors(ensemble, squared, BIN)
-    band = widest_band(diagram, isotherms, changes(samples, isotherms, system, drawn))
-    picked = choose(ensemble, labelled, mixing, band, fit.validation_rmse_eV, learning.given.labels)
+    picked = choose(ensemble, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, learning.given.labels)
     by_couplings = groups["phase_diagram"]["boundary_x_couplings"]
     return {
         "rmse_eV": fit.rmse_eV,

@@ -13,8 +13,8 @@ from ..sampling.plan import Plan, end_energies
 from ..system import System
 from ..vibrations import Vibrations
 from .canonical import canonical_group
-from .couplings import add_couplings, changes
-from .diagram import build_diagram, diagram_group, hull_group
+from .couplings import Changes, add_couplings, changes
+from .diagram import Diagram, build_diagram, diagram_group, hull_group
 from .differential_capacity import differential_capacity_group
 from .dilute import dilute_group
 from .free_energy import Ends, Isotherm
@@ -49,7 +49,12 @@ def isotherms_of(
 
 
 class Analysis:
-    """One pass over the samples; `groups()` gives the groups of results.h5, `notes` what a reader should know."""
+    """One pass over the samples; `groups()` gives the groups of results.h5, `notes` what a reader should know.
+
+    bands: once that is done, the diagram and what draws of the couplings change, where there are draws.
+    """
+
+    bands: tuple[Diagram, Isotherms, Changes] | None = None
 
     def __init__(
         self,
@@ -100,7 +105,8 @@ class Analysis:
             "phase_diagram": diagram_group(diagram, canonical, order),
         }
         if self.drawn:
-            add_couplings(groups, diagram, isotherms, changes(self.samples, isotherms, self.system, self.drawn))
+            self.bands = diagram, isotherms, changes(self.samples, isotherms, self.system, self.drawn)
+            add_couplings(groups, *self.bands)
         if dilute := dilute_group(self.system, isotherms.temperature_K):
             groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
