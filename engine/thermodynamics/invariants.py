@@ -28,6 +28,8 @@ NONE = float("nan")
 class Invariant:
     """kind: eutectoid, peritectoid, critical, congruent, closing or opening. x: of the low, middle and high phase (nan: no such phase).
 
+    error_K: of the resamples, or half of what the walkers from either end differ by if that is more (few that have not met would
+    fool the resamples), with what a lower rule of interpolation between the rungs makes of it.
     regions: numbers of the two-phase regions that meet. found: share of the resamples that show it within REACH_K.
     """
 
@@ -47,14 +49,14 @@ def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> l
     """rows: numbered gaps per temperature of the trace."""
     events: list[Invariant] = []
     spans = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.resampled[row]])
-    by_cubic = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])
+    rules = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])
+    halves = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.halves[row]])
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
         for event, count, colder in _events(low, high, t):
             found = _resampled(event, count, colder, trace.temperature_K, k, spans)
-            moved = _found_at(event, count, colder, trace.temperature_K, by_cubic)
-            rule = float(np.ptp(moved)) if len(moved) == 2 else 0.0  # between the rungs
-            events.append(replace(found, error_K=float(np.hypot(found.error_K, rule))))
+            by_rule, apart = (_width(_found_at(event, count, colder, trace.temperature_K, s)) for s in (rules, halves))
+            events.append(replace(found, error_K=float(np.hypot(max(found.error_K, apart / 2), by_rule))))
     ends = ("closing", "opening")
     known = [e for e in events if e.kind not in ends or e.found >= LEAST_FOUND]
     return [_shrinking(e, rows, trace.temperature_K) if e.kind in ends else e for e in known]
@@ -122,6 +124,10 @@ def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spa
     found, step = _found_at(event, count, colder, t, spans), float(t[k + 1] - t[k])
     spread = float(np.sqrt(np.mean((found - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
     return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(len(spans(k)), 1))
+
+
+def _width(temperatures_K: Float) -> float:
+    return float(np.ptp(temperatures_K)) if len(temperatures_K) else 0.0
 
 
 def _found_at(event: Invariant, count: int, colder: bool, t: Float, spans: Spans) -> Float:
