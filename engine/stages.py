@@ -19,6 +19,7 @@ from .lattice import Lattice
 from .parallel import StopWatch
 from .potentials.calculations import label_frames, read_calculations
 from .potentials.labels import labels_of
+from .prepare import Prepared
 from .provenance import fingerprint, fit_identity, potential_mark, sample_identity
 from .storage import write_text
 from .training.stage import Frames, split, train_all, weights_file
@@ -40,6 +41,10 @@ class Place:
     @property
     def config(self) -> Config:
         return self.source.config
+
+
+def place_of(prepared: Prepared, folder: Path) -> Place:
+    return Place(prepared.source, prepared.lattice, folder, prepared.ions, prepared.typed, prepared.point_charges)
 
 
 def labelled_frames(place: Place) -> Frames:

@@ -150,13 +150,9 @@ def _potentials(
     prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> Prepared | None:
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
-    from .stages import Place, evaluate_stage, label_stage, labels_are_there, train_stage
+    from .stages import Place, evaluate_stage, label_stage, labels_are_there, place_of, train_stage
 
-    place: Place = comm.bcast(
-        Place(prepared.source, prepared.lattice, output.folder, prepared.ions, prepared.typed, prepared.point_charges)
-        if prepared
-        else None
-    )
+    place: Place = comm.bcast(place_of(prepared, output.folder) if prepared else None)
     if options.includes("train"):
         train_stage(place, comm, watch)
     if options.includes("evaluate"):

@@ -24,7 +24,7 @@ from redoxmc.engine.potentials.network import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.prepare import prepare
-from redoxmc.engine.stages import Place, labelled_frames
+from redoxmc.engine.stages import labelled_frames, place_of
 from redoxmc.engine.training.networks import (
     CURVE_COLUMNS,
     _epoch,
@@ -396,6 +396,6 @@ def test_frames_without_forces_are_refused(tmp_path: Path) -> None:
     frames[4].calc.results.pop("forces")
     write(tmp_path / "frames.extxyz", frames)
     source = read_input(stage_input(tmp_path, tmp_path / "frames.extxyz"))
-    place = Place(source, prepare(source).lattice, tmp_path)
+    place = place_of(prepare(source), tmp_path)
     with pytest.raises(RedoxError, match=f"frame {frames[4].info['config']} step {frames[4].info['step']} has no energy or no"):
         labelled_frames(place)
