@@ -326,8 +326,7 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
     energy = prepared.config.energy
     assert prepared.training is not None and energy is not None and energy.cluster_expansion is not None
     mark = fingerprint(fit_identity(prepared.source))
-    known = json.loads(output.fit.read_text()) if output.fit.exists() and output.expansion.exists() else {}
-    if known.get("fingerprint") == mark and "draws" in known:
+    if output.fit.exists() and output.expansion.exists() and json.loads(output.fit.read_text())["fingerprint"] == mark:
         return ClusterExpansion.read(str(output.expansion))
     if not options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
@@ -357,11 +356,11 @@ def _fitted(prepared: Prepared, output: Output, options: Options) -> ClusterExpa
 
 
 def _drawn(prepared: Prepared, system: System, output: Output) -> list[System]:
-    """The same cell with each draw of the couplings; none where they were not fitted to the energy that is sampled."""
+    """The same cell with each draw of the couplings; none where they were not fitted to the energy that is sampled, or by an older version."""
     energy, training = prepared.config.energy, prepared.training
     if training is None or energy is None or energy.electrons != "equilibrium":
         return []
-    expansions = [ClusterExpansion(training.space, p) for p in json.loads(output.fit.read_text())["draws"]]
+    expansions = [ClusterExpansion(training.space, p) for p in json.loads(output.fit.read_text()).get("draws", [])]
     found = (prepared.typed + from_icet(e, prepared.lattice) for e in expansions)
     matrix = prepared.matrix
     return [build_system(_with_point_charges(h, prepared.point_charges, matrix), matrix, system.ions) for h in found]
