@@ -145,3 +145,18 @@ def test_an_infinite_temperature_is_exact() -> None:
     betas = np.append(BETAS, 0.0)
     found = joined(ladder(np.random.default_rng(7), betas, 0.05, 0.05), betas, ENDS, LOG_STATES, 0)
     assert np.array_equal(found[-1].all.beta_f[1:-1], -LOG_STATES[1:-1])
+
+
+def test_what_the_ratios_missed_is_in_the_errors() -> None:
+    """The same chance with and without steps that are 1 kT off at the cold rungs: what these still pull F by is in the errors there."""
+    stuck = np.zeros(SITES)
+    stuck[30:33] = 1.0
+    found = []
+    for broken in (None, stuck):
+        rng = np.random.default_rng(3)
+        cold = ladder(rng, BETAS[:4], 0.05, 0.05, broken)
+        found.append(misses(joined([*cold, *ladder(rng, BETAS[4:], 0.05, 0.05)], BETAS, ENDS, LOG_STATES, 0), BETAS))
+    (sound, sound_error), (pulled, error) = found
+    pull = np.abs(pulled - sound)[:4, 20:40].mean()
+    assert pull < 0.02
+    assert np.sqrt(np.maximum((error**2 - sound_error**2)[:4, 20:40].mean(), 0)) > 0.6 * pull

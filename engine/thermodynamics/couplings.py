@@ -36,7 +36,7 @@ class Changes:
     mixing_eV: Float
 
     def traced(self, isotherms: Isotherms, trace: Trace) -> Trace:
-        """The trace with the draws in place of the resamples; between rungs the change is linear in T."""
+        """The trace with the draws in place of the resamples, as the only error; between rungs the change is linear in T."""
         at = np.searchsorted(isotherms.x, trace.x - 1e-12)
         rungs, wanted = isotherms.temperature_K, trace.temperature_K
         above = (
@@ -47,7 +47,8 @@ class Changes:
         part = ((wanted - rungs[below]) / width)[:, None]
         change = self.mixing_eV[:, :, at]
         moved = (1 - part) * change[:, below] + part * change[:, above]
-        return replace(trace, cubic=trace.value, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
+        same = np.stack([trace.value, trace.value], axis=1)
+        return replace(trace, cubic=trace.value, halves=same, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
 
 
 def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Sequence[System]) -> Changes:

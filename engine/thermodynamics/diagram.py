@@ -58,7 +58,7 @@ def least_height_eV(traced: Trace, n_fu: int) -> Float:
 def build_diagram(isotherms: Isotherms) -> Diagram:
     traced = trace(isotherms)
     least = least_height_eV(traced, isotherms.n_fu)
-    rows = join_regions(without_flicker(gaps_of(traced, least)))
+    rows = join_regions(without_flicker(gaps_of(traced, least), traced.temperature_K))
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
     return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))

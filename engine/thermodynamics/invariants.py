@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 LEAST_FOUND = 0.5  # share of the resamples that must show where a region begins or ends
 REACH_K = 80.0  # how far from an event its resamples are looked for
 NARROW = 0.02  # a region narrower than this in x where it is last seen ends in a point
-HISTORY = 5  # temperatures over which its width is looked at
+HISTORY_K = 15.0  # over which its width is looked at
 EXPONENTS = (0.326, 0.5)
 NONE = float("nan")
 
@@ -108,8 +108,9 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
     between that of the 3D Ising model, 0.326 (Pelissetto, Vicari, Phys. Rep. 368, 549, 2002), and the 1/2 of mean-field theory.
     """
     order = range(len(rows)) if event.kind == "opening" else range(len(rows) - 1, -1, -1)
-    seen = [(t[k], g.x[1] - g.x[0]) for k in order for g in rows[k] if g.region == event.regions[0]][: HISTORY + 1]
-    (t_last, last), (t_before, before) = seen[0], seen[-1]
+    seen = [(t[k], g.x[1] - g.x[0]) for k in order for g in rows[k] if g.region == event.regions[0]]
+    t_last, last = seen[0]
+    t_before, before = next(((at, w) for at, w in seen if abs(at - t_last) >= HISTORY_K), seen[-1])
     if last >= before and last >= NARROW:
         return event
     ahead = [(t_last - t_before) / ((before / last) ** (1 / e) - 1) if before > last else 0.0 for e in EXPONENTS]

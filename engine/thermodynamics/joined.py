@@ -28,8 +28,7 @@ def joined(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, se
     """The ladder with beta_f of every isotherm by all steps together, and so in every resample; by_ratios stays.
 
     betas (rungs,) descending; log_states (n,): ln of the number of states at every count, -beta F at beta = 0. What no resample can
-    know of is drawn for each: an error of the rule of integration, alike for all counts; whether the outliers are wrong by all they
-    are off, or by nothing.
+    know of, an error of the rule of integration, is drawn for each, alike for all counts. Outliers weigh no more than they are off.
     """
     picks = [[c.all for c in ladder], [c.up for c in ladder], [c.down for c in ladder]]
     picks += [[c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled))]
@@ -46,12 +45,12 @@ def joined(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, se
     rng = np.random.default_rng([seed, RULE_STREAM])
     along_beta[3:] += rng.normal(size=(len(picks) - 3, len(rule), 1)) * rule
     grid = _Grid(betas, ends, log_states)
+    missed = np.zeros_like(variance)
     for _ in range(ROUNDS):
-        off = along_n[0] - np.diff(grid.solve(along_n[:1], along_beta[:1], 1 / variance, weight_beta)[0], axis=1)
+        weight_n = 1 / np.maximum(variance, missed**2)
+        off = along_n[0] - np.diff(grid.solve(along_n[:1], along_beta[:1], weight_n, weight_beta)[0], axis=1)
         missed = np.where(off**2 > OUTLIER**2 * variance, off, 0.0)
-        variance = np.maximum(variance, missed**2)
-    along_n[3:] += rng.normal(size=(len(picks) - 3, 1, 1)) * missed
-    found = grid.solve(along_n, along_beta, 1 / variance, weight_beta)
+    found = grid.solve(along_n, along_beta, 1 / np.maximum(variance, missed**2), weight_beta)
     borrowed = _still_borrowed(picks[0], known)
     with_it = [[replace(c, beta_f=f, borrowed=b) for c, f, b in zip(pick, row, borrowed)] for pick, row in zip(picks, found)]
     return [Curves(a, list(more), up, down) for a, up, down, *more in zip(*with_it)]

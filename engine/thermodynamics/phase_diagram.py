@@ -11,7 +11,7 @@ from .trace import Trace
 Float = NDArray[np.float64]
 DISTINCT_KT = 5.0  # height of a gap over the whole cell, in kT: below it the cell hops freely between the two phases
 SIGNIFICANCE = 3.0  # standard errors by which the curve must lie above a facet
-FLICKER = 3  # a region that is lost for so many temperatures in a row or fewer is there all the same
+FLICKER_K = 12.0  # a region that is lost and seen again within so much is there all the same
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
 def find_gaps(
     x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, f_cubic_eV: Float, spacing: float, least_height_eV: float
 ) -> list[Gap]:
-    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and perhaps higher than the noise: then certain.
+    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and higher than the noise; certain if by SIGNIFICANCE.
 
     The noise is that of F_bootstrap (samples, n), or half of what the two halves of the walkers, f_halves (2, n), differ
     by, whichever is larger: a few walkers that have not met would fool the bootstrap. What F_cubic (n,), by a lower rule of
@@ -101,14 +101,15 @@ def boundaries_drawn(x: Float, curves: Float, gap: Gap) -> Float:
     return np.array([_facet_around(x, lower_hull(x, f), middle) for f in curves])
 
 
-def without_flicker(gaps: list[list[Gap]]) -> list[list[Gap]]:
-    """Fill in a region that noise hides at up to FLICKER temperatures between two at which it is seen."""
+def without_flicker(gaps: list[list[Gap]], temperature_K: Float) -> list[list[Gap]]:
+    """Fill in a region that noise hides between two temperatures at which it is seen, FLICKER_K apart at most."""
     rows = [list(row) for row in gaps]
     for k, row in enumerate(gaps[:-1]):
         for gap in row:
             if any(gap.overlap(g) > 0 for g in rows[k + 1]):
                 continue
-            for later in range(k + 2, min(k + 2 + FLICKER, len(gaps))):
+            end = int(np.searchsorted(temperature_K, temperature_K[k] + FLICKER_K, side="right"))
+            for later in range(k + 2, end):
                 again = max(gaps[later], key=gap.overlap, default=None)
                 if again is not None and gap.overlap(again) > 0:
                     for between in range(k + 1, later):

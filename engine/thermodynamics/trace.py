@@ -16,7 +16,7 @@ from .free_energy import Ends, Isotherm, local_mean
 from .isotherms import Isotherms
 
 Float = NDArray[np.float64]
-STEP_K = 3.0  # largest distance between temperatures looked at
+STEP_K = 1.0  # largest distance between temperatures looked at
 MOST_COMPOSITIONS = 601
 
 
