@@ -269,7 +269,8 @@ class LearningInput(Model):
         default=0.005, description="done where the error of what is visited is below this per formula unit at all T and x"
     )
     settled: PositiveFloat = Field(
-        default=0.1, description="done where two rounds in a row moved less than this share of the two-phase regions"
+        default=0.02,
+        description="done where two rounds in a row moved phase boundaries by less than this in x, and no free energy by tolerance_eV",
     )
 
 

@@ -193,12 +193,13 @@ def _learning(fit: dict[str, Any] | None) -> list[tuple[str, list[str], list[lis
     """The rounds: how many labels, what they cost, what they were worth."""
     if not fit or "learning" not in fit:
         return []
-    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "widest boundary (x)",
-               "two-phase regions moved", "chosen for the next"]  # fmt: skip
+    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "boundaries by the couplings (x)",
+               "boundaries moved (x)", "F moved (meV/fu)", "chosen for the next"]  # fmt: skip
     rows = [
         [
             str(r["labels"]), str(r["kept"]), f"{r['hours']:.2f}", f"{1e3 * r['validation_rmse_eV']:.1f}",
-            f"{1e3 * r['worst_error_eV']:.1f}", f"± {r['band_x']:.3f}", "–" if r["moved"] is None else f"{r['moved']:.0%}",
+            f"{1e3 * r['worst_error_eV']:.1f}", f"± {r['band_x']:.3f}",
+            *("–" if r[m] is None else form.format(scale * r[m]) for m, scale, form in (("moved_x", 1, "{:.4f}"), ("moved_eV", 1e3, "{:.1f}"))),
             ", ".join(f"{n} {why}" for why, n in r["why"].items()),
         ]
         for r in fit["learning"]["rounds"]

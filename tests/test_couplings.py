@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 from redoxmc.engine.inputfile import read_input
+from redoxmc.engine.learning.motion import motion
 from redoxmc.engine.prepare import prepare
 from redoxmc.engine.storage import SampleStore
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
@@ -72,6 +73,14 @@ def regular(x: Float, temperature_K: float) -> Float:
     return W_EV * x * (1 - x) + ideal(x, temperature_K)
 
 
+def boundary(w: float, temperature_K: float) -> float:
+    """The low boundary of a regular solution; its middle where there is none."""
+    kT = BOLTZMANN_EV_PER_K * temperature_K
+    if w <= 4 * kT:
+        return 0.5
+    return float(brentq(lambda v: w * (1 - 2 * v) + 2 * kT * np.log(v / (1 - v)), 1e-9, 0.4999))
+
+
 def test_a_critical_temperature_moves_with_the_interaction() -> None:
     """Regular solution with two lattices' entropy: T_c = W / 4k, so 10 % of W is 10 % of T_c; the boundaries by the derivative."""
     isotherms = made_up(regular, [150.0, 180.0, 210.0, 230.0, 260.0], n_fu=4000, noise_eV=1e-7)
@@ -87,10 +96,22 @@ def test_a_critical_temperature_moves_with_the_interaction() -> None:
     found = drawn["invariant_temperature_K_couplings"]
     assert len(found) == 1 and abs(found[0] / (share.std() * critical) - 1) < 0.25
     at = np.abs(drawn["boundary_temperature_K"] - 180.0) < 1e-9
-
-    def boundary(w: float) -> float:
-        kT = BOLTZMANN_EV_PER_K * 180
-        return float(brentq(lambda v: w * (1 - 2 * v) + 2 * kT * np.log(v / (1 - v)), 1e-9, 0.4999))
-
-    slope = (boundary(1.01 * W_EV) - boundary(0.99 * W_EV)) / 0.02
+    slope = (boundary(1.01 * W_EV, 180) - boundary(0.99 * W_EV, 180)) / 0.02
     assert np.allclose(drawn["boundary_x_couplings"][at], abs(slope) * share.std(), rtol=0.15)
+
+
+@pytest.mark.parametrize("share", [0.04, -0.04, -0.9])
+def test_motion_is_that_of_the_boundaries(share: float) -> None:
+    """Between two strengths of the interaction, from either to the other; the last has no boundary of its own left."""
+    temperatures = [150.0, 165.0, 180.0]
+    found = []
+    for own, factor in ((1.0, 1 + share), (1 + share, 1.0)):
+        isotherms = made_up(lambda x, t, w=own: w * W_EV * x * (1 - x) + ideal(x, t), temperatures, n_fu=4000, noise_eV=1e-7)
+        x = isotherms.x
+        change = np.tile((factor - own) * W_EV * x * (1 - x), (1, len(temperatures), 1))
+        found.append(motion(build_diagram(isotherms), isotherms, Changes(change)))
+    ts = np.arange(150.0, 181.0)
+    exact = np.array([boundary((1 + share) * W_EV, t) - boundary(W_EV, t) for t in ts])
+    for moved_x, moved_eV in found:
+        assert moved_x == pytest.approx(np.sqrt((exact**2).mean()), rel=0.05, abs=5e-4)
+        assert moved_eV == pytest.approx(abs(share) * W_EV / 4, rel=1e-6)

@@ -20,8 +20,8 @@ from redoxmc.engine.labelling.arrangements import canonical, site_permutations
 from redoxmc.engine.labelling.configurations import Configuration
 from redoxmc.engine.lattice import Lattice
 from redoxmc.engine.learning.choose import _narrowing, choose, ensemble_errors
-from redoxmc.engine.learning.ensemble import Ensemble, visit
 from redoxmc.engine.learning.loop import _finished
+from redoxmc.engine.learning.visited import Visited, visit
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
 
 from .conftest import STRUCTURE
@@ -85,7 +85,7 @@ def test_each_round_labels_what_the_last_one_chose(learned: Path) -> None:
         assert (learned / f"rounds/round_{k:02d}/results.h5").exists()
     assert {f.info["config"] for f in read(learned / "labelled.extxyz", ":")} == names
     assert rounds[-1]["validation_rmse_eV"] < rounds[0]["validation_rmse_eV"]
-    assert rounds[0]["moved"] is None and 0 <= rounds[1]["moved"] <= 1
+    assert rounds[0]["moved_x"] is None and rounds[1]["moved_x"] >= 0 and rounds[1]["moved_eV"] > 0
 
 
 def test_the_report_tells_the_rounds(learned: Path) -> None:
@@ -156,9 +156,9 @@ def test_what_is_visited_is_the_ensemble(olivine: Lattice, olivine_hamiltonian: 
             assert seen.sum() == 640 and statistic < chi2.isf(1e-4, max(kept.sum() - 1, 1)), (t, n, seen, expected)
 
 
-def made_up(vectors: np.ndarray, x: np.ndarray, energy: np.ndarray, seen: np.ndarray) -> Ensemble:
+def made_up(vectors: np.ndarray, x: np.ndarray, energy: np.ndarray, seen: np.ndarray) -> Visited:
     names = [Configuration(((1, 0, 0), (0, 1, 0), (0, 0, 1)), bytes([k]), f"c{k}") for k in range(len(x))]
-    return Ensemble(np.array([300.0, 600.0]), names, x, vectors, energy, seen, np.ones(len(x), bool))
+    return Visited(np.array([300.0, 600.0]), names, x, vectors, energy, seen, np.ones(len(x), bool))
 
 
 def test_labels_go_where_the_band_is_and_not_twice_to_the_same_place() -> None:
@@ -196,12 +196,13 @@ def test_errors_are_means_over_what_is_visited() -> None:
 def test_when_it_ends() -> None:
     given = LearningInput(rounds=4, tolerance_eV=0.005, settled=0.02)
 
-    def record(error: float, moved: float | None) -> dict[str, object]:
-        return {"worst_error_eV": error, "moved": moved, "next": [1]}
+    def record(error: float, moved_x: float | None, moved_eV: float | None = 0.001) -> dict[str, object]:
+        return {"worst_error_eV": error, "moved_x": moved_x, "moved_eV": moved_eV, "next": [1]}
 
     assert _finished([record(0.01, None)], given) is None
     assert _finished([record(0.004, None)], given) == "accurate enough everywhere"
     assert _finished([record(0.01, None), record(0.01, 0.01)], given) is None
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.03)], given) is None
+    assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01, 0.006)], given) is None
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01)], given) == "the diagram no longer moves"
     assert _finished([record(0.01, 0.1)] * 4, given) == "all rounds are done"

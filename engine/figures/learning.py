@@ -26,7 +26,11 @@ def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
         left.plot(labels, 1e3 * np.array(values), f"-{mark}", ms=4, lw=1, label=words)
     left.set(xlabel="labels", ylabel="error (meV/fu)", title="Learning curve", ylim=(0, None))
     left.legend(fontsize=7)
-    moved = [np.nan if r["moved"] is None else 100 * r["moved"] for r in rounds]
-    right.plot(labels, moved, "-o", ms=4, lw=1, color=PALETTE[1])
-    right.set(xlabel="labels", ylabel="of the two-phase regions moved (%)", title="Motion since the round before", ylim=(0, None))
+    for values, words, color in (
+        ([r["moved_x"] for r in rounds], "moved by the labels of the round", PALETTE[1]),
+        ([r["band_x"] for r in rounds], "left open by all labels", PALETTE[0]),
+    ):
+        right.plot(labels, np.array(values, float), "-o", ms=4, lw=1, color=color, label=words)
+    right.set(xlabel="labels", ylabel="root mean square, in x", title="Phase boundaries", ylim=(0, None))
+    right.legend(fontsize=7)
     return figure

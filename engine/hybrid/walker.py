@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from ...kernels.layout import Ensemble
 from ..errors import RedoxError
 from ..hamiltonian.table import NEV_PER_EV
-from ..sampling.chain import advance, start_chain
+from ..sampling.chain import advance, ensemble_by_count, start_chain
 from ..sampling.plan import empty_tally, integrate_steps
 from ..system import System
 from .corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
@@ -80,12 +80,6 @@ def transitions(walk: Walk, counts: NDArray[np.int64]) -> Float:
     return matrix
 
 
-def flat(system: System, beta: float, log_weight: Float, reference: Float | None = None) -> Ensemble:
-    """With a reference the moves between counts are tallied."""
-    step, steps = (0, np.zeros(len(log_weight))) if reference is None else (system.step, reference)
-    return Ensemble(beta, np.zeros(max(len(system.ions), 1)), log_weight, steps, step)
-
-
 def begin(
     system: System, ensemble: Ensemble, energy_of: EnergyOf, species: NDArray[np.int8], stream: NDArray[np.uint64]
 ) -> Corrected:
@@ -128,7 +122,7 @@ def tune(
     """Weights, from those given, and the stretch unless it is given. reference: the proposer's, as for `first_weights`."""
     log_weight, own = log_weight.copy(), integrate_steps(reference, system.step)
     counts, _ = system.neutral_counts
-    state = begin(system, flat(system, beta, own), energy_of, species, stream)
+    state = begin(system, ensemble_by_count(system, beta, own), energy_of, species, stream)
     length, each = stretch or system.supercell.n_sites, max(1, proposals // (ROUNDS + ROUNDS // 2))
     alike = np.eye(len(counts)) + np.eye(len(counts), k=1) + np.eye(len(counts), k=-1)  # a few imagined moves: no count is unseen
     for _ in range(ROUNDS):
@@ -137,7 +131,7 @@ def tune(
         log_weight[counts[1:]] -= np.cumsum(np.clip(steps, -LARGEST_MEND, LARGEST_MEND))
     if stretch is None:
         lean = log_weight - own
-        length = tuned_stretch(state, system, system.moves, flat(system, beta, own), energy_of, proposals // 3, lean)
+        length = tuned_stretch(state, system, system.moves, ensemble_by_count(system, beta, own), energy_of, proposals // 3, lean)
     return Tuned(log_weight, own, length)
 
 
@@ -157,14 +151,14 @@ def walk(
     equilibrate: int, proposals: int,
 ) -> Walk:  # fmt: skip
     """So many proposals that are measured, after some that are not."""
-    state = begin(system, flat(system, beta, tuned.proposer_weight), energy_of, species, stream)
+    state = begin(system, ensemble_by_count(system, beta, tuned.proposer_weight), energy_of, species, stream)
     _measure(state, system, beta, tuned, energy_of, equilibrate)
     return _measure(state, system, beta, tuned, energy_of, proposals)
 
 
 def _measure(state: Corrected, system: System, beta: float, tuned: Tuned, energy_of: EnergyOf, proposals: int) -> Walk:
     first = state.chain.ions[:1].copy()
-    ensemble = flat(system, beta, tuned.proposer_weight)
+    ensemble = ensemble_by_count(system, beta, tuned.proposer_weight)
     r = advance_corrected(state, system, system.moves, ensemble, energy_of, tuned.stretch, proposals, tuned.lean)
     n = r.ions[:, 0]
     return Walk(
@@ -179,7 +173,11 @@ def expansion_samples(
 ) -> Walk:  # fmt: skip
     """States of the expansion, THIN_SWEEPS apart, each with the potential's energy: for reweighting."""
     log_weight = integrate_steps(reference, system.step)
-    ensemble, chain, tally = flat(system, beta, log_weight, reference), start_chain(system, species, stream), empty_tally(system)
+    ensemble, chain, tally = (
+        ensemble_by_count(system, beta, log_weight, reference),
+        start_chain(system, species, stream),
+        empty_tally(system),
+    )
     advance(chain, system, system.moves, ensemble, empty_tally(system), 10 * THIN_SWEEPS)
     potential_eV, expansion_eV, n = np.zeros(samples), np.zeros(samples), np.zeros(samples, np.int64)
     for k in range(samples):

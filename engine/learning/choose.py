@@ -4,21 +4,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..thermodynamics.hull import hull_values, lower_hull
-from .ensemble import Ensemble
+from .visited import Visited
 
 Float = NDArray[np.float64]
 
 
-def choose(ensemble: Ensemble, labelled: set[str], mixing: Float, band: Float, noise_eV: float, number: int) -> dict[int, str]:
+def choose(visited: Visited, labelled: set[str], mixing: Float, band: Float, noise_eV: float, number: int) -> dict[int, str]:
     """Arrangement -> why, of those worth a label that have none: a third each as far as there are.
 
     mixing (arrangements, draws): predicted mixing energies, eV/fu, by every draw of the couplings; band (draws,): the least certain
     number of the diagram by the same draws; noise_eV: of a label about any expansion.
     """
-    free = [k for k, c in enumerate(ensemble.configurations) if ensemble.distinct[k] and c.name not in labelled]
+    free = [k for k, c in enumerate(visited.configurations) if visited.distinct[k] and c.name not in labelled]
     picked: dict[int, str] = {}
     third = -(-number // 3)
-    for why, order in (("ground state", _by_height(ensemble)), ("frequent", _by_share(ensemble))):
+    for why, order in (("ground state", _by_height(visited)), ("frequent", _by_share(visited))):
         left = [k for k in order if k in set(free) - set(picked)]
         picked |= dict.fromkeys(left[: min(third, number - len(picked))], why)
     rest = [k for k in free if k not in picked]
@@ -26,21 +26,21 @@ def choose(ensemble: Ensemble, labelled: set[str], mixing: Float, band: Float, n
     return picked | dict.fromkeys(narrowing, "widest band")
 
 
-def _by_height(ensemble: Ensemble) -> list[int]:
+def _by_height(visited: Visited) -> list[int]:
     """Lowest above the hull of all that was visited first."""
-    levels, at = np.unique(ensemble.x.round(9), return_inverse=True)
+    levels, at = np.unique(visited.x.round(9), return_inverse=True)
     lowest = np.full(len(levels), np.inf)
-    np.minimum.at(lowest, at, ensemble.energy_eV)
+    np.minimum.at(lowest, at, visited.energy_eV)
     hull = hull_values(levels, lowest, lower_hull(levels, lowest))
-    return np.argsort(ensemble.energy_eV - hull[at], kind="stable").tolist()
+    return np.argsort(visited.energy_eV - hull[at], kind="stable").tolist()
 
 
-def _by_share(ensemble: Ensemble) -> list[int]:
+def _by_share(visited: Visited) -> list[int]:
     """Largest share of a composition at any temperature first; the coldest breaks ties."""
-    _, at = np.unique(ensemble.x.round(9), return_inverse=True)
-    total = np.zeros((at.max() + 1, ensemble.seen.shape[1]))
-    np.add.at(total, at, ensemble.seen)
-    share = (ensemble.seen / np.maximum(total[at], 1)).max(axis=1)
+    _, at = np.unique(visited.x.round(9), return_inverse=True)
+    total = np.zeros((at.max() + 1, visited.seen.shape[1]))
+    np.add.at(total, at, visited.seen)
+    share = (visited.seen / np.maximum(total[at], 1)).max(axis=1)
     return np.argsort(-share, kind="stable").tolist()
 
 
@@ -69,15 +69,15 @@ def _narrowing(mixing: Float, band: Float, noise_eV: float, known: list[int], fr
     return picked
 
 
-def ensemble_errors(ensemble: Ensemble, squared_eV2: Float, spacing: float) -> tuple[Float, Float]:
+def ensemble_errors(visited: Visited, squared_eV2: Float, spacing: float) -> tuple[Float, Float]:
     """x (bins,) and the root mean square error of what is visited there, eV/fu, (temperatures, bins); nan: nothing is.
 
     squared_eV2 (arrangements,): expected squared error of each.
     """
-    at = np.rint(ensemble.x / spacing).astype(int)
-    total, weight = np.zeros((2, ensemble.seen.shape[1], at.max() + 1))
+    at = np.rint(visited.x / spacing).astype(int)
+    total, weight = np.zeros((2, visited.seen.shape[1], at.max() + 1))
     for k, bin_ in enumerate(at):
-        total[:, bin_] += ensemble.seen[k] * squared_eV2[k]
-        weight[:, bin_] += ensemble.seen[k]
+        total[:, bin_] += visited.seen[k] * squared_eV2[k]
+        weight[:, bin_] += visited.seen[k]
     with np.errstate(invalid="ignore"):
         return np.arange(at.max() + 1) * spacing, np.sqrt(total / weight)

@@ -31,16 +31,15 @@ from ..sampling.stage import run_sampling
 from ..storage import SampleStore, write_text, write_whole
 from ..system import System, build_system
 from ..thermodynamics.analyse import Analysis
-from ..thermodynamics.couplings import widest_band
-from ..thermodynamics.diagram import Diagram
+from ..thermodynamics.couplings import changes, widest_band
 from ..thermodynamics.samples import read_samples
 from .choose import choose, ensemble_errors
-from .ensemble import Ensemble, visit
+from .motion import motion
+from .visited import Visited, visit
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 BIN = 1 / 12  # of x, in which errors are collected
-LOOK_K, LOOK_X = 3.0, 201  # where two diagrams are compared
 SETTLED_ROUNDS = 2
 
 
@@ -80,6 +79,9 @@ class Learning:
     def round(self, number: int) -> Path:
         return self.folder / "rounds" / f"round_{number:02d}"
 
+    def expansion(self, number: int) -> ClusterExpansion:
+        return ClusterExpansion.read(str(self.round(number) / "cluster_expansion.ce"))
+
     def hamiltonian(self, found: ClusterExpansion, matrix: NDArray[np.int64]) -> Hamiltonian:
         return self.typed + from_icet(found, self.lattice) + point_charges(self.lattice, self.charges, matrix)
 
@@ -107,7 +109,7 @@ def run_learning(learning: Learning, comm: Any, watch: StopWatch) -> None:
         if not comm.bcast(known.exists() if comm.rank == 0 else None):
             if comm.rank == 0:
                 write_labels(chosen, [store.read(c) for c in chosen], labels, learning.round(number))
-            _round(learning, number, records, store, chosen, comm, watch)
+            _round(learning, number, store, chosen, comm, watch)
         records.append(comm.bcast(json.loads(known.read_text()) if comm.rank == 0 else None))
         if why := _finished(records, learning.given):
             break
@@ -135,7 +137,6 @@ def _configuration(known: dict[str, Any]) -> Configuration:
 def _round(
     learning: Learning,
     number: int,
-    records: list[dict[str, Any]],
     store: Relaxations,
     chosen: list[Configuration],
     comm: Any,
@@ -144,10 +145,10 @@ def _round(
     """Fit, sample, look, choose; rank 0 writes round.json last. Collective."""
     config, folder = learning.config, learning.round(number)
     fitted = comm.bcast(_fitted(learning, folder) if comm.rank == 0 else None)
-    found = ClusterExpansion.read(str(folder / "cluster_expansion.ce"))
+    found = learning.expansion(number)
     system, samples = learning.system(found), SampleStore(folder / "samples")
     run_sampling(system, learning.sampled, samples, comm, watch)
-    ensemble = visit(
+    visited = visit(
         learning.lattice, learning.ions, lambda m: learning.hamiltonian(found, m), found.get_cluster_space_copy(),
         [np.array(matrix_of(s), np.int64) for s in config.label.supercells], config.sampler.temperature_K, config.seed, number, comm,
     )  # fmt: skip
@@ -156,12 +157,12 @@ def _round(
         cost = {"labels": len(chosen), "kept": fitted.n_cells, "hours": sum(d.seconds for d in done) / 3600}
         space = found.get_cluster_space_copy()
         drawn = [learning.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
-        record = cost | _looked_at(learning, number, records, fitted, system, drawn, samples, ensemble, {c.name for c in chosen})
+        record = cost | _looked_at(learning, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
         write_text(folder / "round.json", json.dumps(record, indent=1))
         log.info(
             "round %d: %d labels, validation %.1f meV/fu, in the ensemble up to %.1f; F ± %.1f meV/fu by the couplings; %s",
             number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], 1e3 * record["band_eV"],
-            f"{record['moved']:.0%} of the two-phase regions moved" if record["moved"] is not None else "the first diagram",
+            f"F moved by up to {1e3 * record['moved_eV']:.1f}, boundaries by {record['moved_x']:.4f}" if number else "the first diagram",
         )  # fmt: skip
     comm.Barrier()
 
@@ -199,12 +200,11 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
 def _looked_at(
     learning: Learning,
     number: int,
-    records: list[dict[str, Any]],
     fitted: _Fitted,
     system: System,
     drawn: list[System],
     store: SampleStore,
-    ensemble: Ensemble,
+    visited: Visited,
     labelled: set[str],
 ) -> dict[str, Any]:
     """The diagram, the errors and what to label next; labelled: names of what has a label, or cannot have one."""
@@ -213,59 +213,45 @@ def _looked_at(
     groups = analysis.groups()
     write_results(learning.round(number) / "results.h5", Results({"title": f"{config.title}, round {number}"}, groups))
     assert analysis.bands is not None
-    mask = two_phase(analysis.bands[0], config.sampler.temperature_K)
-    before = unpacked(records[-1]["two_phase"], mask.shape) if records else None
-    line = ensemble.x[:, None] * fitted.ends[1] + (1 - ensemble.x[:, None]) * fitted.ends[0]
-    mixing = (ensemble.vectors - line) @ fit.draws.T
+    diagram, isotherms, _ = analysis.bands
+    moved_x, moved_eV = None, None
+    if number:
+        before = learning.system(learning.expansion(number - 1))
+        moved_x, moved_eV = motion(diagram, isotherms, changes(samples, isotherms, system, [before]))
+    line = visited.x[:, None] * fitted.ends[1] + (1 - visited.x[:, None]) * fitted.ends[0]
+    mixing = (visited.vectors - line) @ fit.draws.T
     known = dict(zip(fitted.names, (fit.left_out_eV - fit.reference_eV) ** 2))
     expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
-    squared = np.array([known.get(c.name, e) for c, e in zip(ensemble.configurations, expected)])
-    x, errors = ensemble_errors(ensemble, squared, BIN)
-    picked = choose(ensemble, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, learning.given.labels)
+    squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
+    x, errors = ensemble_errors(visited, squared, BIN)
+    picked = choose(visited, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, learning.given.labels)
     by_couplings = groups["phase_diagram"]["boundary_x_couplings"]
     return {
         "rmse_eV": fit.rmse_eV,
         "validation_rmse_eV": fit.validation_rmse_eV,
         "worst_error_eV": float(np.nanmax(errors)),
-        "error_temperature_K": ensemble.temperature_K.tolist(),
+        "error_temperature_K": visited.temperature_K.tolist(),
         "error_x": x.tolist(),
         "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
-        "band_x": float(by_couplings.max(initial=0.0)),
+        "band_x": float(np.sqrt((by_couplings**2).mean())) if len(by_couplings) else 0.0,
         "band_eV": float(groups["canonical"]["mixing_free_energy_eV_couplings"].max()),
-        "visited": int(ensemble.distinct.sum()),
-        "two_phase": np.packbits(mask).tobytes().hex(),
-        "moved": float((mask ^ before).sum() / max((mask | before).sum(), 1)) if before is not None else None,
+        "visited": int(visited.distinct.sum()),
+        "moved_x": moved_x,
+        "moved_eV": moved_eV,
         "why": {why: list(picked.values()).count(why) for why in sorted(set(picked.values()))},
         "next": [
             {"matrix": c.matrix, "species": c.species.hex(), "name": c.name}
-            for c in (ensemble.configurations[k] for k in sorted(picked))
+            for c in (visited.configurations[k] for k in sorted(picked))
         ],
     }
-
-
-def two_phase(diagram: Diagram, temperatures_K: tuple[float, ...]) -> NDArray[np.bool_]:
-    """(temperatures, compositions): whether there are two phases, from the lowest to the highest temperature asked for."""
-    t = np.arange(min(temperatures_K), max(temperatures_K) + LOOK_K / 2, LOOK_K)
-    x, traced = np.linspace(0, 1, LOOK_X), diagram.trace.temperature_K
-    mask = np.zeros((len(t), len(x)), bool)
-    for row, value in zip(mask, t):
-        for gap in diagram.rows[int(np.argmin(np.abs(traced - value)))]:
-            row |= (x > gap.x[0]) & (x < gap.x[1])
-    return mask
-
-
-def unpacked(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A mask from its packed bits."""
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=int(np.prod(shape)))
-    return bits.astype(bool).reshape(shape)
 
 
 def _finished(records: list[dict[str, Any]], given: LearningInput) -> str | None:
     last = records[-1]
     if last["worst_error_eV"] < given.tolerance_eV:
         return "accurate enough everywhere"
-    moved = [r["moved"] for r in records[-SETTLED_ROUNDS:]]
-    if len(moved) == SETTLED_ROUNDS and all(m is not None and m < given.settled for m in moved):
+    later = records[1:][-SETTLED_ROUNDS:]
+    if len(later) == SETTLED_ROUNDS and all(r["moved_x"] < given.settled and r["moved_eV"] < given.tolerance_eV for r in later):
         return "the diagram no longer moves"
     if not last["next"]:
         return "every arrangement that was visited has a label"

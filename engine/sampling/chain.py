@@ -12,6 +12,8 @@ from ...kernels.layout import Ensemble, Record, Tally
 from ..moves import MoveSet
 from ..system import System
 
+Float = NDArray[np.float64]
+
 
 @dataclass
 class Chain:
@@ -25,6 +27,12 @@ class Chain:
 
 def start_chain(system: System, species: NDArray[np.int8], stream: NDArray[np.uint64]) -> Chain:
     return Chain(species.copy(), system.energy_neV(species), system.count_ions(species), stream)
+
+
+def ensemble_by_count(system: System, beta: float, log_weight: Float, reference: Float | None = None) -> Ensemble:
+    """exp[-beta E + log_weight[n]], log_weight (n_max+1,); with a reference (n_max+1,) the moves between counts are tallied."""
+    step, steps = (0, np.zeros(len(log_weight))) if reference is None else (system.step, reference)
+    return Ensemble(beta, np.zeros(max(len(system.ions), 1)), log_weight, steps, step)
 
 
 def advance(

@@ -19,7 +19,6 @@ from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.hybrid.corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
 from redoxmc.engine.hybrid.energies import relaxed_energies
-from redoxmc.engine.hybrid.walker import flat
 from redoxmc.engine.labelling.relaxations import Relaxations
 from redoxmc.engine.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.neutrality import random_neutral_state
@@ -27,7 +26,7 @@ from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential
 from redoxmc.engine.prepare.structure import read_structure
 from redoxmc.engine.provenance import file_hash
-from redoxmc.engine.sampling.chain import advance, start_chain
+from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.system import System, build_system, inverse_temperature
 from redoxmc.kernels.random import new_stream
@@ -41,7 +40,7 @@ def measure(
     system: System, proposer: System, energy_of: EnergyOf, temperature_K: float, proposals: int, stretch: int | None, seed: int
 ) -> dict[str, float]:
     """Calls, effective samples of the potential's energy, acceptance, length of the stretch."""
-    ensemble = flat(proposer, inverse_temperature(temperature_K), np.zeros(len(empty_tally(proposer).sums)))
+    ensemble = ensemble_by_count(proposer, inverse_temperature(temperature_K), np.zeros(len(empty_tally(proposer).sums)))
     species = random_neutral_state(system.supercell, "Na+", sum(system.n_range) // 2, np.random.default_rng(seed))
     start = start_chain(system, species, new_stream(seed, 0))
     advance(start, system, system.canonical_moves, ensemble, empty_tally(system), 2000)  # the expansion's, for a sound start

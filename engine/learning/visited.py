@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from ...kernels.random import new_stream
 from ..ground_state import HamiltonianOf
 from ..hamiltonian.table import NEV_PER_EV
-from ..hybrid.walker import flat
 from ..labelling.arrangements import canonical, distinct_supercells, is_primitive, site_permutations, site_translations
 from ..labelling.configurations import Configuration, configuration_of
 from ..lattice import Lattice, Supercell
 from ..neutrality import random_neutral_state
-from ..sampling.chain import advance, start_chain
+from ..sampling.chain import advance, ensemble_by_count, start_chain
 from ..sampling.ladder import LEARNING_STREAM
 from ..sampling.plan import empty_tally
 from ..system import System, build_system, inverse_temperature
@@ -26,7 +25,7 @@ Counts = dict[tuple[int, bytes], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Visited:
     """Symmetry-distinct arrangements as the expansion visits them.
 
     seen (arrangements, temperatures): how often; temperatures ascending. energy_eV (arrangements,): predicted, per formula unit.
@@ -52,7 +51,7 @@ def visit(
     seed: int,
     round_number: int,
     comm: Any,
-) -> Ensemble:
+) -> Visited:
     """Chains at every count of the ion, cooled through the temperatures. Collective; the same for any number of ranks."""
     cells = distinct_supercells([Supercell(lattice, m) for m in matrices])
     systems = [build_system(of_supercell(np.asarray(c.matrix)), np.asarray(c.matrix), ions) for c in cells]
@@ -73,7 +72,7 @@ def visit(
         vector = space.get_cluster_vector(cells[c].to_atoms(state))
         rows.append((configuration_of(cells[c], image), x, vector, energy, seen, worth))
     configurations, *values = zip(*rows)
-    return Ensemble(temperatures, list(configurations), *(np.array(v) for v in values))
+    return Visited(temperatures, list(configurations), *(np.array(v) for v in values))
 
 
 def _cooled(system: System, n: int, temperatures_K: Float, key: tuple[int, ...]) -> dict[bytes, NDArray[np.int64]]:
@@ -87,7 +86,7 @@ def _cooled(system: System, n: int, temperatures_K: Float, key: tuple[int, ...])
             system, random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(stream)), new_stream(*stream)
         )
         for row in range(len(temperatures_K) - 1, -1, -1):
-            ensemble = flat(system, inverse_temperature(float(temperatures_K[row])), weights)
+            ensemble = ensemble_by_count(system, inverse_temperature(float(temperatures_K[row])), weights)
             for sweeps in (SETTLE_SWEEPS, *[APART_SWEEPS] * (LOOKS - 1)):
                 advance(chain, system, system.canonical_moves, ensemble, empty_tally(system), sweeps)
                 image = canonical(chain.species, permutations)
