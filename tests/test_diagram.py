@@ -1,5 +1,6 @@
 """Boundaries between the sampled temperatures, invariant points and their errors, against solutions known exactly."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,8 +10,11 @@ from scipy.optimize import brentq
 from redoxmc.engine.results import Group
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K
 from redoxmc.engine.thermodynamics.compare import boundary_shifts, transitions
-from redoxmc.engine.thermodynamics.diagram import build_diagram, congruent, diagram_group
+from redoxmc.engine.thermodynamics.diagram import build_diagram, congruent, diagram_group, least_height_eV
 from redoxmc.engine.thermodynamics.fields import labels, single_phase_fields
+from redoxmc.engine.thermodynamics.invariants import invariants
+from redoxmc.engine.thermodynamics.phase_diagram import Gap, find_gaps, gaps_of
+from redoxmc.engine.thermodynamics.trace import trace
 
 from .mean_field import Float, all_sound, ideal, isotherms_of
 
@@ -24,10 +28,12 @@ def gas(x: Float, t: float) -> Float:
     return (W_EV - kT * np.log1p(3 * np.exp(-SPLITTING_EV / kT))) * x * (1 - x) + ideal(x, t)
 
 
-def critical_K() -> float:
+def critical_K(added_eV: float = 0.0) -> float:
+    """With so much more interaction."""
+
     def excess(t: float) -> float:
         kT = BOLTZMANN_EV_PER_K * t
-        return (W_EV - kT * np.log1p(3 * np.exp(-SPLITTING_EV / kT))) - 4 * kT
+        return (added_eV + W_EV - kT * np.log1p(3 * np.exp(-SPLITTING_EV / kT))) - 4 * kT
 
     return float(brentq(excess, 100, 900))
 
@@ -100,6 +106,44 @@ def test_noise_widens_the_errors_and_hides_what_it_must() -> None:
     assert loud.invariants[0].temperature_K < quiet.invariants[0].temperature_K
     hidden = build_diagram(isotherms_of(gas, LADDER, noise_eV=1e-2))
     assert not any(hidden.rows)
+
+
+def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
+    """Past where it is three errors high; a region that is nowhere is none."""
+
+    def gaps(temperatures_K: list[float]) -> tuple[Float, list[list[Gap]], list[list[Gap]]]:
+        """Temperatures; the gaps of each by itself; what is kept of them."""
+        isotherms = isotherms_of(gas, temperatures_K, noise_eV=3e-4)
+        t = trace(isotherms)
+        least = least_height_eV(t, isotherms.n_fu)
+        curves = zip(t.value, t.resampled, t.halves, t.cubic, least)
+        return t.temperature_K, [find_gaps(t.x, *c[:4], t.spacing, float(c[4])) for c in curves], gaps_of(t, least)
+
+    at, alone, kept = gaps(LADDER)
+    certain = max(t for t, row in zip(at, alone) if any(g.certain for g in row))
+    seen, followed = (max(t for t, row in zip(at, rows) if row) for rows in (alone, kept))
+    assert certain + 5 < followed == seen < critical_K()
+    _, alone, kept = gaps([certain + 2, certain + 12])
+    assert any(alone) and not any(kept)
+
+
+@pytest.mark.parametrize("of", ["halves", "cubic", "neither"])
+def test_errors_of_where_a_region_ends(of: str) -> None:
+    """Half of what walkers from either end differ by; all of what the lower rule does: known, by an interaction changed by 3 %."""
+    isotherms = isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6)
+    diagram = build_diagram(isotherms)
+    traced, bump = diagram.trace, 0.03 * W_EV * diagram.trace.x * (1 - diagram.trace.x)
+    if of == "halves":
+        traced = replace(traced, halves=np.stack([traced.value - bump, traced.value + bump], axis=1))
+        expected = (critical_K(0.03 * W_EV) - critical_K(-0.03 * W_EV)) / 2
+    elif of == "cubic":
+        traced = replace(traced, cubic=traced.value + bump)
+        expected = critical_K(0.03 * W_EV) - critical_K()
+    else:
+        expected = 0.0
+    (point,) = invariants(traced, diagram.rows, least_height_eV(traced, isotherms.n_fu))
+    assert expected == 0 or expected > 8
+    assert point.error_K == pytest.approx(expected, rel=0.1, abs=3.0)
 
 
 def test_a_wide_ladder_says_that_it_is_too_wide() -> None:

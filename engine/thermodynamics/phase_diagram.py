@@ -78,7 +78,7 @@ def find_gaps(
         error = ends.std(axis=0, ddof=1) if len(ends) > 1 else np.zeros(2)
         shift = np.array(_facet_around(x, cubic, facet.deepest)) - x[[facet.left, facet.right]]
         left, right = np.maximum(np.hypot(error, shift), (x[1] - x[0]) / 2).tolist()
-        certain = facet.depth > SIGNIFICANCE * noise
+        certain = bool(facet.depth > SIGNIFICANCE * noise)
         gaps.append(Gap((float(x[facet.left]), float(x[facet.right])), (left, right), facet.depth, certain=certain))
     return gaps
 
