@@ -37,7 +37,8 @@ MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - 
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
 LEAST_SWEEPS = 72  # and sweeps; as many in each round of settling
 LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
-COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))  # only where segments end depends on it
+COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))
+COMMIT_AT_LEAST_EVERY_S = 900.0
 
 
 def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:
@@ -72,21 +73,26 @@ def sample_ladder(
 
         finished = sample(
             replicas, store, empty_tally(system), n_sweeps, config.sampler.exchange_every,
-            should_commit=_every(COMMIT_EVERY_S, comm), should_stop=watch.asks_to_stop, report=report,
+            should_commit=_now_and_then(comm), should_stop=watch.asks_to_stop, report=report,
         )  # fmt: skip
         if not finished:
             raise Interrupted("committed; start the same command again to continue")
 
 
-def _every(seconds: float, comm: Any) -> Callable[[], bool]:
-    """True, on all ranks, once the time is over; then it starts anew. Only where segments end depends on it, no result."""
-    last = [time.monotonic()]
+def _now_and_then(comm: Any) -> Callable[[], bool]:
+    """True, on all ranks, when it is time to commit: every minute at first, rarer in a long run, whose segments would take long to read.
+
+    Only where segments end depends on it, no result.
+    """
+    began = last = time.monotonic()
 
     def due() -> bool:
-        yes = comm.bcast(time.monotonic() - last[0] > seconds if comm.rank == 0 else None)
-        if yes:
-            last[0] = time.monotonic()
-        return bool(yes)
+        nonlocal last
+        now = time.monotonic()
+        wait_s = max(COMMIT_EVERY_S, min((now - began) / 10, COMMIT_AT_LEAST_EVERY_S))
+        yes = bool(comm.bcast(now - last > wait_s if comm.rank == 0 else None))
+        last = now if yes else last
+        return yes
 
     return due
 
