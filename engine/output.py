@@ -93,6 +93,7 @@ def open_output(output: Output, source: InputFile, fresh: bool, samples: bool) -
                 raise RedoxError(
                     f"the samples in {output.folder} belong to another input:\n  " + "\n  ".join(changed)
                     + "\nuse another output folder, or --fresh to delete them and start over"
+                    + ("" if source.config.label.learning is None else "; without the folder samples alone the rounds of learning are kept")
                 )  # fmt: skip
         elif source.config.energy is not None and samples:
             write_text(output.store.identity, json.dumps(identity, indent=1))

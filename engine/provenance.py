@@ -91,6 +91,14 @@ def sample_identity(source: InputFile) -> dict[str, Any]:
     }
 
 
+def learning_identity(source: InputFile) -> dict[str, Any]:
+    """What the rounds of learning depend on: not when to stop, so that more of them go on from those that are there."""
+    identity, given = sample_identity(source), source.config.label.learning
+    assert given is not None
+    label = {**identity["label"], "learning": given.model_dump(mode="json", exclude={"rounds", "tolerance_eV", "settled"})}
+    return {**identity, "label": label, "sweeps": given.sweeps or source.config.sampler.sweeps.measure}
+
+
 def _labelling(source: InputFile, config: dict[str, Any]) -> dict[str, Any]:
     """How the data set is made, where the run makes it."""
     makes = source.config.energy is not None and source.config.energy.needs_labels

@@ -20,7 +20,7 @@ from .parallel import StopWatch
 from .potentials.calculations import label_frames, read_calculations
 from .potentials.labels import labels_of
 from .prepare import Prepared
-from .provenance import fingerprint, fit_identity, potential_mark, sample_identity
+from .provenance import fingerprint, fit_identity, learning_identity, potential_mark
 from .storage import write_text
 from .training.stage import Frames, split, train_all, weights_file
 
@@ -129,7 +129,7 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     else:
         from .learning.loop import Learning, run_learning
 
-        identity = comm.bcast(fingerprint(sample_identity(place.source)) if comm.rank == 0 else None)
+        identity = comm.bcast(fingerprint(learning_identity(place.source)) if comm.rank == 0 else None)
         terms = place.ions, place.typed, place.charges
         run_learning(Learning(config, place.lattice, *terms, path, mark, place.folder, identity), comm, watch)
     if comm.rank == 0:

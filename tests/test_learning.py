@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -206,3 +207,18 @@ def test_when_it_ends() -> None:
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01, 0.006)], given) is None
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01)], given) == "the diagram no longer moves"
     assert _finished([record(0.01, 0.1)] * 4, given) == "all rounds are done"
+
+
+def test_more_rounds_go_on_from_those_that_are_there(learned: Path, importable: str, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    shutil.copytree(learned, tmp_path / "out")
+    path.write_text(INPUT.replace("rounds: 2", "rounds: 3"))
+    refused = run(path, 1, "--until", "label", PYTHONPATH=importable)
+    assert refused.returncode == 2 and "rounds: 2 -> 3" in refused.stderr and "rounds of learning are kept" in refused.stderr
+    shutil.rmtree(tmp_path / "out/samples")
+    first = tmp_path / "out/rounds/round_00/round.json"
+    before = first.stat().st_mtime_ns
+    done = run(path, 1, "--until", "label", PYTHONPATH=importable)
+    assert done.returncode == 0, done.stderr
+    rounds, then = (json.loads((p / "learning.json").read_text())["rounds"] for p in (tmp_path / "out", learned))
+    assert len(rounds) == 3 and rounds[:2] == then and first.stat().st_mtime_ns == before
