@@ -190,18 +190,21 @@ def _learning(fit: dict[str, Any] | None) -> list[tuple[str, list[str], list[lis
     """The rounds: how many labels, what they cost, what they were worth."""
     if not fit or "learning" not in fit:
         return []
-    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "boundaries by the couplings (x)",
-               "boundaries moved (x)", "F moved (meV/fu)", "chosen for the next"]  # fmt: skip
+    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "F by the couplings (meV/fu)",
+               "F moved (meV/fu)", "boundaries by the couplings (x)", "boundaries moved (x)", "chosen for the next"]  # fmt: skip
     rows = [
         [
             str(r["labels"]), str(r["kept"]), f"{r['hours']:.2f}", f"{1e3 * r['validation_rmse_eV']:.1f}",
-            f"{1e3 * r['worst_error_eV']:.1f}", f"± {r['band_x']:.3f}",
-            *("–" if r[m] is None else form.format(scale * r[m]) for m, scale, form in (("moved_x", 1, "{:.4f}"), ("moved_eV", 1e3, "{:.1f}"))),
-            ", ".join(f"{n} {why}" for why, n in r["why"].items()),
+            f"{1e3 * r['worst_error_eV']:.1f}", f"± {1e3 * r['band_eV']:.1f}", _known(r["moved_eV"], "{:.1f}", 1e3),
+            _known(r["band_x"], "± {:.3f}"), _known(r["moved_x"], "{:.3f}"), ", ".join(f"{n} {why}" for why, n in r["why"].items()),
         ]
         for r in fit["learning"]["rounds"]
     ]  # fmt: skip
     return [(f"Active learning: {fit['learning']['finished']}", columns, rows)]
+
+
+def _known(value: float | None, form: str, scale: float = 1.0) -> str:
+    return "–" if value is None else form.format(scale * value)
 
 
 def _transitions(groups: dict[str, Group]) -> list[tuple[str, list[str], list[list[str]]]]:

@@ -23,6 +23,7 @@ from redoxmc.engine.lattice import Lattice
 from redoxmc.engine.learning.choose import _narrowing, choose, ensemble_errors
 from redoxmc.engine.learning.loop import _finished
 from redoxmc.engine.learning.visited import Visited, visit
+from redoxmc.engine.results import read_results
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
 
 from .conftest import STRUCTURE
@@ -222,3 +223,22 @@ def test_more_rounds_go_on_from_those_that_are_there(learned: Path, importable: 
     assert done.returncode == 0, done.stderr
     rounds, then = (json.loads((p / "learning.json").read_text())["rounds"] for p in (tmp_path / "out", learned))
     assert len(rounds) == 3 and rounds[:2] == then and first.stat().st_mtime_ns == before
+
+
+@pytest.mark.validate
+def test_two_seeds_agree_within_their_bands(importable: str, tmp_path: Path) -> None:
+    """Other first labels, other chance, other choices: mixing free energies differ by what both runs say they may, and bands bite."""
+    found = []
+    for seed in (1, 2):
+        path = written(tmp_path / str(seed))
+        path.write_text(path.read_text().replace("rounds: 2", "rounds: 4").replace("seed: 3", f"seed: {seed}"))
+        assert run(path, 1, "--until", "analyse", PYTHONPATH=importable).returncode == 0
+        canonical = read_results(tmp_path / str(seed) / "out/results.h5").groups["canonical"]
+        at = [int(np.argmin(np.abs(canonical["temperature_K"] - t))) for t in (400.0, 800.0)]
+        names = ("mixing_free_energy_eV", "mixing_free_energy_eV_error", "mixing_free_energy_eV_couplings")
+        found.append([canonical[name][at, 1:-1] for name in names])
+    (f1, e1, c1), (f2, e2, c2) = found
+    band = np.sqrt(e1**2 + e2**2 + c1**2 + c2**2)
+    assert band.max() < 1e-3 and np.ptp(f1) > 0.05
+    z = (f1 - f2) / band
+    assert 0.1 < np.sqrt((z**2).mean()) < 2, z
