@@ -1,0 +1,42 @@
+"""lattice: sites and what may sit on them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from .base import Model, Shape, matrix_of
+
+
+class SpeciesInput(Model):
+    """Charge of a species, and the element that stands for it in data sets and potentials."""
+
+    charge: int
+    proxy: Annotated[str, Field(description="chemical symbol, e.g. Ga for Fe3+")] | None = None
+    moment_muB: Annotated[float, Field(ge=0, description="magnetic moment in the reference calculation")] | None = None
+
+
+def _bare_charge(value: Any) -> Any:
+    return {"charge": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class SublatticeInput(Model):
+    """All sites of one element of the structure file, and the species that may sit there."""
+
+    element: str
+    species: dict[str, Annotated[SpeciesInput, BeforeValidator(_bare_charge, json_schema_input_type=int | SpeciesInput)]] = Field(
+        min_length=1, description="name: charge, or name: {charge, proxy}; Va is the vacancy"
+    )
+
+
+class LatticeInput(Model):
+    structure: Path = Field(description="fully occupied cell, any format that ASE or pymatgen reads")
+    sublattices: tuple[SublatticeInput, ...] = Field(min_length=1)
+    spectators: dict[str, int] = Field(default={}, description="charges of the elements that never change")
+    supercell: Shape = Field(
+        default=[1, 1, 1], description="three repeats, or a 3x3 integer matrix whose rows are the vectors of the supercell"
+    )
+
+    @property
+    def matrix(self) -> list[list[int]]:
+        return matrix_of(self.supercell)

@@ -1,0 +1,84 @@
+"""sampling: temperatures, chemical potentials, sweeps."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from .base import Auto, Model, Shape
+
+
+class ChemicalPotentialInput(Model):
+    """A grid in eV, on the zero of the energies; without limits the engine chooses them."""
+
+    min: float | None = None
+    max: float | None = None
+    points: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ChemicalPotentialInput":
+        if (self.min is None) != (self.max is None):
+            raise ValueError("give both min and max, or neither")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not exceed max")
+        return self
+
+    @property
+    def automatic(self) -> bool:
+        return self.min is None
+
+
+def _auto_is_empty(value: Any) -> Any:
+    return {} if value == "auto" else value
+
+
+class VcsgcInput(Model):
+    kappa: PositiveFloat | Auto = Field(default="auto", description="weight exp[-kappa N (x - target)^2]")
+    points: PositiveInt | Auto = "auto"
+
+
+class SweepsInput(Model):
+    equilibrate: PositiveInt | Auto = "auto"
+    measure: PositiveInt = 2000
+
+
+class MixInput(Model):
+    swap: float = Field(gt=0)
+    neutral_exchange: float = Field(gt=0)
+    near_exchange: float = Field(default=0.0, ge=0, description="an ion and its electron, next to one another")
+    pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
+    near_swap: float = Field(default=0.0, ge=0, description="an ion or an electron hops to a near site")
+
+
+class RefineInput(Model):
+    """New temperatures, placed where phase boundaries are less certain than this."""
+
+    temperatures: int = Field(default=4, ge=0, description="most temperatures to add")
+    tolerance_K: PositiveFloat = 2.0
+    tolerance_x: PositiveFloat = 0.005
+
+
+class SamplingInput(Model):
+    ensemble: Literal["auto", "canonical", "semigrand", "vcsgc"] = "auto"
+    temperature_K: tuple[PositiveFloat, ...] = Field(min_length=1)
+    rungs: PositiveInt | Auto = Field(default="auto", description="most temperatures in all, asked-for ones included")
+    chemical_potential_eV: dict[
+        str,
+        Annotated[ChemicalPotentialInput, BeforeValidator(_auto_is_empty, json_schema_input_type=Auto | ChemicalPotentialInput)],
+    ] = Field(default={}, description="keyed by the species that it counts")
+    vcsgc: VcsgcInput = VcsgcInput()
+    walkers: int = Field(default=4, ge=2)
+    sweeps: SweepsInput = SweepsInput()
+    exchange_every: int = Field(default=10, ge=0, description="sweeps; 0 switches replica exchange off")
+    moves: Auto | MixInput = Field(default="auto", description="weights; auto: tuned once the ladder is annealed")
+    refine: RefineInput = RefineInput()
+    second_supercell: Shape | None = Field(
+        default=None, description="smaller cell, as under lattice, whose phase diagram shows the finite-size shift"
+    )
+    walltime_s: PositiveFloat | None = Field(default=None, description="commit and stop (exit code 75) after this time")
+
+    @field_validator("temperature_K")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a temperature is given twice")
+        return tuple(sorted(value))
