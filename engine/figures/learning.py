@@ -31,6 +31,6 @@ def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
         ([r["band_x"] for r in rounds], "left open by all labels", PALETTE[0]),
     ):
         right.plot(labels, np.array(values, float), "-o", ms=4, lw=1, color=color, label=words)
-    right.set(xlabel="labels", ylabel="root mean square, in x", title="Phase boundaries", ylim=(0, None))
+    right.set(xlabel="labels", ylabel="mean over their points, in x", title="Phase boundaries", ylim=(0, None))
     right.legend(fontsize=7)
     return figure

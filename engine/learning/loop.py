@@ -233,7 +233,7 @@ def _looked_at(
         "error_temperature_K": visited.temperature_K.tolist(),
         "error_x": x.tolist(),
         "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
-        "band_x": float(np.sqrt((by_couplings**2).mean())) if len(by_couplings) else None,
+        "band_x": float(by_couplings.mean()) if len(by_couplings) else None,
         "band_eV": float(groups["canonical"]["mixing_free_energy_eV_couplings"].max()),
         "visited": int(visited.distinct.sum()),
         "moved_x": moved_x,

@@ -17,7 +17,7 @@ Float = NDArray[np.float64]
 
 
 def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[float, float]:
-    """Root mean square shift in x of the boundary points of both diagrams, and the largest change of the mixing free energy, eV/fu.
+    """Mean shift in x of the boundary points of both diagrams, and the largest change of the mixing free energy, eV/fu.
 
     found: of the one other set of couplings. Over the temperatures of the trace; a region that only one of the diagrams has counts
     with its width.
@@ -34,7 +34,7 @@ def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[floa
     )
     rows = gaps_of(moved, least_height_eV(moved, isotherms.n_fu))
     shifts = np.concatenate([_shifts(trace.x, diagram.rows, other), _shifts(trace.x, rows, trace.value)])
-    return float(np.sqrt((shifts**2).mean())) if len(shifts) else 0.0, float(np.abs(change).max())
+    return float(np.abs(shifts).mean()) if len(shifts) else 0.0, float(np.abs(change).max())
 
 
 def _shifts(x: Float, rows: list[list[Gap]], curves: Float) -> Float:

@@ -25,7 +25,7 @@ from .samples import Samples
 from .trace import Trace
 
 Float = NDArray[np.float64]
-STATES = 2000  # whose energies are looked at, at most, but for one of every replica
+ENERGIES = 80_000  # of sampled states that are looked at, by all draws together, but for one state of every replica
 SMOOTH = 24  # a mean over states is taken over the whole range of x over this
 
 
@@ -53,7 +53,7 @@ class Changes:
 
 def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Sequence[System]) -> Changes:
     """From some states of every replica; `drawn`: the system with each draw of the couplings."""
-    n, n_fu, each = isotherms.n, isotherms.n_fu, max(1, STATES // len(samples.plan.slots))
+    n, n_fu, each = isotherms.n, isotherms.n_fu, max(1, ENERGIES // (len(drawn) * len(samples.plan.slots)))
     total = np.zeros((len(isotherms.rungs), len(drawn), len(n)))
     number = np.zeros((len(isotherms.rungs), len(n)))
     row_of = {r: row for row, r in enumerate(isotherms.rungs)}
