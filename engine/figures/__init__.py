@@ -55,7 +55,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "mixing_free_energy": (
         mixing_free_energy,
-        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed). Dotted: not trusted, here and in the figures over x below.",
     ),
     "mixing_enthalpy": (
         mixing_enthalpy,

@@ -15,6 +15,7 @@ from .style import (
     hatch_untrusted,
     legend_above,
     one_column,
+    plot_trusted,
     rows_asked,
     side_by_side,
     spread_over,
@@ -142,8 +143,7 @@ def differential_capacity(groups: dict[str, Group], fit: dict[str, Any] | None) 
     rows, v, name = rows_asked(groups["canonical"]), group["voltage_V"], "differential_capacity_mAh_per_g_per_V"
     for k, row in enumerate(rows):
         value, error, colour = group[name][row], group[f"{name}_error"][row], colour_of(k, len(rows))
-        axes.plot(v, value, ":", color=colour, lw=0.7)
-        axes.plot(v, np.where(group["trusted"][row], value, np.nan), color=colour, label=f"{group['temperature_K'][row]:g} K")
+        plot_trusted(axes, v, value, group["trusted"][row], colour, f"{group['temperature_K'][row]:g} K")
         axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25, lw=0)
     highest = np.nanmax(group[name][rows], initial=1e-9)
     axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="−dQ/dV (mAh g$^{-1}$ V$^{-1}$)")

@@ -107,10 +107,12 @@ def _number_fields(axes: Axes, group: Group) -> None:
     """Each single phase by its number in the report's table, where it is widest, if there is room."""
     x, t, number = group["x"], group["sampled_temperature_K"], group["phase_number"]
     for k in range(len(group["phase_name"])):
-        width, *place = max(_room(number == k, row, span, x, t) for row in range(len(t)) for span in _runs(number[row] == k))
+        width, middle, height = max(
+            _room(number == k, row, span, x, t) for row in range(len(t)) for span in _runs(number[row] == k)
+        )
         if width > LEAST_FIELD:
             box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "0.4", "lw": 0.5, "alpha": 0.85}
-            axes.text(*place, str(k), fontsize=7, ha="center", va="center", bbox=box, zorder=5)
+            axes.text(middle, height, str(k), fontsize=7, ha="center", va="center", bbox=box, zorder=5)
 
 
 def _room(field: Any, row: int, span: tuple[int, int], x: Any, t: Any) -> tuple[float, float, float]:

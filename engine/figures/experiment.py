@@ -22,7 +22,7 @@ def draw_experiment(axes: Axes, group: Group) -> None:
             if mine.any():
                 x, t, x_error, t_error = (group[name][mine] for name in ("x", "temperature_K", "x_error", "temperature_K_error"))
                 axes.errorbar(
-                    x, t, t_error, x_error, fmt="none", elinewidth=0.7, capsize=2.5, ecolor="k", zorder=6, clip_on=False
+                    x, t, t_error, x_error, fmt="none", elinewidth=0.6, capsize=2.5, ecolor="0.25", zorder=6, clip_on=False
                 )
                 look: Any = {"ms": 4.5, "mew": 0.8, "mfcalt": "white", "fillstyle": fill, "zorder": 6, "clip_on": False}
                 axes.plot(x, t, marker, color="k", label=f"{plain(label)}, {kind}", **look)

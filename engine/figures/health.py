@@ -76,6 +76,6 @@ def _exchange(axes: Axes, exchange: Group) -> None:
     rates = {kind: exchange["acceptance"][exchange["axis"] == kind] for kind in ("temperature", "composition")}
     for colour, (kind, values) in zip(PALETTE, rates.items()):
         if len(values):
-            axes.hist(values, bins=np.linspace(0, 1, 26), histtype="step", color=colour, lw=1.2, label=f"along {kind}")
+            axes.hist(values, bins=np.linspace(0, 1, 26).tolist(), histtype="step", color=colour, lw=1.2, label=f"along {kind}")
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     axes.set(xlabel="acceptance of exchange", ylabel="pairs of replicas")

@@ -31,7 +31,7 @@ def order_parameters(groups: dict[str, Group], fit: dict[str, Any] | None) -> Fi
         rung_ticks(panel, group["temperature_K"])
         panel.grid(False)
     panels[0, 0].set(ylabel="temperature (K)")
-    figure.colorbar(image, ax=panels[0].tolist(), label="order parameter of the strongest waves")
+    figure.colorbar(image, ax=panels[0].tolist(), label="order parameter")
     legend_above(figure)
     return figure
 
@@ -88,7 +88,9 @@ def dilute_limits(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
         pair, distance = str(group.attributes[f"{side}_pair"]), group[f"{side}_distance_A"]
         energy = 1e3 * group[f"{side}_binding_energy_eV"]
         reach = distance <= 1.25 * distance[np.flatnonzero(np.abs(energy) > 1e-3).max(initial=0)]
-        left.plot(distance[reach], energy[reach], "os"[k], ms=4, mfc=("none", PALETTE[1])[k], color=PALETTE[k], label=pair)
+        left.plot(
+            distance[reach], energy[reach], "os"[k], ms=(4, 2.5)[k], mfc=("none", PALETTE[1])[k], color=PALETTE[k], label=pair
+        )
         enhanced = group[f"{side}_probability"][:, 0] / group[f"{side}_random_probability"][0]
         label = f"{pair}, {distance[0]:.2f} Å"
         right.semilogy(1000 / group["temperature_K"], enhanced, "-" + "os"[k], color=PALETTE[k], label=label)

@@ -27,7 +27,6 @@ STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "redoxmc",
 }  # fmt: skip
 MOST_CURVES = 8  # told apart in one panel, by all eyes
-POINTS_PER_LETTER, POINTS_PER_ENTRY = 4.3, 26.0  # of a legend
 
 
 def one_column(height_in: float = 2.5) -> tuple[Figure, Axes]:
@@ -40,14 +39,15 @@ def side_by_side(panels: int, height_in: float = 2.7, rows: int = 1, **shared: A
     return plt.subplots(rows, panels, figsize=(PAGE_IN if panels > 1 else COLUMN_IN, height_in), squeeze=False, **shared)
 
 
-def legend_above(figure: Figure, title: str | None = None) -> None:
-    """One legend for all panels, above them, so that it covers no data."""
+def legend_above(figure: Figure) -> None:
+    """One legend for all panels, above them, so that it covers no data; in as few rows as its figure is wide enough for."""
     entries = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
-    if entries:
-        width = POINTS_PER_LETTER * max(map(len, entries)) + POINTS_PER_ENTRY
-        rows = int(np.ceil(len(entries) / np.clip(72 * figure.get_figwidth() // width, 1, len(entries))))
+    for rows in range(1, len(entries) + 1):
         columns = -(-len(entries) // rows)
-        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns, title=title, columnspacing=1.0)
+        legend = figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns, columnspacing=1.0)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]], folder: Path) -> dict[str, str]:
@@ -97,18 +97,25 @@ def hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: Any, label: str
 
 
 def draw_curves(groups: dict[str, Group], source: str, name: str, scale: float = 1.0) -> tuple[Figure, Axes]:
-    """A quantity of a group over x at the temperatures asked for, with bands of two standard errors; untrusted x hatched."""
+    """A quantity of a group over x at the temperatures asked for, with bands of two standard errors; dotted where not trusted."""
     group, canonical = groups[source], groups["canonical"]
     figure, axes = one_column()
     rows, x = rows_asked(canonical), group["x"]
     for k, row in enumerate(rows):
-        value, error = scale * group[name][row], scale * group[f"{name}_error"][row]
-        axes.plot(x, value, color=colour_of(k, len(rows)), label=f"{group['temperature_K'][row]:g} K")
+        value, error, trusted = scale * group[name][row], scale * group[f"{name}_error"][row], canonical["trusted"][row]
+        plot_trusted(axes, x, value, trusted, colour_of(k, len(rows)), f"{group['temperature_K'][row]:g} K")
         axes.fill_between(x, value - 2 * error, value + 2 * error, color=colour_of(k, len(rows)), alpha=0.25, lw=0)
-    hatch_untrusted(axes, x, canonical["trusted"][rows].all(axis=0), "not trusted at some T")
+    if not canonical["trusted"][rows].all():
+        axes.plot([], [], ":", color="0.3", lw=0.8, label="not trusted")
     axes.set(xlabel="x (ions per formula unit)")
     legend_above(figure)
     return figure, axes
+
+
+def plot_trusted(axes: Axes, x: Any, value: NDArray[np.float64], trusted: NDArray[np.bool_], colour: Any, label: str) -> None:
+    """A curve, dotted where it is not trusted."""
+    axes.plot(x, value, ":", color=colour, lw=0.8)
+    axes.plot(x, np.where(trusted, value, np.nan), color=colour, label=label)
 
 
 def rung_ticks(axes: Axes, temperature_K: NDArray[np.float64], most: int = 10) -> None:

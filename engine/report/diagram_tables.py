@@ -34,7 +34,7 @@ def _fields(diagram: Group) -> list[list[str]]:
     for k, name in enumerate(diagram["phase_name"]):
         t, x = np.nonzero(diagram["phase_number"] == k)
         spans = [(diagram[axis][at].min(), diagram[axis][at].max()) for axis, at in (("sampled_temperature_K", t), ("x", x))]
-        rows.append([str(k), str(name), f"{spans[0][0]:g} to {spans[0][1]:g}", f"{spans[1][0]:.3f} to {spans[1][1]:.3f}"])
+        rows.append([str(k), str(name), f"{spans[0][0]:.4g} to {spans[0][1]:.4g}", f"{spans[1][0]:.3f} to {spans[1][1]:.3f}"])
     return rows
 
 

@@ -26,16 +26,20 @@ def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
                 f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or have not forgotten their start (R-hat, effective sample size)."
             )
     found += _exchange(groups["exchange"])
-    return found + json.loads(str(results.attributes.get("notes", "[]")))
+    return found + [_sentence(note) for note in json.loads(str(results.attributes.get("notes", "[]")))]
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:] + ("" if note.endswith(".") else ".")
 
 
 def _free_energies(canonical: Group) -> list[str]:
     found, trusted = [], canonical["trusted"].mean(axis=1)
     if (bad := trusted < SOUND_SHARE).any():
-        rows = ", ".join(f"{t:g} K ({share:.0%})" for t, share in zip(canonical["temperature_K"][bad], trusted[bad]))
+        rows = ", ".join(f"{t:.4g} K ({share:.0%})" for t, share in zip(canonical["temperature_K"][bad], trusted[bad]))
         found.append(
             f"Free energies, and all that follows from them, are trusted at only part of the compositions at {rows}. Do not rely on what the "
-            "figures hatch or draw open there: longer chains are needed."
+            "figures hatch, dot or draw open there: longer chains are needed."
         )
     gap = np.nanmax(np.abs(canonical["free_energy_up_eV"] - canonical["free_energy_down_eV"]), initial=0) * 1e3
     if gap > LARGEST_HYSTERESIS_MEV:

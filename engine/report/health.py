@@ -11,7 +11,7 @@ from .page import Cell, Table
 
 Float = NDArray[np.float64]
 KINDS = ("vcsgc", "semigrand", "fixed_composition")
-MOVES, EXCHANGE = (0.01, 0.001), (0.2, LEAST_EXCHANGE)  # sound from the first on, bad below the second
+MOVES, EXCHANGE = (0.01, 0.001), (0.1, LEAST_EXCHANGE)  # sound from the first on, bad below the second
 SHARE = (SOUND_SHARE, 0.5)  # likewise, of replicas or compositions
 BAD_CLOSURE_EV = 3 * LARGEST_CLOSURE_EV
 VERDICTS = ("sound", "doubtful", "bad")

@@ -15,6 +15,7 @@ log = logging.getLogger("redoxmc")
 TEMPLATES = Path(__file__).parent
 WIDE_PIXELS = 1500  # of a figure over both columns, which scrolls within itself on a phone
 PIXELS_SHOWN = 0.5  # per pixel of a PNG: sharp on a dense screen
+LONG_CELL = 40  # letters
 MOST_ROWS = 15  # of a table that is open from the start
 
 
@@ -30,6 +31,11 @@ class Table(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     caption: str = ""
+
+    @property
+    def long(self) -> list[bool]:
+        """Of each column: whether it holds words that want more than one line."""
+        return [any(isinstance(cell, str) and len(cell) > LONG_CELL for cell in column) for column in zip(*self.rows)]
 
 
 @dataclass(frozen=True)
@@ -80,5 +86,5 @@ def write_page(page: Path, captions: dict[str, str], mark: str, content: Content
 def _image(path: Path, caption: str) -> Image:
     png = path.read_bytes()
     width, height = (int.from_bytes(png[at : at + 4]) for at in (16, 20))  # of the header, IHDR
-    shown = [round(PIXELS_SHOWN * pixels) for pixels in (width, height)]
+    shown = round(PIXELS_SHOWN * width), round(PIXELS_SHOWN * height)
     return Image(path.stem.replace("_", " "), caption, base64.b64encode(png).decode(), *shown, width > WIDE_PIXELS)
