@@ -10,7 +10,7 @@ from ..experiment import KINDS
 from ..results import Group
 from .style import plain
 
-MARKERS = "sphoP"  # one for each label, none of them that of an invariant point
+MARKERS = "soPXp"  # one for each label, none of them that of an invariant point
 FILLS = dict(zip(KINDS, ("full", "none", "left")))
 
 

@@ -13,20 +13,20 @@ LEAST_EXCHANGE = 0.05
 
 
 def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
-    """Energies first, then free energies, the diagram, the chains, and what the analysis noted on its way."""
+    """Energies first, then free energies, the diagram, what the analysis noted on its way, and the chains."""
     groups = results.groups
     found = [str(fit["verdict"])] if fit and not fit.get("trusted", True) else []
     if "canonical" in groups:
         found += _free_energies(groups["canonical"])
     if "phase_diagram" in groups:
         found.append("Phase diagram: " + str(groups["phase_diagram"].attributes["not_resolved"]))
+    found += [_sentence(note) for note in json.loads(str(results.attributes.get("notes", "[]")))]
     for name in ("vcsgc", "semigrand", "fixed_composition"):
         if name in groups and not (good := groups[name]["trusted"]).all():
             found.append(
                 f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or have not forgotten their start (R-hat, effective sample size)."
             )
-    found += _exchange(groups["exchange"])
-    return found + [_sentence(note) for note in json.loads(str(results.attributes.get("notes", "[]")))]
+    return found + _exchange(groups["exchange"])
 
 
 def _sentence(note: str) -> str:
