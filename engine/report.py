@@ -155,10 +155,10 @@ def _tables(results: Results, fit: dict[str, Any] | None) -> list[tuple[str, lis
         rows = [
             [f"{t:g}", "yes" if asked else "", f"{1e3 * v:+.3f} ± {1e3 * e:.3f}", f"{good.mean():.0%}"]
             for t, asked, v, e, good in zip(c["temperature_K"], c["asked"], c["closure_eV"], c["closure_eV_error"], c["trusted"])
+            if np.isfinite(v)
         ]
-        tables.append(
-            ("Closure of the free energy between the exact ends", ["T (K)", "asked for", "closure (meV/fu)", "trusted"], rows)
-        )
+        columns = ["T (K)", "asked for", "closure (meV/fu)", "trusted"]
+        tables += [("Closure of the free energy between the exact ends", columns, rows)] if rows else []
     if "phase_diagram" in groups:
         g = groups["phase_diagram"]
         rows = []
