@@ -104,7 +104,8 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
     if "canonical" in groups:
         canonical = groups["canonical"]
         for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
-            log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
+            if np.isfinite(closure):  # where the other end is known too
+                log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
 
 
 def _other_results(prepared: Prepared) -> Results | None:

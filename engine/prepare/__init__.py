@@ -13,7 +13,7 @@ from ..hamiltonian.model import Model
 from ..hamiltonian.terms import Hamiltonian
 from ..inputfile import InputFile
 from ..lattice import Lattice
-from ..neutrality import Exchange, neutral_exchanges
+from ..neutrality import Exchange, exchangeable_ions, neutral_exchanges
 from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
@@ -76,6 +76,19 @@ def prepare(source: InputFile) -> Prepared:
     training, model = read_expansion(source, lattice, check)
     check.stop_if_wrong()
     return Prepared(source, lattice, exchanges, ions, typed, training, model, vibrations, experiment)
+
+
+def prepare_energy(source: InputFile) -> Prepared:
+    """Lattice and energy alone, whatever is to be sampled; raises InputError likewise."""
+    check = Checker(source)
+    lattice = read_lattice(source, check)
+    exchanges = neutral_exchanges(lattice)
+    typed = typed_terms(source, lattice, check)
+    check.stop_if_wrong()
+    training, model = read_expansion(source, lattice, check)
+    check.stop_if_wrong()
+    ions = tuple(exchangeable_ions(lattice, exchanges))
+    return Prepared(source, lattice, exchanges, ions, typed, training, model, None)
 
 
 def with_labels(prepared: Prepared, labelled: Path) -> Prepared:

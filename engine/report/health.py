@@ -84,7 +84,13 @@ def _free_energy(canonical: Group | None, t: float) -> list[str | Cell]:
     row = np.flatnonzero(canonical["temperature_K"] == t) if canonical is not None else np.zeros(0, int)
     if canonical is None or not len(row):
         return ["–", "–"]
-    closure, error = (1e3 * canonical[name][row[0]] for name in ("closure_eV", "closure_eV_error"))
-    verdict = _verdict(-abs(closure), (-1e3 * LARGEST_CLOSURE_EV, -1e3 * BAD_CLOSURE_EV))
     share = float(canonical["trusted"][row[0]].mean())
-    return [Cell(f"{closure:+.2f} ± {error:.2f}", verdict), Cell(f"{share:.0%}", _verdict(share, SHARE))]
+    return [_closure(canonical, row[0]), Cell(f"{share:.0%}", _verdict(share, SHARE))]
+
+
+def _closure(canonical: Group, row: int) -> str | Cell:
+    """A dash where the free energy is known at one end alone."""
+    closure, error = (1e3 * canonical[name][row] for name in ("closure_eV", "closure_eV_error"))
+    if not np.isfinite(closure):
+        return "–"
+    return Cell(f"{closure:+.2f} ± {error:.2f}", _verdict(-abs(closure), (-1e3 * LARGEST_CLOSURE_EV, -1e3 * BAD_CLOSURE_EV)))
