@@ -41,8 +41,8 @@ class Prepared:
     typed: Hamiltonian
     training: Training | None
     model: Model | None
-    vibrations: Vibrations | None
-    experiment: Experiment | None
+    vibrations: Vibrations | None = None
+    experiment: Experiment | None = None
 
     @property
     def config(self) -> Config:
@@ -88,7 +88,7 @@ def prepare_energy(source: InputFile) -> Prepared:
     training, model = read_expansion(source, lattice, check)
     check.stop_if_wrong()
     ions = tuple(exchangeable_ions(lattice, exchanges))
-    return Prepared(source, lattice, exchanges, ions, typed, training, model, None)
+    return Prepared(source, lattice, exchanges, ions, typed, training, model)
 
 
 def with_labels(prepared: Prepared, labelled: Path) -> Prepared:
