@@ -50,6 +50,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         whose,
         *([config.ground_states.model_dump()] if config.ground_states else []),
         prepared.vibrations.content if prepared.vibrations else None,
+        *([prepared.experiment.sha256] if prepared.experiment else []),
         *([correction.identity, correction.given.methods] if correction else []),
     )
     if output.results.exists():
@@ -70,6 +71,8 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         from .hybrid.group import CorrectedGroup
 
         groups["corrected"] = CorrectedGroup(correction, analysis.notes).build()
+    if prepared.experiment is not None:
+        groups["experiment"] = prepared.experiment.group()
     if second is not None and smaller is not None:
         _add_second(
             groups, Analysis(smaller, second, config.analysis, config.seed, prepared.vibrations).groups(), second.n_formula_units
