@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -237,6 +238,18 @@ def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[
     """
     charge, n, log_states = whole_cell(supercell, ion).totals[-1]
     return n[charge == 0], log_states[charge == 0]
+
+
+def effort_of_counting(supercell: Supercell) -> float:
+    """About how many pairs of compositions `count_neutral_states` looks at, sublattice by sublattice; of the last, neutral ones only."""
+    met, effort, sublattices = 1.0, 0.0, supercell.lattice.sublattices
+    for g, (s, n) in enumerate(zip(sublattices, supercell.sites_per_sublattice.tolist())):
+        span = n * (max(sp.charge for sp in s.species) - min(sp.charge for sp in s.species)) + 1
+        own = float(comb(n + len(s.species) - 1, len(s.species) - 1))
+        kinds = min(own, float(span) * (n + 1))  # with their charge and their number of ions
+        effort += own + met * (max(kinds / span, 1.0) if g == len(sublattices) - 1 else kinds)
+        met = min(met * kinds, 1e300)
+    return effort
 
 
 def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.random.Generator) -> NDArray[np.int8]:

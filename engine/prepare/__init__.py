@@ -16,9 +16,9 @@ from ..neutrality import Exchange, neutral_exchanges
 from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
+from .lattice import read_lattice
 from .potentials import check_potentials
 from .sampling import check_correction, check_ground_states, check_learning, check_sampling, read_vibrations_file
-from .structure import read_lattice
 from .terms import typed_terms
 
 
