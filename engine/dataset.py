@@ -69,7 +69,9 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
         return f"frame {name} holds {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
     if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
         return f"frame {name} has no energy"
-    if not frame.pbc.all() or abs(frame.get_volume()) < 1e-6:
+    if not np.isfinite(frame.cell).all() or not np.isfinite(frame.positions).all():
+        return f"frame {name} has lengths that are no finite numbers"
+    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < len(frame):  # A^3
         return f"frame {name} is not periodic in three directions"
     proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
     labelled = any(sp.symbol in counts for sp in proxied) or not any(sp.element in counts for sp in proxied)

@@ -30,7 +30,13 @@ class InputFile:
     config: Config
 
     def resolve(self, path: Path) -> Path:
-        return (self.path.parent / path).resolve()
+        """Raises RedoxError for a path that cannot be followed: links in a circle, folders that may not be read."""
+        try:
+            found = (self.path.parent / path).resolve()
+            found.exists()
+            return found
+        except (OSError, RuntimeError) as error:
+            raise RedoxError(f"cannot follow the path {path}: {error}") from None
 
     def files(self, patterns: tuple[str, ...]) -> list[Path]:
         """Files that names or patterns (dft/*/OUTCAR) stand for, in order. Raises RedoxError for one that names none."""

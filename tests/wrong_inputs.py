@@ -203,7 +203,7 @@ OPERATIONS = (_replace, _replace, _replace, _drop, _rename, _wrap, _twice, _scal
 def mutated_documents(draw: st.DrawFn) -> bytes:
     """A good document with one to three things changed."""
     document = copy.deepcopy(DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))])
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
         paths = list(places(document))
         if not paths:
             break
@@ -213,11 +213,15 @@ def mutated_documents(draw: st.DrawFn) -> bytes:
     return as_yaml(document)
 
 
+SCHEMA = json.loads(json_schema())
+WORDS = ["Na+", "Va", "Fe2+", "Fe3+", "Na", "Fe", "P", "O", "good.extxyz", "good.cif", "10-fold", "3-fold", "auto", "mace", "ase.calculators.emt.EMT", "a"]
+
+
 @st.composite
 def from_schema(draw: st.DrawFn, schema: Any = None, depth: int = 0) -> Any:
     """What the schema allows, and now and then something else."""
     whole = SCHEMA if schema is None else schema
-    if depth and draw(st.integers(0, 19)) == 0:
+    if depth and draw(st.integers(0, 79)) == 0:
         return draw(VALUES)
     if "$ref" in whole:
         return draw(from_schema(SCHEMA["$defs"][whole["$ref"].rsplit("/", 1)[1]], depth + 1))
@@ -230,39 +234,34 @@ def from_schema(draw: st.DrawFn, schema: Any = None, depth: int = 0) -> Any:
         return {name: draw(from_schema(inner, depth + 1)) for name, inner in draw(_keys(whole)).items()}
     if kind == "array":
         low, high = whole.get("minItems", 0), whole.get("maxItems", 3)
-        shapes = whole.get("prefixItems") or [whole.get("items", {})] * draw(st.integers(low, max(low, high)))
+        shapes = whole.get("prefixItems") or [whole.get("items", {})] * draw(st.integers(low, max(low, min(high, 3))))
         return [draw(from_schema(inner, depth + 1)) for inner in shapes]
     if kind in ("integer", "number"):
-        low = whole.get("minimum", whole.get("exclusiveMinimum", -5))
-        return draw(
-            (st.integers(int(low), int(low) + 6) if kind == "integer" else st.floats(low, low + 10)) | st.sampled_from(SCALARS)
-        )
+        low, high = whole.get("minimum", whole.get("exclusiveMinimum", -5) + 0.01), whole.get("maximum", 1e6)
+        inside = st.integers(math.ceil(low), min(math.ceil(low) + 6, int(high))) if kind == "integer" else st.floats(low, high)
+        return draw(inside | inside | st.sampled_from([math.ceil(low), int(high)]))
     return draw(st.booleans() if kind == "boolean" else st.none() if kind == "null" else st.sampled_from(WORDS))
-
-
-SCHEMA = json.loads(json_schema())
-WORDS = [w for w in SCALARS if isinstance(w, str)]
 
 
 @st.composite
 def _keys(draw: st.DrawFn, schema: Any) -> dict[str, Any]:
     """Some of an object's keys, those that it needs among them, each with its schema."""
-    known = schema.get("properties", {})
-    needed = set(schema.get("required", ()))
+    known, needed = schema.get("properties", {}), set(schema.get("required", ()))
     chosen = {k: v for k, v in known.items() if k in needed or draw(st.integers(0, 3)) == 0}
     free = schema.get("additionalProperties")
-    if isinstance(free, dict) or schema.get("patternProperties"):
-        inner = free if isinstance(free, dict) else next(iter(schema["patternProperties"].values()))
-        chosen |= {draw(st.sampled_from(WORDS[:15])): inner for _ in range(draw(st.integers(0, 3)))}
+    if isinstance(free, dict):
+        chosen |= {draw(st.sampled_from(WORDS[:8])): free for _ in range(draw(st.integers(schema.get("minProperties", 0), 2)))}
     return chosen
 
 
 @st.composite
 def schema_documents(draw: st.DrawFn) -> bytes:
-    """Drawn from the schema, the lattice most often that of the good documents."""
+    """Drawn from the schema; lattice, energy and sampling most often those of a good document, so that the rest is looked at too."""
     document = draw(from_schema())
-    if isinstance(document, dict) and draw(st.integers(0, 5)):
-        document["lattice"] = copy.deepcopy(LATTICE)
+    if isinstance(document, dict):
+        good = DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))]
+        kept = [key for key in ("lattice", "energy", "sampling") if key in good and draw(st.integers(0, 4))]
+        document |= {key: copy.deepcopy(good[key]) for key in kept}
     return as_yaml(document)
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Group
-from .style import PALETTE, colour_of, rows_asked
+from .style import PALETTE, colour_of, plain, rows_asked
 
 SHOWN = 0.9  # share of the resamples that must show an invariant point for it to be drawn
 
@@ -32,7 +32,7 @@ def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
     _draw_diagram(left, groups["phase_diagram"])
     _draw_diagram(right, other)
     left.set(title="This run (incoherent)")
-    right.set(title=f"{other.attributes['title']} (incoherent)", ylabel="")
+    right.set(title=f"{plain(str(other.attributes['title']))} (incoherent)", ylabel="")
     t = np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]])
     left.set_ylim(t.min() - 0.04 * np.ptp(t), t.max() + 0.04 * np.ptp(t))
     return figure

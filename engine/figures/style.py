@@ -39,6 +39,11 @@ def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]],
     return captions
 
 
+def plain(text: str) -> str:
+    """As it stands, for labels: no formula between dollar signs."""
+    return text.replace("$", r"\$")
+
+
 def rows_asked(group: Group) -> NDArray[np.int64]:
     """Rows of the temperatures asked for."""
     return np.flatnonzero(group["asked"]) if "asked" in group else np.arange(len(group["temperature_K"]))

@@ -17,6 +17,7 @@ from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
 from .lattice import read_lattice
+from .output import check_output
 from .potentials import check_potentials
 from .sampling import check_correction, check_ground_states, check_learning, check_sampling, read_vibrations_file
 from .terms import typed_terms
@@ -53,6 +54,7 @@ class Prepared:
 def prepare(source: InputFile) -> Prepared:
     """Build and check; raises InputError with every problem that can be found together."""
     check = Checker(source)
+    check_output(source, check)
     lattice = read_lattice(source, check)
     exchanges = neutral_exchanges(lattice)
     ions = check_sampling(source, lattice, exchanges, check)

@@ -18,6 +18,7 @@ from ..inputfile import InputFile, Location
 from ..lattice import Lattice, Supercell
 from ..neutrality import count_neutral_states, exchangeable_ions, neutral_exchanges, random_neutral_state
 from .checker import Checker
+from .energies import energy_problems, unseen
 from .potentials import symbols_differ
 from .terms import check_electrostatics
 
@@ -109,6 +110,10 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
         )
         return None
+    for problem in energy_problems(data, lattice):
+        check.wrong((*at, "dataset"), problem)
+    if gap := _unseen(source, data, lattice):
+        check.wrong((*at, "dataset"), f"no cell of the data is near {gap}, which lattice.supercell samples: add cells there")
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
     for group in undetermined(vectors, null):
@@ -117,6 +122,15 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
         )
     return Training(space, data, vectors, null, frames, refusals)
+
+
+def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
+    ions = exchangeable_ions(lattice, neutral_exchanges(lattice))
+    if len(ions) != 1 or source.config.sampling is None:
+        return None
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    symbol = next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == ions[0])
+    return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
 
 
 def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
