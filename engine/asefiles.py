@@ -11,6 +11,8 @@ from ase.io.formats import filetype, open_with_compression
 
 from .errors import RedoxError
 
+GUESSES = r"(?s).*(Defaulting to P1|parsed as|occupanc)"
+
 
 def read_frames(path: Path) -> tuple[str, list[Atoms]]:
     """ASE's name of the format, and all frames. Raises RedoxError, or whatever ASE's parsers raise.
@@ -45,7 +47,7 @@ def _check_counts(path: Path) -> None:
 
 
 def read_by_pymatgen(path: Path) -> Atoms:
-    """A structure in a format of pymatgen's. JSON and YAML are taken as data: classes that they name are not loaded."""
+    """A structure in a format of pymatgen's, not where it guesses. JSON and YAML are taken as data: classes that they name are not loaded."""
     from pymatgen.core import Structure
     from pymatgen.io.ase import AseAtomsAdaptor
     from ruamel.yaml import YAML
@@ -54,7 +56,10 @@ def read_by_pymatgen(path: Path) -> Atoms:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix.lower() == ".json" else YAML(typ="safe", pure=True).load(text)
         return AseAtomsAdaptor.get_atoms(Structure.from_dict(_plain(data)))
-    return AseAtomsAdaptor.get_atoms(Structure.from_file(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=GUESSES)
+        return AseAtomsAdaptor.get_atoms(Structure.from_file(path))
 
 
 def _plain(data: Any) -> Any:

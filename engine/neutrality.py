@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from .errors import RedoxError
 from .lattice import VACANCY, Lattice, Sublattice, Supercell
 
 Vector = tuple[int, ...]
+MOST_CHANGES = 250  # each way of an exchange counted
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
     """Minimal (Graver) set of the lattice spanned by `kernel`, closed under sign; Pottier's algorithm.
 
     Every lattice vector is a sum of basis vectors none of which overshoots it, so steps along the basis connect all
-    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4).
+    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4). Raises RedoxError if it grows without measure.
     """
 
     def normal_form(v: Vector, basis: list[Vector]) -> Vector:
@@ -82,6 +84,10 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
     while pending:
         u, v = pending.pop()
         rest = normal_form(tuple(a + b for a, b in zip(u, v)), basis)
+        if len(basis) > MOST_CHANGES:
+            raise RedoxError(
+                f"more than {MOST_CHANGES} ways to change species and stay neutral; allowed: fewer species, or charges nearer to one another"
+            )
         for new in {rest, tuple(-a for a in rest)} if any(rest) else ():
             pending += [(new, b) for b in basis]
             basis.append(new)

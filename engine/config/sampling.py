@@ -41,12 +41,25 @@ class SweepsInput(Model):
     measure: Count = 2000
 
 
+LEAST_SHARE = 0.01  # of the moves that connect all states
+
+
 class MixInput(Model):
     swap: float = Field(gt=0)
     neutral_exchange: float = Field(gt=0)
     near_exchange: float = Field(default=0.0, ge=0, description="an ion and its electron, next to one another")
     pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
     near_swap: float = Field(default=0.0, ge=0, description="an ion or an electron hops to a near site")
+
+    @model_validator(mode="after")
+    def _balanced(self) -> "MixInput":
+        total = self.swap + self.neutral_exchange + self.near_exchange + self.pair_hop + self.near_swap
+        for name in ("swap", "neutral_exchange"):
+            if not getattr(self, name) >= LEAST_SHARE * total:
+                raise ValueError(
+                    f"found {name} {getattr(self, name):g} of {total:g} in all; allowed: at least {LEAST_SHARE:.0%}, or moves: auto"
+                )
+        return self
 
 
 class RefineInput(Model):

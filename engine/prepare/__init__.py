@@ -12,11 +12,11 @@ from ..hamiltonian.model import Model
 from ..hamiltonian.terms import Hamiltonian
 from ..inputfile import InputFile
 from ..lattice import Lattice
-from ..neutrality import Exchange, neutral_exchanges
+from ..neutrality import Exchange
 from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
-from .lattice import read_lattice
+from .lattice import read_exchanges, read_lattice
 from .output import check_output
 from .potentials import check_potentials
 from .sampling import check_correction, check_ground_states, check_learning, check_sampling, read_vibrations_file
@@ -56,7 +56,7 @@ def prepare(source: InputFile) -> Prepared:
     check = Checker(source)
     check_output(source, check)
     lattice = read_lattice(source, check)
-    exchanges = neutral_exchanges(lattice)
+    exchanges = read_exchanges(lattice, check)
     ions = check_sampling(source, lattice, exchanges, check)
     typed = typed_terms(source, lattice, check)
     check_potentials(source, lattice, check)

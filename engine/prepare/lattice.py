@@ -6,17 +6,19 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from ...kernels.chain import MOST_FLIPS
 from ..config import Shape, SublatticeInput, matrix_of
 from ..errors import RedoxError
 from ..inputfile import InputFile, Location
 from ..lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from ..neutrality import count_neutral_states, effort_of_counting
+from ..neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
 from .checker import Checker
 from .structure import read_structure
 
 MOST_SITES = 10_000_000  # of a supercell
 MOST_EFFORT = 3e7  # pairs of compositions: seconds
 MOST_SPECIES = 8  # of a sublattice
+MOST_STRAIN = 0.3
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}[+-]?")
 
 
@@ -47,7 +49,24 @@ def read_lattice(source: InputFile, check: Checker) -> Lattice:
     for at, shape in _supercells(source):
         _check_supercell(at, shape, lattice, check)
     check.stop_if_wrong()
+    _check_second(source, lattice, check)
+    _check_lengths(source, lattice, check)
     return lattice
+
+
+def read_exchanges(lattice: Lattice, check: Checker) -> list[Exchange]:
+    """The moves that change composition or charges, if the kernel can make them. Raises InputError."""
+    found: list[Exchange] = []
+    try:
+        found = neutral_exchanges(lattice)
+    except RedoxError as error:
+        check.wrong(("lattice", "sublattices"), str(error))
+    if (longest := max((len(e.flips) for e in found), default=0)) > MOST_FLIPS:
+        check.wrong(
+            ("lattice", "sublattices"), f"an exchange that stays neutral changes {longest} sites; allowed: up to {MOST_FLIPS}"
+        )
+    check.stop_if_wrong()
+    return found
 
 
 def _check_element(k: int, given: tuple[SublatticeInput, ...], source: InputFile, atoms: Atoms | None, check: Checker) -> None:
@@ -109,6 +128,31 @@ def _supercells(source: InputFile) -> list[tuple[Location, Shape]]:
     if config.sampling and config.sampling.second_supercell:
         shapes.append((("sampling", "second_supercell"), config.sampling.second_supercell))
     return shapes
+
+
+def _check_second(source: InputFile, lattice: Lattice, check: Checker) -> None:
+    given = source.config.sampling
+    if given is None or given.second_supercell is None:
+        return
+    first, second = (
+        int(Supercell(lattice, np.array(matrix_of(s))).n_cells) for s in (source.config.lattice.supercell, given.second_supercell)
+    )
+    if second >= first:
+        check.wrong(
+            ("sampling", "second_supercell"),
+            f"found {second} cells; allowed: fewer than the {first} of lattice.supercell, to show the shift with size",
+        )
+
+
+def _check_lengths(source: InputFile, lattice: Lattice, check: Checker) -> None:
+    """Starting cells for relaxations, near that of the structure."""
+    lengths = lattice.atoms.cell.lengths()
+    for x, given in source.config.relaxation.cell_lengths_A.items():
+        if not np.all(np.abs(np.array(given) / lengths - 1) < MOST_STRAIN):
+            check.wrong(
+                ("relaxation", "cell_lengths_A", x),
+                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of the structure's, {lengths.round(3).tolist()}",
+            )
 
 
 def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checker) -> None:
