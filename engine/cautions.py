@@ -14,13 +14,17 @@ from .thermodynamics.ground_states import fraction
 
 COLD_K = 100.0
 DEPTH_EV = 1e-3  # of a corner of the hull that matters
+LEAST_COHESION_EV, LEAST_END_EV = (
+    1.0,
+    0.3,
+)  # per atom, per formula unit: total energies are larger, formation energies vanish at the ends
 
 
 def cautions(prepared: Prepared) -> list[str]:
     """In plain words, each with its cure; none for an input that samples nothing."""
     if prepared.config.sampling is None:
         return []
-    return [text for text in (_cold(prepared), _own_images(prepared), *_orders(prepared)) if text]
+    return [text for text in (_cold(prepared), _own_images(prepared), _small_energies(prepared), *_orders(prepared)) if text]
 
 
 def _cold(prepared: Prepared) -> str | None:
@@ -44,6 +48,17 @@ def _own_images(prepared: Prepared) -> str | None:
         f"the supercell repeats after {period:.1f} A, within the reach of the energy, {reach:g} A: ions meet their own images; "
         f"lattice.supercell should be {repeats} or larger"
     )
+
+
+def _small_energies(prepared: Prepared) -> str | None:
+    """Neither total energies nor formation energies."""
+    if prepared.training is None:
+        return None
+    lattice, data = prepared.lattice, prepared.training.data
+    per_atom = float(np.abs(data.energies_eV).max()) * lattice.n_formula_units / len(lattice.atoms)
+    if per_atom > LEAST_COHESION_EV or np.abs(data.energies_eV).min() < LEAST_END_EV:
+        return None
+    return f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; `energy` must be eV of the whole cell, not per atom"
 
 
 def _orders(prepared: Prepared) -> list[str]:

@@ -84,6 +84,15 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     return None
 
 
+def _misplaced(cell: Atoms, lattice: Lattice) -> str | None:
+    """An atom on a site that cannot hold it; icet goes by places alone. cell: on ideal positions."""
+    allowed, own = lattice.allowed_symbols(), lattice.atoms.get_scaled_positions()
+    apart = (cell.positions @ np.linalg.inv(np.asarray(lattice.atoms.cell)))[:, None] - own[None]
+    sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(lattice.atoms.cell), axis=2).argmin(axis=1)
+    wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
+    return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
+
+
 def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
     """Cells on ideal positions. Raises RedoxError if an atom lies too far from every site it may take."""
     cells = []
@@ -99,6 +108,8 @@ def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
             raise RedoxError(f"frame {name} does not fit the lattice: {error}") from None
         if not info.drmax < LARGEST_SHIFT_A:
             raise RedoxError(f"frame {name}: an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
+        if strange := _misplaced(cell, lattice):
+            raise RedoxError(f"frame {name}: {strange}; is it another structure of the same atoms?")
         cells.append(cell)
     per_cell = len(lattice.atoms) / lattice.n_formula_units
     units = np.array([round(len(c) / per_cell) for c in cells])

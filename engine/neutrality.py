@@ -268,10 +268,10 @@ def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.
 def _compositions(sublattice: Sublattice, ion: str | None, size: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """All compositions of a sublattice: counts (species, k), charge (k,), ions (k,), ln of the arrangements (k,)."""
     n_species = len(sublattice.species)
-    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij") if n_species > 1 else []
-    free = np.array([g.ravel() for g in grids], np.int64).reshape(n_species - 1, -1)
+    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij")
+    free = np.array([g.ravel() for g in grids], np.int64) if n_species > 1 else np.zeros((0, 1), np.int64)
     free = free[:, free.sum(axis=0) <= size]
-    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free]) if n_species > 1 else np.array([[size]])
+    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free])
     log_states = gammaln(size + 1) - gammaln(counts + 1).sum(axis=0)
     charge = np.array([sp.charge for sp in sublattice.species]) @ counts
     ions = np.array([sp.name == ion for sp in sublattice.species], np.int64) @ counts

@@ -97,9 +97,9 @@ def distrust(results: Results, fit: dict[str, Any] | None) -> list[str]:
     along_t = exchange["acceptance"][exchange["axis"] == "temperature"]
     if len(along_t) and np.median(along_t) < 0.05:
         found.append(
-            f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): more rungs would be needed; along composition they do."
+            f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): give more rungs, or rungs: auto; along composition they do."
             if _median(exchange, "composition") > 0.05
-            else f"Replicas hardly exchange (median acceptance along temperature {np.median(along_t):.1%})."
+            else f"Replicas hardly exchange (median acceptance along temperature {np.median(along_t):.1%}): the temperatures lie too far apart; give more rungs, or rungs: auto."
         )
     found += json.loads(str(results.attributes.get("notes", "[]")))
     if "phase_diagram" in groups:

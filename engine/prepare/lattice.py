@@ -118,7 +118,8 @@ def _supercells(source: InputFile) -> list[tuple[Location, Shape]]:
     """Every supercell that the input gives, and where."""
     config = source.config
     shapes: list[tuple[Location, Shape]] = [(("lattice", "supercell"), config.lattice.supercell)]
-    shapes += [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
+    if "label" in config.model_fields_set or (config.energy and config.energy.needs_labels):
+        shapes += [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
     if config.evaluation:
         shapes += [(("evaluation", "supercells", k), s) for k, s in enumerate(config.evaluation.supercells)]
     if config.correction:
