@@ -40,7 +40,7 @@ sampling:
 """
 FITTED = re.sub(
     r"energy:\n.*?sampling",
-    "energy:\n  cluster_expansion: {cutoffs_A: [5.0], dataset: data.extxyz, fit: {validation: 5-fold}}\nsampling",
+    "energy:\n  cluster_expansion: {cutoffs_A: [5.0], dataset: data.extxyz, fit: {method: ridge, validation: 5-fold}}\nsampling",
     GOOD,
     flags=re.S,
 )

@@ -50,7 +50,7 @@ class LossWeightsInput(Model):
 class TrainedPotentialInput(Model):
     """A potential to train. With `file` it is trained already, and only evaluated."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     model: Literal["mace", "chgnet", "cpainn"]
     charge_aware: bool = True
     file: File | None = Field(default=None, description="weights that are there already; absent: train")
