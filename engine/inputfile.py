@@ -2,14 +2,15 @@
 
 import json
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from glob import escape, glob
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from .config import Config
 from .errors import InputError, Problem, RedoxError
@@ -26,7 +27,7 @@ class InputFile:
 
     path: Path
     text: str
-    document: CommentedMap
+    document: dict[str, Any]
     config: Config
 
     def resolve(self, path: Path) -> Path:
@@ -66,30 +67,43 @@ def read_input(path: Path) -> InputFile:
     except (OSError, ValueError) as error:
         raise RedoxError(f"cannot read the input file {path}: {error}") from None
     document, values = read_yaml(text, str(path))
+    # strict, so that no word or true becomes a number; as JSON, so that lists may still become tuples and text paths
+    read = partial(Config.model_validate_json, json.dumps(values), strict=True)
+    return InputFile(path.resolve(), text, document, _validated(read, document, str(path)))
+
+
+def typed_input(sections: dict[str, Any]) -> InputFile:
+    """The same of sections that no file holds; relative paths are relative to the current folder. Raises InputError."""
+    name = "the sections typed in"
+    return InputFile(Path.cwd() / name, "", sections, _validated(partial(Config.model_validate, sections), sections, name))
+
+
+def _validated(read: Callable[[], Config], document: dict[str, Any], source: str) -> Config:
     try:
-        # strict, so that no word or true becomes a number; as JSON, so that lists may still become tuples and text paths
-        config = Config.model_validate_json(json.dumps(values), strict=True)
+        return read()
     except ValidationError as error:
-        raise InputError(_problems(error, document), str(path)) from None
-    return InputFile(path.resolve(), text, document, config)
+        raise InputError(_problems(error, document), source) from None
 
 
 def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
     """The part of a location that exists in the document, and its line. Tags that pydantic adds for unions are skipped."""
     node, line, known = document, None, []
     for part in location:
-        try:
-            if isinstance(node, CommentedMap) and part in node:
-                line = node.lc.key(part)[0] + 1
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-                line = node.lc.item(part)[0] + 1
-            else:
-                continue
-        except (KeyError, TypeError, AttributeError):
-            continue
-        known.append(part)
-        node = node[part]
+        is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
+        if is_item or (isinstance(node, dict) and part in node):
+            line = _line(node, part) or line
+            known.append(part)
+            node = node[part]
     return tuple(known), line
+
+
+def _line(node: Any, part: str | int) -> int | None:
+    """Of a key or an item; None where no file was read, or YAML's merging brought it here."""
+    try:
+        lines = node.lc
+        return int((lines.key(part) if isinstance(node, dict) else lines.item(part))[0]) + 1
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def _spell(location: Location) -> str:
@@ -117,7 +131,7 @@ def _allowed_keys(location: Location) -> list[str]:
     return list(models[0].model_fields)
 
 
-def _problems(error: ValidationError, document: CommentedMap) -> list[Problem]:
+def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
     grouped: dict[tuple[str, int | None], list[str]] = {}
     for e in error.errors(include_url=False):
         location: Location = tuple(e["loc"])

@@ -14,7 +14,7 @@ from redoxmc.engine.cautions import cautions
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.prepare import prepare
-from redoxmc.engine.report import distrust
+from redoxmc.engine.report.distrust import distrust
 from redoxmc.engine.results import Group, Results
 
 from .conftest import ROOT, STRUCTURE

@@ -14,6 +14,7 @@ import pytest
 import torch
 from ase import Atoms
 from icet import ClusterExpansion
+from PIL import Image
 
 from redoxmc.engine.asefiles import read_by_pymatgen, read_frames
 from redoxmc.engine.check import print_plan
@@ -27,7 +28,7 @@ from redoxmc.engine.potentials.calculations import read_calculations
 from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.prepare import prepare
 from redoxmc.engine.prepare.structure import read_structure
-from redoxmc.engine.report import write_page
+from redoxmc.engine.report.page import Cell, Citations, Content, Table, write_page
 from redoxmc.engine.stages import Place, _candidates
 from redoxmc.engine.training.mace import arguments
 
@@ -224,29 +225,19 @@ STRANGE = [
 
 @pytest.mark.parametrize("text", STRANGE)
 def test_the_report_shows_text_as_text(text: str, tmp_path: Path) -> None:
-    """Wherever text comes from: title, what to distrust, captions, tables, facts, the input itself."""
+    """Wherever text comes from: title, what to distrust, captions, tables, facts, citations, the input itself."""
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures/one.png").write_bytes(b"")
-    page = tmp_path / "report.html"
-    content = {
-        "title": text,
-        "summary": text,
-        "warnings": [text],
-        "tables": [(text, [text], [[text]])],
-        "facts": [(text, text)],
-        "input": text,
-    }
-    write_page(page, {"one": text}, **content, mark="0", numbers="", all_fine="")
-    shown = page.read_text()
-    plain_page = re.sub(r"<style>.*?</style>", "", shown, flags=re.S)
-    assert html.unescape(plain_page).count(text) >= 11
-    tags = re.findall(r"<\s*/?\s*([a-zA-Z]+)", shown)
-    assert (
-        not {"script", "b"} & set(tags)
-        and tags.count("img") == 1
-        and tags.count("pre") == 2
-        and "49" not in plain_page.replace(text, "")
+    Image.new("RGB", (4, 4)).save(tmp_path / "figures/one.png")
+    table = Table(text, [text], [[text], [Cell(text, "bad")]], text)
+    content = Content(
+        text, text, [text], text, [table], [(text, text)], text, "numbers", table, Citations([(text, text)], text, [text])
     )
+    write_page(tmp_path / "report.html", {"one": text}, "0", content)
+    shown = (tmp_path / "report.html").read_text()
+    plain_page = re.sub(r"<style>.*?</style>", "", shown, flags=re.S)
+    assert html.unescape(plain_page).count(text) >= 15
+    tags = re.findall(r"<\s*/?\s*([a-zA-Z]+)", plain_page)
+    assert "script" not in tags and tags.count("img") == 1 and "49" not in plain_page.replace(text, "").replace("2049", "")
 
 
 @pytest.mark.parametrize("text", STRANGE)
