@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .cautions import cautions, does_not_fit
 from .config import matrix_of
 from .energy import drawn_systems
 from .errors import RedoxError
@@ -16,6 +17,7 @@ from .prepare import Prepared
 from .provenance import attributes, fingerprint, sample_identity
 from .results import LAYOUT, Group, Results, read_results, write_results
 from .sampling.ground_states import read_ground_states
+from .supercells import fits
 from .system import System
 from .thermodynamics.analyse import Analysis
 from .thermodynamics.compare import boundary_shifts
@@ -64,6 +66,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
     analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations, drawn)
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(system.description)
+    analysis.notes += cautions(prepared)
     groups = analysis.groups()
     if config.ground_states is not None:
         groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
@@ -140,5 +143,8 @@ def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], outpu
     same_energy = energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
     n_fu = Supercell(prepared.lattice, prepared.matrix).n_formula_units
     notes += ground_state_notes(group, samples if same_energy else None, n_fu)
+    for k in np.flatnonzero(group["on_hull"]):
+        if not fits(group["supercell"][k], prepared.matrix, prepared.lattice):
+            notes.append(does_not_fit(group["x"][k], group["supercell"][k], prepared.matrix))
     log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][group["on_hull"]]))
     return group

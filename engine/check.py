@@ -2,8 +2,10 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from .lattice import Supercell
+from .cautions import cautions
+from .lattice import Lattice, Supercell
 from .neutrality import count_neutral_states
 from .parallel import share
 from .prepare import Prepared
@@ -18,7 +20,7 @@ def print_plan(prepared: Prepared, n_ranks: int) -> None:
     console = Console(width=110, highlight=False)
     table = Table(show_header=False, box=None, padding=(0, 2))
     for key, value in plan_rows(prepared, n_ranks):
-        table.add_row(f"[bold]{key}[/bold]", value)
+        table.add_row(Text(key, "bold"), Text(value))
     console.print(table)
     console.print("The input is sound. Nothing was run.")
 
@@ -34,6 +36,7 @@ def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
     )
     return [
         ("title", config.title or "-"),
+        ("structure", f"{_formula(lattice)}, cell of {' x '.join(f'{a:.2f}' for a in lattice.atoms.cell.lengths())} A"),
         ("cell", f"{supercell.n_cells} cells, {supercell.n_formula_units} formula units, {supercell.n_sites} active sites"),
         ("species", species),
         ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
@@ -41,7 +44,13 @@ def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
         *_potentials(prepared),
         *(_sampling(prepared, supercell, n_ranks) if config.sampling else []),
         ("output", str(prepared.source.resolve(config.output))),
+        *(("distrust", text) for text in cautions(prepared)),
     ]
+
+
+def _formula(lattice: Lattice) -> str:
+    unit = "".join(f"{element}{n if n > 1 else ''}" for element, n in lattice.formula_unit.items())
+    return f"{lattice.n_formula_units} {unit}"
 
 
 def _potentials(prepared: Prepared) -> list[tuple[str, str]]:

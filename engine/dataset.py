@@ -69,7 +69,9 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
         return f"frame {name} holds {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
     if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
         return f"frame {name} has no energy"
-    if not frame.pbc.all() or abs(frame.get_volume()) < 1e-6:
+    if not np.isfinite(frame.cell).all() or not np.isfinite(frame.positions).all():
+        return f"frame {name} has lengths that are no finite numbers"
+    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < len(frame):  # A^3
         return f"frame {name} is not periodic in three directions"
     proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
     labelled = any(sp.symbol in counts for sp in proxied) or not any(sp.element in counts for sp in proxied)
@@ -80,6 +82,15 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     if len(ratios) > 1 or any(r != round(r) for r in ratios):
         return f"frame {name} ({frame.get_chemical_formula()}) is not a whole number of cells of the lattice"
     return None
+
+
+def _misplaced(cell: Atoms, lattice: Lattice) -> str | None:
+    """An atom on a site that cannot hold it; icet goes by places alone. cell: on ideal positions."""
+    allowed, own = lattice.allowed_symbols(), lattice.atoms.get_scaled_positions()
+    apart = (cell.positions @ np.linalg.inv(np.asarray(lattice.atoms.cell)))[:, None] - own[None]
+    sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(lattice.atoms.cell), axis=2).argmin(axis=1)
+    wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
+    return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
 
 
 def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
@@ -97,6 +108,8 @@ def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
             raise RedoxError(f"frame {name} does not fit the lattice: {error}") from None
         if not info.drmax < LARGEST_SHIFT_A:
             raise RedoxError(f"frame {name}: an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
+        if strange := _misplaced(cell, lattice):
+            raise RedoxError(f"frame {name}: {strange}; is it another structure of the same atoms?")
         cells.append(cell)
     per_cell = len(lattice.atoms) / lattice.n_formula_units
     units = np.array([round(len(c) / per_cell) for c in cells])

@@ -43,8 +43,9 @@ def _fitted(prepared: Prepared, output: Output, may_fit: bool) -> ClusterExpansi
     energy = prepared.config.energy
     assert prepared.training is not None and energy is not None and energy.cluster_expansion is not None
     mark = fingerprint(fit_identity(prepared.source))
-    if output.fit.exists() and output.expansion.exists() and json.loads(output.fit.read_text())["fingerprint"] == mark:
-        return ClusterExpansion.read(str(output.expansion))
+    known = json.loads(output.fit.read_text()) if output.fit.exists() and output.expansion.exists() else {}
+    if known.get("fingerprint") == mark and "parameters" in known:  # the .ce file, for others, is a pickle: it is not read back
+        return ClusterExpansion(prepared.training.space, known["parameters"])
     if not may_fit:
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     given, training = energy.cluster_expansion, prepared.training

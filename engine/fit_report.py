@@ -44,6 +44,7 @@ def fit_record(fit: Fit, training: Training, lattice: Lattice, ions: tuple[str, 
         "reference_eV": fit.reference_eV.tolist(),
         "fitted_eV": fit.fitted_eV.tolist(),
         "left_out_eV": fit.left_out_eV.tolist(),
+        "parameters": fit.parameters.tolist(),
         "draws": fit.draws.tolist(),
     }
     if len(ions) == 1:

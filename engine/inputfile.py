@@ -1,20 +1,23 @@
 """Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
 
+import json
+import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from glob import glob
+from functools import partial
+from glob import escape, glob
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from .config import Config
 from .errors import InputError, Problem, RedoxError
+from .yamltext import read_yaml
 
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
 Location = tuple[str | int, ...]
 
 
@@ -28,15 +31,24 @@ class InputFile:
     config: Config
 
     def resolve(self, path: Path) -> Path:
-        return (self.path.parent / path).resolve()
+        """Raises RedoxError for a path that cannot be followed: links in a circle, folders that may not be read."""
+        try:
+            found = (self.path.parent / path).resolve()
+            found.exists()
+            return found
+        except (OSError, RuntimeError) as error:
+            raise RedoxError(f"cannot follow the path {path}: {error}") from None
 
     def files(self, patterns: tuple[str, ...]) -> list[Path]:
         """Files that names or patterns (dft/*/OUTCAR) stand for, in order. Raises RedoxError for one that names none."""
         found: list[Path] = []
         for pattern in patterns:
-            matches = sorted(Path(p).resolve() for p in glob(str(self.path.parent / pattern)))
+            whole = Path(escape(str(self.path.parent))) / pattern
+            matches = sorted(Path(p).resolve() for p in glob(str(whole)))
             if not matches:
-                raise RedoxError(f"no such file: {(self.path.parent / pattern).resolve()}")
+                raise RedoxError(f"no such file: {self.path.parent / pattern}")
+            if folders := [path for path in matches if not path.is_file()]:  # ASE would open a folder as a pickled trajectory
+                raise RedoxError(f"not a file: {folders[0]}")
             found += matches
         return found
 
@@ -49,45 +61,28 @@ class InputFile:
 def read_input(path: Path) -> InputFile:
     """Read and validate; raises InputError with all problems at once, RedoxError if there is no such file."""
     try:
+        if path.exists() and not path.is_file():
+            raise RedoxError(f"cannot read the input file {path}: not a file")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RedoxError(f"cannot read the input file {path}: {error}") from None
-    document = _parse(text, str(path))
-    values = YAML(typ="safe", pure=True).load(text)  # plain ones; `document` knows the lines
-    return InputFile(path.resolve(), text, document, _validated(values, document, str(path)))
+    document, values = read_yaml(text, str(path))
+    # strict, so that no word or true becomes a number; as JSON, so that lists may still become tuples and text paths
+    read = partial(Config.model_validate_json, json.dumps(values), strict=True)
+    return InputFile(path.resolve(), text, document, _validated(read, document, str(path)))
 
 
 def typed_input(sections: dict[str, Any]) -> InputFile:
     """The same of sections that no file holds; relative paths are relative to the current folder. Raises InputError."""
     name = "the sections typed in"
-    return InputFile(Path.cwd() / name, "", sections, _validated(sections, sections, name))
+    return InputFile(Path.cwd() / name, "", sections, _validated(partial(Config.model_validate, sections), sections, name))
 
 
-def _validated(values: Any, document: dict[str, Any], source: str) -> Config:
+def _validated(read: Callable[[], Config], document: dict[str, Any], source: str) -> Config:
     try:
-        return Config.model_validate(values)
+        return read()
     except ValidationError as error:
         raise InputError(_problems(error, document), source) from None
-
-
-def _parse(text: str, source: str) -> CommentedMap:
-    try:
-        document = YAML(typ="rt").load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError([Problem("key", f"given twice: {_first_line(error.problem)}", line)], source) from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError([Problem("YAML", _first_line(error.problem or str(error)), line)], source) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError([Problem("YAML", _first_line(str(error)))], source) from None
-    if not isinstance(document, CommentedMap):
-        raise InputError([Problem("file", f"found {type(document).__name__}, allowed: a mapping of keys", 1)], source)
-    return document
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "unreadable").strip().splitlines()[0]
 
 
 def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
@@ -148,7 +143,7 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]
         elif e["type"] == "value_error":
             key, message = _spell(known), f"{e['ctx']['error']}"
         else:
-            found = repr(e["input"]) if len(repr(e["input"])) < 80 else type(e["input"]).__name__
+            found = SHOWN.repr(e["input"])
             key, message = (
                 _spell(known),
                 f"found {found}; allowed: {e['msg'].removeprefix('Input should be ').removeprefix('a valid ')}",

@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from .errors import RedoxError
 from .lattice import VACANCY, Lattice, Sublattice, Supercell
 
 Vector = tuple[int, ...]
+MOST_CHANGES = 250  # each way of an exchange counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
     """Minimal (Graver) set of the lattice spanned by `kernel`, closed under sign; Pottier's algorithm.
 
     Every lattice vector is a sum of basis vectors none of which overshoots it, so steps along the basis connect all
-    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4).
+    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4). Raises RedoxError if it grows without measure.
     """
 
     def normal_form(v: Vector, basis: list[Vector]) -> Vector:
@@ -81,6 +84,10 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
     while pending:
         u, v = pending.pop()
         rest = normal_form(tuple(a + b for a, b in zip(u, v)), basis)
+        if len(basis) > MOST_CHANGES:
+            raise RedoxError(
+                f"more than {MOST_CHANGES} ways to change species and stay neutral; allowed: fewer species, or charges nearer to one another"
+            )
         for new in {rest, tuple(-a for a in rest)} if any(rest) else ():
             pending += [(new, b) for b in basis]
             basis.append(new)
@@ -239,6 +246,18 @@ def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[
     return n[charge == 0], log_states[charge == 0]
 
 
+def effort_of_counting(supercell: Supercell) -> float:
+    """About how many pairs of compositions `count_neutral_states` looks at, sublattice by sublattice; of the last, neutral ones only."""
+    met, effort, sublattices = 1.0, 0.0, supercell.lattice.sublattices
+    for g, (s, n) in enumerate(zip(sublattices, supercell.sites_per_sublattice.tolist())):
+        span = n * (max(sp.charge for sp in s.species) - min(sp.charge for sp in s.species)) + 1
+        own = float(comb(n + len(s.species) - 1, len(s.species) - 1))
+        kinds = min(own, float(span) * (n + 1))  # with their charge and their number of ions
+        effort += own + met * (max(kinds / span, 1.0) if g == len(sublattices) - 1 else kinds)
+        met = min(met * kinds, 1e300)
+    return effort
+
+
 def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.random.Generator) -> NDArray[np.int8]:
     """A state (n_sites,) drawn uniformly from the neutral states with n of the ion: exact sampling at infinite temperature."""
     species = np.zeros(supercell.n_sites, np.int8)
@@ -249,10 +268,10 @@ def random_neutral_state(supercell: Supercell, ion: str | None, n: int, rng: np.
 def _compositions(sublattice: Sublattice, ion: str | None, size: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """All compositions of a sublattice: counts (species, k), charge (k,), ions (k,), ln of the arrangements (k,)."""
     n_species = len(sublattice.species)
-    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij") if n_species > 1 else []
-    free = np.array([g.ravel() for g in grids], np.int64).reshape(n_species - 1, -1)
+    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij")
+    free = np.array([g.ravel() for g in grids], np.int64) if n_species > 1 else np.zeros((0, 1), np.int64)
     free = free[:, free.sum(axis=0) <= size]
-    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free]) if n_species > 1 else np.array([[size]])
+    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free])
     log_states = gammaln(size + 1) - gammaln(counts + 1).sum(axis=0)
     charge = np.array([sp.charge for sp in sublattice.species]) @ counts
     ions = np.array([sp.name == ion for sp in sublattice.species], np.int64) @ counts

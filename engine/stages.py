@@ -19,6 +19,7 @@ from .lattice import Lattice
 from .parallel import StopWatch
 from .potentials.calculations import label_frames, read_calculations
 from .potentials.labels import labels_of
+from .potentials.weights import read_weights
 from .prepare import Prepared
 from .provenance import fingerprint, fit_identity, learning_identity, potential_mark
 from .storage import write_text
@@ -106,6 +107,8 @@ def _candidates(place: Place) -> list[Candidate]:
         path = weights_file(entry, folder, place.source.resolve)
         if not path.exists():
             raise RedoxError(f"{entry.name} is not trained yet; run without --only")
+        if entry.file is None and read_weights(path, entry.model) is None:  # what no input names must not carry code
+            raise RedoxError(f"{path}: not weights that this program wrote; delete it to train anew")
         found.append(Candidate(entry.name, entry.model, entry.charge_aware, path, potential_mark(place.source, entry, path), {}))
     if config.potential is not None:
         given = config.potential

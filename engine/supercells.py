@@ -7,7 +7,7 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from .labelling.arrangements import distinct_supercells
+from .labelling.arrangements import distinct_supercells, space_group
 from .lattice import Lattice, Supercell
 
 
@@ -17,6 +17,19 @@ def hermite_forms(n_cells: int) -> Iterator[NDArray[np.int64]]:
         for b in _divisors(n_cells // a):
             c = n_cells // a // b
             yield from (np.array([[a, i, j], [0, b, k], [0, 0, c]]) for i in range(b) for j in range(c) for k in range(c))
+
+
+def fits(
+    order: NDArray[np.int64], supercell: NDArray[np.int64], lattice: Lattice, repeats: NDArray[np.int64] | None = None
+) -> bool:
+    """Whether an order with the periods `order` (3, 3), and `repeats` (k, 3) within these, or one that the space group makes of it, fits
+    into a supercell (3, 3): whether the supercell's vectors are periods."""
+    within = np.zeros((1, 3), np.int64) if repeats is None else repeats
+    for rotation in space_group(lattice.atoms)[0]:
+        left = (supercell[:, None] - (within @ rotation.T)[None]) @ np.linalg.inv(order @ rotation.T)
+        if np.isclose(left, np.rint(left), atol=1e-6).all(axis=2).any(axis=1).all():
+            return True
+    return False
 
 
 def _divisors(n: int) -> list[int]:

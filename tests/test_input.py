@@ -61,7 +61,7 @@ CASES = {
         "temperature_K: [300, 600]\n  sweep: {measure: 3}",
         ["line 14", "sampling.sweep", "sweeps"],
     ),
-    "negative temperature": ("[300, 600]", "[300, -5]", ["line 13", "temperature_K[2]", "-5", "greater than 0"]),
+    "negative temperature": ("[300, 600]", "[300, -5]", ["line 13", "temperature_K[2]", "-5", "greater than or equal to 1"]),
     "temperature as a word": ("[300, 600]", "[300, warm]", ["'warm'", "number"]),
     "temperature twice": ("[300, 600]", "[300, 300]", ["temperature is given twice"]),
     "nan": ("[300, 600]", "[300, .nan]", ["finite"]),

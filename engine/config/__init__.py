@@ -2,13 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from .analysis import AnalysisInput, CorrectionInput, GroundStatesInput
-from .base import Model, Shape, matrix_of
+from .base import File, Model, Shape, matrix_of
 from .energy import CleaseInput, ClusterExpansionInput, ElectrostaticsInput, EnergyInput, FitInput, PairInput, PointInput
 from .labels import LabelInput, LearningInput, RelaxationInput
 from .lattice import LatticeInput, SpeciesInput, SublatticeInput
@@ -54,8 +53,8 @@ __all__ = [
 
 class Config(Model):
     title: str = ""
-    seed: Annotated[int, Field(ge=0)] = 0
-    output: Path
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    output: File
     lattice: LatticeInput
     training: TrainingInput | None = None
     evaluation: EvaluationInput | None = None

@@ -1,8 +1,9 @@
 """What all sections are made of."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Auto = Literal["auto"]
 
@@ -11,11 +12,28 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _nameable(path: Any) -> Any:
+    """No file system has longer names."""
+    if any(len(part.encode()) > LONGEST_NAME for part in str(path).split("/")) or len(str(path).encode()) > LONGEST_PATH:
+        raise ValueError(f"found a name of {len(str(path))} characters; allowed: up to {LONGEST_NAME} between slashes")
+    return path
+
+
+LONGEST_NAME, LONGEST_PATH = 255, 4000
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Temperature = Annotated[float, Field(ge=1, le=1e6, description="kelvin")]
+Energy = Annotated[float, Field(ge=-1e5, le=1e5)]
+Charge = Annotated[int, Field(ge=-20, le=20)]
+Repeats = Annotated[int, Field(ge=-10_000, le=10_000)]
+Row = Annotated[list[Repeats], Field(min_length=3, max_length=3)]
+Shape = Annotated[list[Repeats] | list[Row], Field(min_length=3, max_length=3)]
+File = Annotated[Path, AfterValidator(_nameable)]
 Files = Annotated[
-    tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v, json_schema_input_type=str | list[str])
+    tuple[Annotated[str, AfterValidator(_nameable)], ...],
+    BeforeValidator(
+        lambda v: (v,) if isinstance(v, str) else tuple(v) if isinstance(v, list) else v, json_schema_input_type=str | list[str]
+    ),
 ]
-Row = Annotated[list[int], Field(min_length=3, max_length=3)]
-Shape = Annotated[list[int] | list[Row], Field(min_length=3, max_length=3)]
 
 
 def matrix_of(shape: Any) -> list[list[int]]:

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from .base import Files, Model
+from .base import Energy, File, Files, Model
+
+MOST_PAIR_EV = 10.0  # no published pair comes near
 
 
 class FitInput(Model):
     method: Literal["ardr", "ridge", "lasso", "rfe", "least-squares"] = "ardr"
-    validation: str = Field(default="10-fold", pattern=r"^([2-9]|[1-9]\d+)-fold$")
+    validation: str = Field(default="10-fold", pattern=r"^([2-9]|[1-9]\d{1,5})-fold$")
 
     @property
     def n_folds(self) -> int:
@@ -20,8 +22,8 @@ class FitInput(Model):
 class CleaseInput(Model):
     """A fitted expansion of CLEASE: its two JSON files."""
 
-    settings: Path = Field(description="written by settings.save")
-    eci: Path = Field(description="written by evaluate.save_eci")
+    settings: File = Field(description="written by settings.save")
+    eci: File = Field(description="written by evaluate.save_eci")
 
 
 class ClusterExpansionInput(Model):
@@ -30,11 +32,13 @@ class ClusterExpansionInput(Model):
     dataset: Files | None = Field(
         default=None, description="extxyz, OUTCAR or vasprun.xml; several, or patterns such as dft/*/OUTCAR"
     )
-    model: Path | CleaseInput | None = Field(
+    model: File | CleaseInput | None = Field(
         default=None,
         description="of icet (.ce, eV per formula unit), smol (JSON, eV per its cell), or CLEASE (two files, eV per atom)",
     )
-    cutoffs_A: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1, description="pairs, triplets, ...")
+    cutoffs_A: tuple[PositiveFloat, ...] | None = Field(
+        default=None, min_length=1, max_length=6, description="pairs, triplets, ..."
+    )
     fit: FitInput = FitInput()
 
     @model_validator(mode="after")
@@ -54,7 +58,7 @@ class ClusterExpansionInput(Model):
 
 class PointInput(Model):
     species: str
-    energy_eV: float
+    energy_eV: Energy
 
 
 class PairInput(Model):
@@ -71,12 +75,19 @@ class PairInput(Model):
             raise ValueError("the shell [lo, hi) needs lo < hi")
         return value
 
+    @field_validator("energy_eV")
+    @classmethod
+    def _in_eV(cls, value: float) -> float:
+        if abs(value) > MOST_PAIR_EV:
+            raise ValueError(f"found {value:g} eV for a pair; allowed: up to {MOST_PAIR_EV:g} either way (meV? divide by 1000)")
+        return value
+
 
 class ElectrostaticsInput(Model):
     """Point charges by species, summed over all periodic images (Ewald); species not named carry 0, spectators too."""
 
-    charges: dict[str, float] = Field(min_length=1, description="in elementary charges")
-    dielectric: PositiveFloat = 1.0
+    charges: dict[str, Annotated[float, Field(ge=-20, le=20)]] = Field(min_length=1, description="in elementary charges")
+    dielectric: float = Field(default=1.0, ge=0.01, le=1e6)
 
 
 class EnergyInput(Model):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
-from .base import Model, Shape
+from .base import Count, Model, Shape
 
 Length = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 
@@ -23,12 +23,12 @@ class RelaxationInput(Model):
 class LearningInput(Model):
     """Rounds of label, fit and sample; each chooses what the next one labels."""
 
-    rounds: PositiveInt = Field(default=8, description="at most; the first has the configurations of label")
-    labels: PositiveInt = Field(default=20, description="new ones in each round")
+    rounds: Count = Field(default=8, description="at most; the first has the configurations of label")
+    labels: Count = Field(default=20, description="new ones in each round")
     supercell: Shape | None = Field(
         default=None, description="as under lattice, for the phase diagram of each round; absent: that of lattice"
     )
-    sweeps: PositiveInt | None = Field(default=None, description="measured in each round; absent: those of sampling")
+    sweeps: Count | None = Field(default=None, description="measured in each round; absent: those of sampling")
     tolerance_eV: PositiveFloat = Field(
         default=0.005, description="done where the error of what is visited is below this per formula unit at all T and x"
     )
@@ -41,6 +41,6 @@ class LearningInput(Model):
 class LabelInput(Model):
     """The configurations that the potential relaxes."""
 
-    configurations: PositiveInt = 300
+    configurations: Count = 300
     supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
     learning: LearningInput | None = None

@@ -1,17 +1,16 @@
 """lattice: sites and what may sit on them."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from .base import Model, Shape, matrix_of
+from .base import Charge, File, Model, Shape, matrix_of
 
 
 class SpeciesInput(Model):
     """Charge of a species, and the element that stands for it in data sets and potentials."""
 
-    charge: int
+    charge: Charge
     proxy: Annotated[str, Field(description="chemical symbol, e.g. Ga for Fe3+")] | None = None
     moment_muB: Annotated[float, Field(ge=0, description="magnetic moment in the reference calculation")] | None = None
 
@@ -30,9 +29,9 @@ class SublatticeInput(Model):
 
 
 class LatticeInput(Model):
-    structure: Path = Field(description="fully occupied cell, any format that ASE or pymatgen reads")
+    structure: File = Field(description="fully occupied cell, any format that ASE or pymatgen reads")
     sublattices: tuple[SublatticeInput, ...] = Field(min_length=1)
-    spectators: dict[str, int] = Field(default={}, description="charges of the elements that never change")
+    spectators: dict[str, Charge] = Field(default={}, description="charges of the elements that never change")
     supercell: Shape = Field(
         default=[1, 1, 1], description="three repeats, or a 3x3 integer matrix whose rows are the vectors of the supercell"
     )

@@ -1,12 +1,11 @@
 """potential, training, evaluation: models that know charges."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from .base import Files, Model, Shape
+from .base import Count, File, Files, Model, Shape
 
 ARCHITECTURES = ("mace", "chgnet", "cpainn")
 
@@ -17,7 +16,7 @@ class PotentialInput(Model):
     model: str = Field(
         description="mace, chgnet, cpainn, or the import path of an ASE calculator: sevenn.calculator.SevenNetCalculator"
     )
-    file: Path | None = Field(
+    file: File | None = Field(
         default=None, description="weights; a file that can carry code is opened only because it is named here"
     )
     charge_aware: bool = Field(default=True, description="false: it is shown elements, not charges")
@@ -51,15 +50,15 @@ class LossWeightsInput(Model):
 class TrainedPotentialInput(Model):
     """A potential to train. With `file` it is trained already, and only evaluated."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     model: Literal["mace", "chgnet", "cpainn"]
     charge_aware: bool = True
-    file: Path | None = Field(default=None, description="weights that are there already; absent: train")
-    start_from: Path | None = Field(default=None, description="weights to start from; CHGNet starts from its own without it")
-    epochs: PositiveInt = 100
+    file: File | None = Field(default=None, description="weights that are there already; absent: train")
+    start_from: File | None = Field(default=None, description="weights to start from; CHGNet starts from its own without it")
+    epochs: Count = 100
     minutes: PositiveFloat | None = Field(default=None, description="budget of time; the epoch under way is finished")
-    epoch_frames: PositiveInt | None = Field(default=None, description="frames per epoch; absent: all (mace: always all)")
-    batch_size: PositiveInt = 4
+    epoch_frames: Count | None = Field(default=None, description="frames per epoch; absent: all (mace: always all)")
+    batch_size: Count = 4
     learning_rate: PositiveFloat = 0.005
     weights: LossWeightsInput = LossWeightsInput()
     last_weights: LossWeightsInput | None = Field(
@@ -98,8 +97,8 @@ class EvaluationInput(Model):
     reference: Files | None = Field(
         default=None, description="relaxed cells of the reference; `series` groups the orders at one ion arrangement"
     )
-    orders: PositiveInt = Field(default=100, description="prepared charge orders whose retention is measured")
+    orders: Count = Field(default=100, description="prepared charge orders whose retention is measured")
     supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
-    dilute: PositiveInt = Field(
+    dilute: Count = Field(
         default=10, description="of these orders: with a single electron, and as many with a single hole, per supercell"
     )

@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
-from .base import Auto, Model, Shape
+from .base import Auto, Count, Energy, Model, Shape, Temperature
 
 
 class ChemicalPotentialInput(Model):
     """A grid in eV, on the zero of the energies; without limits the engine chooses them."""
 
-    min: float | None = None
-    max: float | None = None
-    points: PositiveInt | None = None
+    min: Energy | None = None
+    max: Energy | None = None
+    points: Annotated[int, Field(gt=0, le=10_000)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "ChemicalPotentialInput":
@@ -32,13 +32,16 @@ def _auto_is_empty(value: Any) -> Any:
 
 
 class VcsgcInput(Model):
-    kappa: PositiveFloat | Auto = Field(default="auto", description="weight exp[-kappa N (x - target)^2]")
-    points: PositiveInt | Auto = "auto"
+    kappa: Annotated[float, Field(gt=0, le=1e9)] | Auto = Field(default="auto", description="weight exp[-kappa N (x - target)^2]")
+    points: Annotated[int, Field(gt=0, le=100_000)] | Auto = "auto"
 
 
 class SweepsInput(Model):
-    equilibrate: PositiveInt | Auto = "auto"
-    measure: PositiveInt = 2000
+    equilibrate: Count | Auto = "auto"
+    measure: Count = 2000
+
+
+LEAST_SHARE = 0.01  # of the moves that connect all states
 
 
 class MixInput(Model):
@@ -48,12 +51,22 @@ class MixInput(Model):
     pair_hop: float = Field(default=0.0, ge=0, description="an ion takes its electron along")
     near_swap: float = Field(default=0.0, ge=0, description="an ion or an electron hops to a near site")
 
+    @model_validator(mode="after")
+    def _balanced(self) -> "MixInput":
+        total = self.swap + self.neutral_exchange + self.near_exchange + self.pair_hop + self.near_swap
+        for name in ("swap", "neutral_exchange"):
+            if not getattr(self, name) >= LEAST_SHARE * total:
+                raise ValueError(
+                    f"found {name} {getattr(self, name):g} of {total:g} in all; allowed: at least {LEAST_SHARE:.0%}, or moves: auto"
+                )
+        return self
+
 
 class RefineInput(Model):
     """New temperatures, placed where phase boundaries are less certain than this; then more sweeps at all of them."""
 
-    temperatures: int = Field(default=4, ge=0, description="most temperatures to add")
-    sweeps: PositiveInt | None = Field(
+    temperatures: int = Field(default=4, ge=0, le=1000, description="most temperatures to add")
+    sweeps: Count | None = Field(
         default=None, description="most sweeps in all, beyond those of sweeps.measure; absent: no more than these"
     )
     tolerance_K: PositiveFloat = 2.0
@@ -62,16 +75,18 @@ class RefineInput(Model):
 
 class SamplingInput(Model):
     ensemble: Literal["auto", "canonical", "semigrand", "vcsgc"] = "auto"
-    temperature_K: tuple[PositiveFloat, ...] = Field(min_length=1)
-    rungs: PositiveInt | Auto = Field(default="auto", description="most temperatures in all, asked-for ones included")
+    temperature_K: tuple[Temperature, ...] = Field(min_length=1, max_length=1000)
+    rungs: Annotated[int, Field(gt=0, le=1000)] | Auto = Field(
+        default="auto", description="most temperatures in all, asked-for ones included"
+    )
     chemical_potential_eV: dict[
         str,
         Annotated[ChemicalPotentialInput, BeforeValidator(_auto_is_empty, json_schema_input_type=Auto | ChemicalPotentialInput)],
     ] = Field(default={}, description="keyed by the species that it counts")
     vcsgc: VcsgcInput = VcsgcInput()
-    walkers: int = Field(default=4, ge=2)
+    walkers: int = Field(default=4, ge=2, le=1000)
     sweeps: SweepsInput = SweepsInput()
-    exchange_every: int = Field(default=10, ge=0, description="sweeps; 0 switches replica exchange off")
+    exchange_every: int = Field(default=10, ge=0, le=10**9, description="sweeps; 0 switches replica exchange off")
     moves: Auto | MixInput = Field(default="auto", description="weights; auto: tuned once the ladder is annealed")
     refine: RefineInput = RefineInput()
     second_supercell: Shape | None = Field(

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from ..config import LatticeInput
@@ -54,6 +55,9 @@ def formula_unit(results: Results) -> FormulaUnit:
         Sublattice(s.element, tuple(Species(name, sp.charge) for name, sp in s.species.items())) for s in lattice.sublattices
     )
     homes = [s for s in sublattices if len({sp.element for sp in s.species}) > 1]
+    atoms = {str(element): int(n) for element, n in json.loads(str(a["formula_unit"])).items()}
+    if not set(atoms) <= set(atomic_numbers):  # its name is that of a file
+        raise RedoxError(f"results.h5 has a formula unit of no elements: {', '.join(atoms)}")
     if len(homes) != 1 or len({sp.element for sp in homes[0].species}) != 2:
         raise RedoxError(
             "the composition is not that of one ion on one sublattice, with vacancies or one other element beside it"
@@ -61,7 +65,7 @@ def formula_unit(results: Results) -> FormulaUnit:
     ion = next((sp for sp in homes[0].species if sp.name == a["ion"]), None)
     if ion is None:
         raise RedoxError(f"{a['ion']} has no sublattice that it shares")
-    return FormulaUnit(json.loads(str(a["formula_unit"])), sublattices, lattice.spectators, ion, homes[0])
+    return FormulaUnit(atoms, sublattices, lattice.spectators, ion, homes[0])
 
 
 def rows_asked_for(canonical: Group) -> NDArray[np.int64]:

@@ -71,6 +71,16 @@ def pairs_within(lattice: Lattice, species: tuple[str, str], shell_A: tuple[floa
     return pairs
 
 
+def nearest_A(lattice: Lattice, species: tuple[str, str]) -> float:
+    """Shortest distance between two sites that may hold the two species, or between a site and its own image."""
+    active, reach = lattice.atoms[lattice.site_atom], float(lattice.atoms.cell.lengths().sum())
+    allowed = [{g for g, _ in lattice.rows(name)} for name in species]
+    i, j, distance = neighbor_list("ijd", active, reach)
+    groups = lattice.site_sublattice[i], lattice.site_sublattice[j]
+    fits = np.isin(groups[0], list(allowed[0])) & np.isin(groups[1], list(allowed[1]))
+    return float(distance[fits].min())
+
+
 def pair_clusters(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float], energy_eV: float) -> list[Cluster]:
     """An energy for every unordered pair of sites in the shell that holds the two species."""
     clusters = []

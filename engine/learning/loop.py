@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from icet import ClusterExpansion
+from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
 from ..config import Config, LearningInput, matrix_of
 from ..dataset import map_to_lattice, read_relaxed
+from ..errors import RedoxError
 from ..fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, neutrality_null_vector
 from ..hamiltonian.clusters import cluster_space, from_icet
 from ..hamiltonian.electrostatics import PointCharges, point_charges
@@ -41,6 +42,7 @@ log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 BIN = 1 / 12  # of x, in which errors are collected
 SETTLED_ROUNDS = 2
+PARAMETERS = "parameters.json"
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,20 @@ class Learning:
     def round(self, number: int) -> Path:
         return self.folder / "rounds" / f"round_{number:02d}"
 
+    @cached_property
+    def space(self) -> ClusterSpace:
+        energy = self.config.energy
+        assert energy is not None and energy.cluster_expansion is not None and energy.cluster_expansion.cutoffs_A is not None
+        return cluster_space(self.lattice, energy.cluster_expansion.cutoffs_A)
+
     def expansion(self, number: int) -> ClusterExpansion:
-        return ClusterExpansion.read(str(self.round(number) / "cluster_expansion.ce"))
+        """Of a round; the .ce file, for others, is a pickle: it is not read back. Raises RedoxError for a round of an earlier version."""
+        path = self.round(number) / PARAMETERS
+        if not path.exists():
+            raise RedoxError(
+                f"there is no {path}; delete {path.parent.parent}: the rounds are done anew, with the labels that are there"
+            )
+        return ClusterExpansion(self.space, json.loads(path.read_text()))
 
     def hamiltonian(self, found: ClusterExpansion, matrix: NDArray[np.int64]) -> Hamiltonian:
         return self.typed + from_icet(found, self.lattice) + point_charges(self.lattice, self.charges, matrix)
@@ -184,15 +198,14 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
     """Of the round's labels; clusters that these few do not tell apart are left to the method's prior."""
     energy = learning.config.energy
     assert energy is not None and energy.cluster_expansion is not None
-    given, lattice = energy.cluster_expansion, learning.lattice
-    assert given.cutoffs_A is not None
-    space = cluster_space(lattice, given.cutoffs_A)
+    given, lattice, space = energy.cluster_expansion, learning.lattice, learning.space
     frames, _ = read_relaxed([folder / "labelled.extxyz"], lattice)
     data = map_to_lattice(frames, lattice)
     vectors, null = cluster_vectors(space, data), neutrality_null_vector(space, lattice)
     folds = min(given.fit.n_folds, len(data.cells))
     fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, learning.config.seed)
     write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
+    write_text(folder / PARAMETERS, json.dumps(fit.parameters.tolist()))
     x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 

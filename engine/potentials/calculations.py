@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read
-from ase.io.formats import filetype, open_with_compression
+from ase.io.formats import open_with_compression
 from numpy.typing import NDArray
 
+from ..asefiles import read_frames
 from ..errors import RedoxError
 from .charges import assign_charges, strange_symbols, with_known_symbols
 from .labels import Labels
@@ -29,14 +29,13 @@ def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
     relaxation share it. Without it, and unless every step is wanted, the frames of an extxyz or a database are cells of their
     own: NAME-1, NAME-2, ... Raises RedoxError if the file cannot be read.
     """
-    if path.is_file() and path.stat().st_size == 0:
-        raise RedoxError(f"cannot read the calculation {path}: the file is empty")
     try:
-        kind = filetype(str(path))
-        found = read(path, ":", format=kind)
-        frames = [_with_results(f, f) for f in ([found] if isinstance(found, Atoms) else found)]
+        kind, found = read_frames(path)
+        frames = [_with_results(f, f) for f in found]
         if kind in ("vasp-out", "vasp-xml"):
             _add_moments(frames, path if kind == "vasp-out" else path.parent)
+    except RedoxError as error:
+        raise RedoxError(f"cannot read the calculation {path}: {error}") from None
     except Exception as error:  # ase raises whatever its parsers raise
         raise RedoxError(f"cannot read the calculation {path}: {type(error).__name__}: {error}") from None
     own_name = path.name.split(".")[0]

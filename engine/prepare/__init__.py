@@ -13,10 +13,12 @@ from ..hamiltonian.model import Model
 from ..hamiltonian.terms import Hamiltonian
 from ..inputfile import InputFile
 from ..lattice import Lattice
-from ..neutrality import Exchange, exchangeable_ions, neutral_exchanges
+from ..neutrality import Exchange, exchangeable_ions
 from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
+from .lattice import read_exchanges, read_lattice
+from .output import check_output
 from .potentials import check_potentials
 from .sampling import (
     check_correction,
@@ -26,7 +28,6 @@ from .sampling import (
     read_experiment_file,
     read_vibrations_file,
 )
-from .structure import read_lattice
 from .terms import typed_terms
 
 
@@ -62,8 +63,9 @@ class Prepared:
 def prepare(source: InputFile) -> Prepared:
     """Build and check; raises InputError with every problem that can be found together."""
     check = Checker(source)
+    check_output(source, check)
     lattice = read_lattice(source, check)
-    exchanges = neutral_exchanges(lattice)
+    exchanges = read_exchanges(lattice, check)
     ions = check_sampling(source, lattice, exchanges, check)
     typed = typed_terms(source, lattice, check)
     check_potentials(source, lattice, check)
@@ -82,7 +84,7 @@ def prepare_energy(source: InputFile) -> Prepared:
     """Lattice and energy alone, whatever is to be sampled; raises InputError likewise."""
     check = Checker(source)
     lattice = read_lattice(source, check)
-    exchanges = neutral_exchanges(lattice)
+    exchanges = read_exchanges(lattice, check)
     typed = typed_terms(source, lattice, check)
     check.stop_if_wrong()
     training, model = read_expansion(source, lattice, check)

@@ -1,6 +1,7 @@
 """The cluster expansion of an input: from its data set, from a model, or still to be made."""
 
 from dataclasses import dataclass
+from math import factorial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,17 @@ from ..errors import RedoxError
 from ..fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
 from ..hamiltonian.clusters import cluster_space
 from ..hamiltonian.model import Model, read_model
+from ..hamiltonian.terms import nearest_A
 from ..inputfile import InputFile, Location
 from ..lattice import Lattice, Supercell
 from ..neutrality import count_neutral_states, exchangeable_ions, neutral_exchanges, random_neutral_state
 from .checker import Checker
+from .energies import energy_problems, unseen
 from .potentials import symbols_differ
-from .terms import check_electrostatics
+from .terms import check_electrostatics, check_size
 
+MOST_NEIGHBOURS = 20_000  # of all atoms of the cell within the longest cutoff
+MOST_CLUSTERS = 20_000
 DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
 
 
@@ -70,11 +75,28 @@ def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple
 def build_space(source: InputFile, lattice: Lattice, check: Checker) -> ClusterSpace | None:
     given = source.config.energy.cluster_expansion if source.config.energy else None
     assert given is not None and given.cutoffs_A is not None
+    if problem := _unfit_cutoffs(given.cutoffs_A, lattice):
+        check.wrong(("energy", "cluster_expansion", "cutoffs_A"), problem)
+        return None
     try:
         return cluster_space(lattice, given.cutoffs_A)
     except Exception as error:  # icet raises bare exceptions
         check.wrong(("energy", "cluster_expansion", "cutoffs_A"), f"icet cannot build the clusters: {error}")
         return None
+
+
+def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None:
+    """Too short to hold a cluster, or so long that icet would not come to an end."""
+    names = [sp.name for s in lattice.sublattices for sp in s.species]
+    nearest = min(nearest_A(lattice, (a, b)) for a in names for b in names)
+    if short := [r for r in cutoffs_A if r < nearest]:
+        return f"found {short[0]:g} A; the nearest sites are {nearest:.2f} A apart (nm? multiply by 10)"
+    atoms_within = [len(lattice.atoms) / lattice.atoms.get_volume() * 4 / 3 * np.pi * r**3 for r in cutoffs_A]
+    share = lattice.n_sites / len(lattice.atoms)
+    clusters = [lattice.n_sites * (share * n) ** k / factorial(k + 1) for k, n in enumerate(atoms_within, start=1)]
+    if len(lattice.atoms) * max(atoms_within) > MOST_NEIGHBOURS or sum(clusters) > MOST_CLUSTERS:
+        return f"found {list(cutoffs_A)} A, about {sum(clusters):.0e} clusters in a cell; allowed: shorter ones, which data can tell apart"
+    return None
 
 
 def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: Checker) -> None:
@@ -110,6 +132,11 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
         )
         return None
+    check_size((*at, "dataset"), float(np.abs(data.energies_eV).max()) * lattice.n_formula_units, source, lattice, check)
+    for problem in energy_problems(data, lattice):
+        check.wrong((*at, "dataset"), problem)
+    if gap := _unseen(source, data, lattice):
+        check.wrong((*at, "dataset"), f"no cell of the data is near {gap}, which lattice.supercell samples: add cells there")
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
     for group in undetermined(vectors, null):
@@ -118,6 +145,15 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
         )
     return Training(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
+
+
+def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
+    ions = exchangeable_ions(lattice, neutral_exchanges(lattice))
+    if len(ions) != 1 or source.config.sampling is None:
+        return None
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    symbol = next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == ions[0])
+    return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
 
 
 def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:

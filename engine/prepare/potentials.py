@@ -1,12 +1,10 @@
-"""Files of potentials, frames and references; supercells that have a volume; species that a data set can tell apart."""
+"""Files of potentials, frames and references; species that a data set can tell apart."""
 
-import numpy as np
 from ase.data import atomic_numbers
 
-from ..config import Shape, matrix_of
 from ..errors import RedoxError
 from ..inputfile import InputFile, Location
-from ..lattice import Lattice, hermite_form
+from ..lattice import Lattice
 from .checker import Checker
 
 
@@ -61,17 +59,3 @@ def check_potentials(source: InputFile, lattice: Lattice, check: Checker) -> Non
             source.files(patterns)
         except RedoxError as error:
             check.wrong(where, str(error))
-    shapes: list[tuple[Location, Shape]] = [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
-    if config.evaluation:
-        shapes += [(("evaluation", "supercells", k), s) for k, s in enumerate(config.evaluation.supercells)]
-    if config.correction:
-        shapes.append((("correction", "supercell"), config.correction.supercell))
-    if config.label.learning and config.label.learning.supercell:
-        shapes.append((("label", "learning", "supercell"), config.label.learning.supercell))
-    if config.sampling and config.sampling.second_supercell:
-        shapes.append((("sampling", "second_supercell"), config.sampling.second_supercell))
-    for place, shape in shapes:
-        try:
-            hermite_form(np.array(matrix_of(shape)))
-        except ValueError as error:
-            check.wrong(place, f"found {shape}; {error}")

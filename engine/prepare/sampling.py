@@ -24,6 +24,11 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         return ()
     if not exchanges and not swaps(lattice):
         check.wrong(("lattice", "sublattices"), "nothing can move: every sublattice holds one species only")
+    _, log_states = count_neutral_states(Supercell(lattice, np.array(source.config.lattice.matrix)))
+    if log_states.max() < np.log(1.5):
+        check.wrong(
+            ("lattice", "sublattices"), "these charges leave one neutral arrangement, and nothing to sample; mend a charge"
+        )
     keys = list(given.chemical_potential_eV)
     automatic = exchangeable_ions(lattice, exchanges)
     names = [sp.name for s in lattice.sublattices for sp in s.species]

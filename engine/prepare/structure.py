@@ -1,101 +1,85 @@
-"""The lattice of an input: structure, sublattices, charges that can balance."""
+"""The structure of an input: a fully occupied cell."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read as ase_read
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
 
+from ..asefiles import read_by_pymatgen, read_frames
 from ..errors import RedoxError
-from ..inputfile import InputFile, Location
-from ..lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from ..neutrality import count_neutral_states
-from .checker import Checker
+
+MOST_BYTES = 20_000_000
+MOST_ATOMS = 2000
+CLOSEST_A, LONGEST_A = 0.5, 1000.0
+FULL = 0.99
+FORMULA = re.compile(r"^_chemical_formula_sum\s+(['\"]?)([A-Za-z0-9. ]+)\1\s*$", re.M)
 
 
 def read_structure(path: Path) -> Atoms:
-    """Through ASE, else pymatgen. Raises RedoxError if neither can."""
+    """Through ASE, else pymatgen. Raises RedoxError if neither can, or if it is no fully occupied periodic cell."""
     if not path.is_file():
         raise RedoxError(f"no such file: {path}")
+    if path.stat().st_size > MOST_BYTES:
+        raise RedoxError(f"{path.name}: found {path.stat().st_size} bytes; allowed: up to {MOST_BYTES}")
     try:
-        found = ase_read(path)
-        atoms = found[-1] if isinstance(found, list) else found
+        atoms = _last_frame(path)
+    except RedoxError as error:
+        raise RedoxError(f"{path.name}: {error}") from None
     except Exception as first:  # parsers raise anything
         try:
-            from pymatgen.core import Structure
-            from pymatgen.io.ase import AseAtomsAdaptor
-
-            atoms = AseAtomsAdaptor.get_atoms(Structure.from_file(path))
+            atoms = read_by_pymatgen(path)
         except Exception:
-            raise RedoxError(
-                f"unreadable structure {path.name}: {type(first).__name__}: {str(first).splitlines()[0] if str(first) else ''}"
-            ) from None
-    if len(atoms) == 0 or atoms.cell.rank < 3:
-        raise RedoxError(f"{path.name} holds no periodic structure")
-    plain = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
-    if len(plain) > 1:
-        distances = plain.get_all_distances(mic=True) + 10 * np.eye(len(plain))
-        if distances.min() < 0.3:
-            raise RedoxError(f"{path.name}: two atoms only {distances.min():.2f} A apart")
-    return plain
+            said = str(first).splitlines()[0] if str(first) else ""
+            raise RedoxError(f"unreadable structure {path.name}: {type(first).__name__}: {said}") from None
+    if problem := _problem(atoms) or _other_formula(path, atoms):
+        raise RedoxError(f"{path.name}: {problem}")
+    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
-def read_lattice(source: InputFile, check: Checker) -> Lattice:
-    given = source.config.lattice
-    atoms = None
-    try:
-        atoms = read_structure(source.resolve(given.structure))
-    except RedoxError as error:
-        check.wrong(("lattice", "structure"), str(error))
-    sublattices: list[Sublattice] = []
-    for k, s in enumerate(given.sublattices):
-        at: Location = ("lattice", "sublattices", k)
-        if s.element in [t.element for t in given.sublattices[:k]]:
-            check.wrong((*at, "element"), f"{s.element} already has a sublattice")
-        if s.element in given.spectators:
-            check.wrong((*at, "element"), f"{s.element} is also a spectator; allowed: one or the other")
-        if atoms is not None and s.element not in atoms.get_chemical_symbols():
-            check.wrong(
-                (*at, "element"),
-                f"found {s.element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}",
-            )
-        species = tuple(Species(name, sp.charge, sp.proxy, sp.moment_muB) for name, sp in s.species.items())
-        for sp in species:
-            if sp.name == "Va" and sp.charge:
-                check.wrong((*at, "species", sp.name), f"found charge {sp.charge}; a vacancy has charge 0")
-            for other in (
-                o for t in sublattices for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)
-            ):
-                check.wrong((*at, "species", sp.name), f"found charge {sp.charge}, but {other.charge} on another sublattice")
-        sublattices.append(Sublattice(s.element, species))
-    if atoms is not None:
-        known = {s.element for s in given.sublattices} | set(given.spectators)
-        if missing := sorted(set(atoms.get_chemical_symbols()) - known):
-            check.wrong(
-                ("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator"
-            )
-        for element in sorted(set(given.spectators) - set(atoms.get_chemical_symbols())):
-            check.wrong(("lattice", "spectators", element), "not in the structure")
-    if source.config.sampling is not None and "supercell" not in given.model_fields_set:
-        check.wrong(("lattice", "supercell"), "missing; this key is needed to sample")
-    try:
-        hermite_form(np.array(given.matrix))
-    except ValueError as error:
-        check.wrong(("lattice", "supercell"), f"found {given.supercell}; {error}")
-    if any(isinstance(v, int) and v < 1 for v in given.supercell):
-        check.wrong(("lattice", "supercell"), f"found {given.supercell}; allowed: repeats of at least 1")
-    check.stop_if_wrong()
-    assert atoms is not None
-    lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
-    if not len(count_neutral_states(Supercell(lattice, np.array(given.matrix)))[0]):
-        low, high = (
-            lattice.spectator_charge
-            + sum(int(n) * pick(sp.charge for sp in s.species) for n, s in zip(lattice.sites_per_sublattice, sublattices))
-            for pick in (min, max)
+def _last_frame(path: Path) -> Atoms:
+    """Of a relaxation. Raises RedoxError where ASE would pass over what a fully occupied cell cannot be."""
+    _, frames = read_frames(path)
+    if len({f.get_chemical_formula() for f in frames}) > 1:
+        raise RedoxError(f"found {len(frames)} structures of different formulas; allowed: one")
+    sites = frames[-1].info.get("occupancy", {}).values()
+    if partly := sorted({element for site in sites for element, n in site.items() if n < FULL or len(site) > 1}):
+        raise RedoxError(
+            f"found sites that {', '.join(partly)} fills in part; allowed: the fully occupied cell, one element to a site"
         )
-        check.wrong(
-            ("lattice", "sublattices"),
-            f"the charges cannot balance: a cell's total can only be {low:+d} to {high:+d}, in steps that never give 0",
-        )
-        check.stop_if_wrong()
-    return lattice
+    return frames[-1]
+
+
+def _problem(atoms: Atoms) -> str | None:
+    if not np.isfinite(atoms.cell).all() or not np.isfinite(atoms.positions).all():
+        return "found lengths that are no finite numbers"
+    if len(atoms) == 0 or atoms.cell.rank < 3 or _heights_A(atoms).min() < CLOSEST_A or atoms.cell.lengths().max() > LONGEST_A:
+        return f"holds no periodic structure; allowed: a cell of three vectors, {CLOSEST_A} to {LONGEST_A:g} A"
+    if len(atoms) > MOST_ATOMS:
+        return f"found {len(atoms)} atoms; allowed: up to {MOST_ATOMS}, in a cell that lattice.supercell repeats"
+    if "X" in atoms.get_chemical_symbols():
+        return "found atoms of no element (X); allowed: the fully occupied cell, an element on every site"
+    periodic = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
+    if len(close := neighbor_list("d", periodic, CLOSEST_A)):
+        return f"two atoms only {close.min():.2f} A apart; allowed: {CLOSEST_A} A and more (were lengths nm, or was a site given twice?)"
+    return None
+
+
+def _heights_A(atoms: Atoms) -> NDArray[np.float64]:
+    """Distances between opposite faces of the cell, (3,)."""
+    return np.asarray(1 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell)), axis=0))
+
+
+def _other_formula(path: Path, atoms: Atoms) -> str | None:
+    """A CIF says its formula itself: if the atoms read are in another ratio, a site or a symmetry operation is wrong."""
+    if path.suffix.lower() != ".cif" or not (said := FORMULA.search(path.read_text(errors="replace"))):
+        return None
+    given = {e: float(n or 1) for e, n in re.findall(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?", said[2])}
+    found = Counter(atoms.get_chemical_symbols())
+    ratios = {round(found[e] / n, 2) if n else 0.0 for e, n in given.items()}
+    if given.keys() == found.keys() and len(ratios) == 1:
+        return None
+    return f"its _chemical_formula_sum is {said[2].strip()}, its atoms are {atoms.get_chemical_formula()}: mend the sites or the formula"

@@ -51,7 +51,7 @@ def _exchange(exchange: Group) -> list[str]:
     along_t, along_x = (exchange["acceptance"][exchange["axis"] == axis] for axis in ("temperature", "composition"))
     if not len(along_t) or np.median(along_t) >= LEAST_EXCHANGE:
         return []
-    text = f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): more rungs would be needed"
+    text = f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): the temperatures lie too far apart; give more rungs, or rungs: auto"
     return [f"{text}; along composition they do." if len(along_x) and np.median(along_x) > LEAST_EXCHANGE else f"{text}."]
 
 

@@ -91,7 +91,9 @@ def place_rungs(
     while len(ladder(stride, to_zero)) > max(limit, len(asked)):
         stride *= 1.1
     if stride > STRIDE:
-        notes.append(f"rungs are {stride / STRIDE:.1f} times further apart than wanted, so that there are no more than {limit}")
+        notes.append(
+            f"rungs are {stride / STRIDE:.1f} times further apart than wanted, so that there are no more than {limit}: if they hardly exchange, give more"
+        )
     rungs = ladder(stride, to_zero)[::-1]
     nominal = np.array(sorted(temperatures_K))
     result = []

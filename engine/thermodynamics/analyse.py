@@ -17,6 +17,7 @@ from .couplings import Changes, add_couplings, changes
 from .diagram import Diagram, build_diagram, diagram_group, hull_group
 from .differential_capacity import differential_capacity_group
 from .dilute import dilute_group
+from .doubts import voltage_doubt, window_doubt
 from .free_energy import Ends, Isotherm
 from .hysteresis import describe, hysteresis_group
 from .isotherms import Isotherms, build_isotherms, spread
@@ -96,6 +97,7 @@ class Analysis:
         add_split(canonical, isotherms, self.samples.splits, self.notes)
         if semigrand is not None:
             _add_reweighted(semigrand, isotherms)
+            self.notes += [text] if (text := window_doubt(semigrand, canonical)) else []
         order = order_group(self.samples, self.system, self.health, canonical["x"])
         diagram = build_diagram(isotherms)
         groups = {
@@ -111,6 +113,7 @@ class Analysis:
             groups["dilute"] = dilute
         if voltage := voltage_group(isotherms, self.settings.reference_energy_eV):
             groups["voltage"] = voltage
+            self.notes += [text] if (text := voltage_doubt(voltage)) else []
             reference = float(voltage.attributes["reference_energy_eV"])
             groups["differential_capacity"] = differential_capacity_group(isotherms, reference, canonical)
         return groups

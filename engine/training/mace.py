@@ -23,7 +23,8 @@ from .networks import write_curve
 
 OWNED = frozenset({"name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",
                    "batch_size", "valid_batch_size", "max_num_epochs", "lr", "energy_weight", "forces_weight", "stress_weight",
-                   "foundation_model", "restart_latest", "loss", "compute_stress"})  # fmt: skip
+                   "foundation_model", "restart_latest", "loss", "compute_stress", "log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir",
+                   "wandb_dir", "config"})  # fmt: skip
 NETWORK = {"r_max": 4.5, "hidden_irreps": "32x0e + 32x1o", "max_ell": 2, "correlation": 2, "E0s": "average", "default_dtype": "float32",
            "ema": True, "ema_decay": 0.99, "eval_interval": 1}  # fmt: skip
 POLL_S = 0.5

@@ -109,6 +109,11 @@ def _check(entry: TrainedPotentialInput, folder: Path) -> None:
     elif entry.model == "cpainn":
         if unknown := sorted(set(entry.settings) - set(CPAINN)):
             raise RedoxError(f"training: {entry.name}: settings: found {', '.join(unknown)}; allowed: {', '.join(CPAINN)}")
+        for key, value in entry.settings.items():
+            if isinstance(value, bool) or not isinstance(value, (type(CPAINN[key]), int)) or not 0 < value < 10_000:
+                raise RedoxError(
+                    f"training: {entry.name}: settings: {key}: found {value!r}; allowed: a positive {type(CPAINN[key]).__name__}"
+                )
     elif entry.settings:
         raise RedoxError(f"training: {entry.name}: settings: chgnet keeps the network of its published weights; allowed: none")
 
