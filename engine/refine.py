@@ -1,6 +1,5 @@
 """Temperatures added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
 
-import json
 import logging
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from .parallel import StopWatch
 from .sampling.ladder import REFINE_STREAM
 from .sampling.plan import Plan
 from .sampling.stage import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
-from .storage import SampleStore, read_h5, write_text
+from .storage import SampleStore, read_h5, read_json, write_json
 from .system import System, inverse_temperature
 from .thermodynamics.analyse import has_free_energies, isotherms_of
 from .thermodynamics.diagram import Diagram, build_diagram
@@ -71,12 +70,13 @@ def _round(
     """The temperatures of round k, none once the budget is spent: those decided on earlier, else decided on now, their ladder written."""
     given = config.sampler.refine
     mark = {"sweeps": n_sweeps, "vibrations": vibrations.content if vibrations else None, **given.model_dump()}
-    known = json.loads(store.refinement.read_text()) if store.refinement.exists() else {}
+    known = read_json(store.refinement) if store.refinement.exists() else {}
     rounds: list[list[float]] = known["rounds"] if known.get("mark") == mark else []
     if not rounds:
         _forget(store)
-    if k < len(rounds):
+    if k < len(rounds) and (not rounds[k] or store.refined(k).ladder.exists()):
         return rounds[k]
+    rounds = rounds[:k]
     left = given.temperatures - sum(len(r) for r in rounds)
     if not left:
         return []
@@ -90,7 +90,7 @@ def _round(
         if added:
             _write(system, config, samples, store, k, added)
             log.info("refinement: boundaries are uncertain near %s K", ", ".join(f"{t:g}" for t in added))
-    write_text(store.refinement, json.dumps({"mark": mark, "rounds": [*rounds, added]}))
+    write_json(store.refinement, {"mark": mark, "rounds": [*rounds, added]})
     return added
 
 
@@ -158,6 +158,6 @@ def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
     rows = []
     for slot in plan.slots:
         hotter = int(np.searchsorted(known.temperatures_K, plan.temperatures_K[slot.rung]))
-        sides = [last_states(*samples.place(where[r, slot.kind, slot.index])) for r in (hotter, hotter - 1)]
+        sides = [last_states(*samples.origin[where[r, slot.kind, slot.index]]) for r in (hotter, hotter - 1)]
         rows.append([sides[w % 2][w] for w in range(plan.walkers)])
     return np.array(rows, np.int8)
