@@ -133,13 +133,15 @@ training:
     - {{name: tiny, model: cpainn, epochs: 4, settings: {{width: 8, n_layers: 1, cutoff_A: 3.5, n_radial: 4}}}}
 potential: {{model: tests.toy_calculator.Springs, options: {{structure: {STRUCTURE}}}}}
 label: {{configurations: 14, supercells: [[1, 1, 1], [1, 2, 1]]}}
-energy: {{cluster_expansion: {{cutoffs_A: [3.5]}}}}
+energy:
+  cluster_expansion: {{cutoffs_A: [3.5]}}
+  pairs: [{{species: [Na+, Na+], r_A: [0, 6.5], energy_eV: -0.3}}]
 sampling:
-  temperature_K: [400, 900]
+  temperature_K: [600, 2400]
   rungs: 3
   walkers: 2
-  sweeps: {{equilibrate: 100, measure: 2000}}
-  refine: {{temperatures: 1, tolerance_K: 0.01, tolerance_x: 1.0e-6}}
+  sweeps: {{measure: 2000}}
+  refine: {{temperatures: 1}}
 analysis: {{compositions: 9, entropy_compositions: 3}}
 """
 STAGES = ("train", "label", "fit", "sample", "refine", "split", "analyse", "report")
@@ -265,7 +267,6 @@ def test_two_runs_on_one_output_folder(tmp_path: Path) -> None:
         assert first.poll() is None
         time.sleep(0.05)
     kill(first)
-    assert main([str(path), "--only", "analyse"]) == 0
     assert main([str(write_input(tmp_path, 40, text=SMALL)), "--fresh", "--until", "sample"]) == 0
 
 
