@@ -58,6 +58,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         whose,
         *([config.ground_states.model_dump()] if config.ground_states else []),
         prepared.vibrations.content if prepared.vibrations else None,
+        *([prepared.experiment.sha256] if prepared.experiment else []),
         *([correction.identity, correction.given.methods] if correction else []),
     )
     if output.results.exists():
@@ -79,6 +80,8 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         from .hybrid.group import CorrectedGroup
 
         groups["corrected"] = CorrectedGroup(correction, analysis.notes).build()
+    if prepared.experiment is not None:
+        groups["experiment"] = prepared.experiment.group()
     if second is not None and smaller is not None:
         _add_second(
             groups, Analysis(smaller, second, config.analysis, config.seed, prepared.vibrations).groups(), second.n_formula_units
@@ -110,7 +113,8 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
     if "canonical" in groups:
         canonical = groups["canonical"]
         for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
-            log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
+            if np.isfinite(closure):  # where the other end is known too
+                log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
 
 
 def _other_results(prepared: Prepared) -> Results | None:

@@ -49,8 +49,9 @@ def _fitted(prepared: Prepared, output: Output, may_fit: bool) -> ClusterExpansi
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     given, training = energy.cluster_expansion, prepared.training
     fit = fit_expansion(
-        training.space, training.vectors, training.data, training.null, given.fit.method, given.fit.n_folds, prepared.config.seed
-    )
+        training.space, training.vectors, training.data, training.null, training.ends,
+        given.fit.method, given.fit.n_folds, prepared.config.seed,
+    )  # fmt: skip
     log.info(
         "fit: %d cells, %d parameters, error %.1f meV/fu, validation error %.1f +- %.1f meV/fu",
         len(training.data.cells), len(fit.parameters), 1e3 * fit.rmse_eV, 1e3 * fit.validation_rmse_eV, 1e3 * fit.validation_spread_eV,

@@ -2,10 +2,12 @@
 
 import warnings
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
+from scipy.linalg import null_space
 from sklearn.exceptions import UndefinedMetricWarning
 from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
@@ -13,6 +15,7 @@ from .dataset import DataSet
 from .lattice import Lattice
 
 RANK_TOLERANCE = 1e-6
+ROUNDING = 1e-10
 DRAWS = 40
 
 
@@ -22,7 +25,7 @@ class Fit:
 
     parameters (p,): icet's, constant first. reference_eV, fitted_eV (cells,). fold_rmse_eV (folds,): errors on held-out folds.
     left_out_eV (cells,): prediction of each cell by the fold that did not see it. draws (DRAWS, p): parameters of fits to as many
-    cells drawn with replacement: how far the data leave them open.
+    cells drawn with replacement: how far the data leave them open. is_end (cells,): met exactly by every fit, so no test of any.
     """
 
     parameters: NDArray[np.float64]
@@ -31,6 +34,7 @@ class Fit:
     fitted_eV: NDArray[np.float64]
     left_out_eV: NDArray[np.float64]
     fold_rmse_eV: NDArray[np.float64]
+    is_end: NDArray[np.bool_]
 
     @property
     def rmse_eV(self) -> float:
@@ -38,7 +42,7 @@ class Fit:
 
     @property
     def validation_rmse_eV(self) -> float:
-        return float(np.sqrt(np.mean((self.left_out_eV - self.reference_eV) ** 2)))
+        return float(np.sqrt(np.mean((self.left_out_eV - self.reference_eV)[~self.is_end] ** 2)))
 
     @property
     def validation_spread_eV(self) -> float:
@@ -77,6 +81,21 @@ def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.
     return null
 
 
+def end_vectors(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+    """Cluster vectors (ends, parameters) of the neutral arrangements in which every sublattice holds one species alone."""
+    vectors = []
+    for held in product(*(s.species for s in lattice.sublattices)):
+        charge = sum(sp.charge * n for sp, n in zip(held, lattice.sites_per_sublattice.tolist()))
+        if charge + lattice.spectator_charge:
+            continue
+        atoms = lattice.atoms.copy()
+        symbols = np.array(atoms.get_chemical_symbols(), dtype=object)
+        symbols[lattice.site_atom] = [held[g].symbol for g in lattice.site_sublattice]
+        atoms.set_chemical_symbols(symbols.tolist())
+        vectors.append(space.get_cluster_vector(atoms))
+    return np.array(vectors).reshape(-1, len(space))
+
+
 def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
     """Groups of parameters that the cells cannot tell apart, apart from what neutrality makes equivalent."""
     norm = np.linalg.norm(null)
@@ -102,25 +121,25 @@ def fit_expansion(
     vectors: NDArray[np.float64],
     data: DataSet,
     null: NDArray[np.float64],
+    ends: NDArray[np.float64],
     method: str,
     n_folds: int,
     seed: int,
 ) -> Fit:
-    """Fit energies per formula unit.
+    """Fit energies per formula unit; cells at `ends`, as of `end_vectors`, are met exactly, so that mixing energies are those of the data.
 
-    Constant and points are first taken out by least squares (their size would otherwise set the scale of the priors); the
-    parameter that neutrality makes redundant is held at zero in the fit, and the gauge is fixed afterwards by taking the
-    parameters orthogonal to the null vector, which changes no prediction.
+    The constant and the points meet the ends, given all other parameters; what freedom they have left is first taken out by least
+    squares (their size would otherwise set the scale of the priors). The parameter that neutrality makes redundant is held at zero
+    in the fit, and the gauge is fixed afterwards by taking the parameters orthogonal to the null vector, which changes no prediction.
     """
-    points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
-    redundant = int(np.argmax(np.abs(null) * (np.arange(len(null)) > 0))) if null.any() else -1
-    kept = [i for i in range(len(space)) if i != redundant]
-    base = [i for i in points if i != redundant]
-    offset = np.zeros(len(space))
-    offset[base] = np.linalg.lstsq(vectors[:, base], data.energies_eV, rcond=None)[0]
-    residual = data.energies_eV - vectors @ offset
-
-    to_fit, settings = (vectors[:, kept], residual), {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
+    is_end = np.array([bool(np.isclose(ends, v, atol=ROUNDING).all(axis=1).any()) for v in vectors])
+    gauge = _Gauge(space, null, vectors[is_end], data.energies_eV[is_end])
+    columns, residual = gauge.reduce(vectors, data.energies_eV)
+    seen = ~is_end
+    start = np.zeros(columns.shape[1])
+    start[: gauge.n_free] = np.linalg.lstsq(columns[seen, : gauge.n_free], residual[seen], rcond=None)[0]
+    to_fit = columns[seen], residual[seen] - columns[seen] @ start
+    settings = {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
     estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # R^2, which nobody asks for, of folds of one cell
@@ -129,17 +148,53 @@ def fit_expansion(
     bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
     bootstrap.train()
 
-    def with_offset(found: NDArray[np.float64]) -> NDArray[np.float64]:
-        parameters = offset.copy()
-        parameters[kept] += found
-        return parameters - null * (null @ parameters) / (null @ null) if null.any() else parameters
-
-    parameters, draws = with_offset(estimator.parameters), np.array([with_offset(p) for p in bootstrap.parameters_splits])
-    left_out = np.full(len(data.cells), np.nan)
-    for rows, found in zip(_held_out_rows(len(residual), n_folds, seed), estimator.parameters_splits):
-        left_out[rows] = vectors[rows] @ offset + vectors[rows][:, kept] @ found
+    parameters = gauge.expand(start + estimator.parameters)
+    draws = np.array([gauge.expand(start + p) for p in bootstrap.parameters_splits])
+    left_out = vectors @ parameters
+    for rows, found in zip(_held_out_rows(int(seen.sum()), n_folds, seed), estimator.parameters_splits):
+        cells = np.flatnonzero(seen)[rows]
+        left_out[cells] = vectors[cells] @ gauge.expand(start + found)
     errors = np.asarray(estimator.rmse_validation_splits)
-    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors)
+    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors, is_end)
+
+
+class _Gauge:
+    """Parameters (p,) as fewer, free ones: what the constant and the points may still do, then all other clusters.
+
+    ends (k, p), energies_eV (k,): cluster vectors and energies that the constant and the points meet whatever the others are.
+    """
+
+    def __init__(
+        self, space: ClusterSpace, null: NDArray[np.float64], ends: NDArray[np.float64], energies_eV: NDArray[np.float64]
+    ) -> None:
+        redundant = int(np.argmax(np.abs(null) * (np.arange(len(null)) > 0))) if null.any() else -1
+        self.base = [i for i, row in enumerate(space.as_list) if row["order"] <= 1 and i != redundant]
+        self.others = [i for i, row in enumerate(space.as_list) if row["order"] > 1]
+        self.null, self.ends, self.energies_eV = null, ends, energies_eV
+        self.inverse = np.linalg.pinv(ends[:, self.base])
+        self.free = null_space(ends[:, self.base]) if len(ends) else np.eye(len(self.base))
+
+    @property
+    def n_free(self) -> int:
+        return self.free.shape[1]
+
+    def reduce(
+        self, vectors: NDArray[np.float64], energies_eV: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Columns (cells, free parameters), and the energies (cells,) that are left for them."""
+        base = vectors[:, self.base]
+        others = vectors[:, self.others] - base @ self.inverse @ self.ends[:, self.others]
+        columns = np.hstack([base @ self.free, others])
+        columns[np.abs(columns) < ROUNDING] = 0.0
+        return columns, energies_eV - base @ self.inverse @ self.energies_eV
+
+    def expand(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        parameters = np.zeros(len(self.null))
+        others = found[self.n_free :]
+        parameters[self.others] = others
+        met = self.inverse @ (self.energies_eV - self.ends[:, self.others] @ others)
+        parameters[self.base] = met + self.free @ found[: self.n_free]
+        return parameters - self.null * (self.null @ parameters) / (self.null @ self.null) if self.null.any() else parameters
 
 
 def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:

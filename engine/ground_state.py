@@ -5,7 +5,7 @@ energy is one table over all ion sites: exact. In a larger one an expansion of t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from scipy.special import logsumexp
 from ..kernels.energy import total_energies
 from .dataset import DataSet
 from .errors import RedoxError
-from .fit import Fit, cluster_vectors, expansion, fit_expansion, undetermined
+from .fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, undetermined
 from .halves import MOST_LISTED, FreeHalf, has_electrons, separable
 from .hamiltonian.clusters import cluster_space, from_icet
 from .hamiltonian.table import NEV_PER_EV
-from .hamiltonian.terms import Cluster, Hamiltonian, point_clusters
+from .hamiltonian.terms import Cluster, Hamiltonian
 from .labelling.arrangements import distinct_supercells, orbits, site_permutations
 from .lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from .neutrality import random_neutral_state
@@ -31,7 +31,6 @@ Float = NDArray[np.float64]
 HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell matrix: point charges differ from cell to cell
 CUTOFFS_A = tuple((pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0))  # the first that the cells determine
 FOLDS = 10
-ROUNDING = 1e-10
 WHAT = "the electrons are in their ground state for every arrangement of the ions, found "
 N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
 
@@ -118,10 +117,8 @@ def ground_states(
     systems = _small_systems(lattice, ion, hamiltonian_of)
     data = _data_set(systems, ions)
     space, vectors = _determined_space(ions, data)
-    mixing, vectors = _above_the_ends(data, vectors, next(s.symbol for g in ions.sublattices for s in g.species if s.name == ion))
-    fit = fit_expansion(space, vectors, mixing, np.zeros(len(space)), "ardr", FOLDS, seed)
+    fit = fit_expansion(space, vectors, data, np.zeros(len(space)), end_vectors(space, ions), "ardr", FOLDS, seed)
     fitted = from_icet(expansion(space, fit), ions)
-    fitted = fitted + _exact_ends(systems[0], ions, ion, fitted)
     small = [s for s in systems if s.supercell.n_cells < N_CELLS]
     bias = {t: max(float(np.abs(bias_eV(s, fitted, t)).max()) for s in small) for t in temperatures_K}
     note = (
@@ -170,31 +167,6 @@ def _determined_space(ions: Lattice, data: DataSet) -> tuple[ClusterSpace, Float
         if not undetermined(vectors, np.zeros(len(space))) and len(space) < len(data.cells):
             return space, vectors
     raise RedoxError("energy: electrons: ground_state: the small supercells cannot tell apart the clusters of the ions")
-
-
-def _above_the_ends(data: DataSet, vectors: Float, symbol: str) -> tuple[DataSet, Float]:
-    """Energies and cluster vectors above the line between the ends of composition: the fit then cannot miss the ends."""
-    x = data.fraction(symbol)
-    x = (x - x.min()) / np.ptp(x)
-    ends = [int(np.argmin(x)), int(np.argmax(x))]
-    line = np.column_stack([1 - x, x])
-    above = vectors - line @ vectors[ends]
-    above[np.abs(above) < ROUNDING] = 0.0  # constant and points are all line
-    return replace(data, energies_eV=data.energies_eV - line @ data.energies_eV[ends]), above
-
-
-def _exact_ends(system: System, ions: Lattice, ion: str, fitted: Hamiltonian) -> Hamiltonian:
-    """A constant and a point energy of the ion that make the energies of both ends of composition exact."""
-    small = build_system(fitted, system.supercell.matrix, (ion,))
-    low, high = system.n_range
-    missing = []
-    for n in (low, high):
-        state = _some_state(system, n)
-        found = small.energy_neV(of_ions(system, state[None])[0])
-        missing.append((lowest_energy_neV(system, state) - found) / NEV_PER_EV)
-    slope = (missing[1] - missing[0]) / (high - low)
-    constant = (missing[0] - slope * low) / system.supercell.n_cells
-    return Hamiltonian(ions, tuple(point_clusters(ions, ion, slope)), constant)
 
 
 def bias_eV(system: System, hamiltonian: Hamiltonian, temperature_K: float) -> Float:

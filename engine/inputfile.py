@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -24,7 +24,7 @@ class InputFile:
 
     path: Path
     text: str
-    document: CommentedMap
+    document: dict[str, Any]
     config: Config
 
     def resolve(self, path: Path) -> Path:
@@ -53,11 +53,21 @@ def read_input(path: Path) -> InputFile:
     except (OSError, UnicodeDecodeError) as error:
         raise RedoxError(f"cannot read the input file {path}: {error}") from None
     document = _parse(text, str(path))
+    values = YAML(typ="safe", pure=True).load(text)  # plain ones; `document` knows the lines
+    return InputFile(path.resolve(), text, document, _validated(values, document, str(path)))
+
+
+def typed_input(sections: dict[str, Any]) -> InputFile:
+    """The same of sections that no file holds; relative paths are relative to the current folder. Raises InputError."""
+    name = "the sections typed in"
+    return InputFile(Path.cwd() / name, "", sections, _validated(sections, sections, name))
+
+
+def _validated(values: Any, document: dict[str, Any], source: str) -> Config:
     try:
-        config = Config.model_validate(YAML(typ="safe", pure=True).load(text))  # plain values; `document` knows the lines
+        return Config.model_validate(values)
     except ValidationError as error:
-        raise InputError(_problems(error, document), str(path)) from None
-    return InputFile(path.resolve(), text, document, config)
+        raise InputError(_problems(error, document), source) from None
 
 
 def _parse(text: str, source: str) -> CommentedMap:
@@ -84,18 +94,21 @@ def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
     """The part of a location that exists in the document, and its line. Tags that pydantic adds for unions are skipped."""
     node, line, known = document, None, []
     for part in location:
-        try:
-            if isinstance(node, CommentedMap) and part in node:
-                line = node.lc.key(part)[0] + 1
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-                line = node.lc.item(part)[0] + 1
-            else:
-                continue
-        except (KeyError, TypeError, AttributeError):
-            continue
-        known.append(part)
-        node = node[part]
+        is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
+        if is_item or (isinstance(node, dict) and part in node):
+            line = _line(node, part) or line
+            known.append(part)
+            node = node[part]
     return tuple(known), line
+
+
+def _line(node: Any, part: str | int) -> int | None:
+    """Of a key or an item; None where no file was read, or YAML's merging brought it here."""
+    try:
+        lines = node.lc
+        return int((lines.key(part) if isinstance(node, dict) else lines.item(part))[0]) + 1
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def _spell(location: Location) -> str:
@@ -123,7 +136,7 @@ def _allowed_keys(location: Location) -> list[str]:
     return list(models[0].model_fields)
 
 
-def _problems(error: ValidationError, document: CommentedMap) -> list[Problem]:
+def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
     grouped: dict[tuple[str, int | None], list[str]] = {}
     for e in error.errors(include_url=False):
         location: Location = tuple(e["loc"])

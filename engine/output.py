@@ -101,10 +101,10 @@ def open_output(output: Output, source: InputFile, fresh: bool, samples: bool, l
         output.folder.mkdir(parents=True, exist_ok=True)
         if lock:
             lock.take()
+        _log_to(output.folder / "run.log", may_rotate=lock is not None)
         if fresh:
             with output.analysing.held():
                 output.clear()
-        _log_to(output.folder / "run.log", may_rotate=lock is not None)
     except OSError as error:
         raise RedoxError(f"cannot write to the output folder {output.folder}: {error.strerror}") from None
     identity = json.loads(json.dumps(sample_identity(source)))

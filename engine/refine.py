@@ -1,7 +1,7 @@
-"""Temperatures added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
+"""Temperatures and then sweeps added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,33 +24,83 @@ log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 PER_ROUND = 2
 COMPOSITIONS = 97  # at which energies are smoothed; what is added must not depend on how the results are shown
+LONGER = (1.5, 4.0)  # times the sweeps, at least and at most, in one step: errors are estimates themselves
 INSIDE = 0.2  # a new temperature keeps so much of the distance between its neighbours from each of them
 
 
 def run_refinement(
     system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, comm: Any, watch: StopWatch
 ) -> None:
-    """Sample at new temperatures, PER_ROUND at a time, as long as the ladder was sampled. Goes on with rounds that were begun.
+    """Sample at new temperatures, PER_ROUND at a time, as long as the ladder was sampled; then all of them longer. Goes on with what was begun.
 
     vibrations: rank 0's. Collective; raises Interrupted.
     """
     given = config.sampler.refine
-    if not given.temperatures or not has_free_energies(system, read_ladder(store)[0]):
+    if not (given.temperatures or given.sweeps) or not has_free_energies(system, read_ladder(store)[0]):
         if comm.rank == 0:
             _forget(store)
         comm.Barrier()
         return
-    n_sweeps = comm.bcast(_sweeps(store) if comm.rank == 0 else None)
-    for k in range(given.temperatures):
-        added = comm.bcast(_round(system, config, vibrations, store, k, n_sweeps) if comm.rank == 0 else None)
-        if not added:
-            return
-        sub = store.refined(k)
+    known = comm.bcast(_begin(config, vibrations, store) if comm.rank == 0 else None)
+    rounds = 0
+    while added := comm.bcast(_round(system, config, vibrations, store, rounds) if comm.rank == 0 else None):
         if comm.rank == 0:
-            sub.remove_uncommitted()
+            store.refined(rounds).remove_uncommitted()
         comm.Barrier()
         name = "sampling " + ", ".join(f"{t:g}" for t in added) + " K"
-        sample_ladder(name, system, config, sub, (REFINE_STREAM, k), n_sweeps, comm, watch)
+        sample_ladder(name, system, config, store.refined(rounds), (REFINE_STREAM, rounds), known.sweeps, comm, watch)
+        rounds += 1
+    step = 0
+    while more := comm.bcast(_longer(system, config, vibrations, store, step) if comm.rank == 0 else None):
+        for k, (place, key) in enumerate([(store, ()), *((store.refined(k), (REFINE_STREAM, k)) for k in range(rounds))]):
+            name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
+            sample_ladder(name, system, config, place, key, more, comm, watch)
+        step += 1
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided, kept in refinement.json. mark: of what the rounds depend on; sweeps: that they were decided on.
+
+    rounds: temperatures added in each, none in the last once there is enough. longer: (most sweeps allowed, sweeps to go on to), the
+    latter 0 where that was enough.
+    """
+
+    mark: dict[str, Any]
+    sweeps: int
+    rounds: list[list[float]]
+    longer: list[list[int]]
+
+    @property
+    def sampled(self) -> int:
+        """Sweeps that all ladders have, or are to have."""
+        return max([self.sweeps, *(to for _, to in self.longer)])
+
+    def write(self, store: SampleStore) -> None:
+        write_json(store.refinement, asdict(self))
+
+
+def _read(store: SampleStore) -> Decisions:
+    found = read_json(store.refinement)
+    if "longer" not in found:  # of a version that did not go on with more sweeps
+        sweeps = found["mark"].pop("sweeps")
+        found |= {"sweeps": sweeps, "longer": []}
+    return Decisions(**found)
+
+
+def _begin(config: Config, vibrations: Vibrations | None, store: SampleStore) -> Decisions:
+    """What is known, unless it was decided on other samples or for other aims, or a ladder is gone: then all that was added is forgotten."""
+    given, measure = config.sampler.refine, config.sampler.sweeps.measure
+    mark = {"vibrations": vibrations.content if vibrations else None, **given.model_dump(exclude={"sweeps"})}
+    if store.refinement.exists():
+        known = _read(store)
+        lost = [k for k, added in enumerate(known.rounds) if added and not store.refined(k).ladder.exists()]
+        if known.mark == mark and measure <= known.sampled and not lost:
+            return known
+    _forget(store)
+    fresh = Decisions(mark, _sweeps(store), [], [])
+    fresh.write(store)
+    return fresh
 
 
 def _sweeps(store: SampleStore) -> int:
@@ -64,38 +114,51 @@ def _forget(store: SampleStore) -> None:
     store.drop_refined(0)
 
 
-def _round(
-    system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, k: int, n_sweeps: int
-) -> list[float]:
+def _round(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, k: int) -> list[float]:
     """The temperatures of round k, none once the budget is spent: those decided on earlier, else decided on now, their ladder written."""
-    given = config.sampler.refine
-    mark = {"sweeps": n_sweeps, "vibrations": vibrations.content if vibrations else None, **given.model_dump()}
-    known = read_json(store.refinement) if store.refinement.exists() else {}
-    rounds: list[list[float]] = known["rounds"] if known.get("mark") == mark else []
-    if not rounds:
-        _forget(store)
-    if k < len(rounds) and (not rounds[k] or store.refined(k).ladder.exists()):
-        return rounds[k]
-    rounds = rounds[:k]
-    left = given.temperatures - sum(len(r) for r in rounds)
+    given, known = config.sampler.refine, _read(store)
+    if k < len(known.rounds):
+        return known.rounds[k]
+    left = given.temperatures - sum(len(r) for r in known.rounds)
     if not left:
         return []
     store.drop_refined(k)
     samples = read_samples(store)
-    isotherms = isotherms_of(samples, system, COMPOSITIONS, config.seed, vibrations)
     added: list[float] = []
-    if isotherms is not None:
-        diagram = build_diagram(isotherms)
-        added = uncertain_temperatures(diagram, isotherms.temperature_K, given, min(PER_ROUND, left))
+    if (found := _diagram(samples, system, config, vibrations)) is not None:
+        diagram, sampled_K = found
+        added = uncertain_temperatures(diagram, sampled_K, given, min(PER_ROUND, left))
         if added:
             _write(system, config, samples, store, k, added)
             log.info("refinement: boundaries are uncertain near %s K", ", ".join(f"{t:g}" for t in added))
-    write_json(store.refinement, {"mark": mark, "rounds": [*rounds, added]})
+    replace(known, rounds=[*known.rounds, added]).write(store)
     return added
 
 
-def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInput, most: int) -> list[float]:
-    """Where the next temperatures help most: at most one between two that were sampled, where the errors exceed those wanted."""
+def _longer(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, step: int) -> int:
+    """Sweeps that all ladders are to have after this step, 0 once the diagram is as certain as wanted or the budget is spent."""
+    given, known = config.sampler.refine, _read(store)
+    most = given.sweeps or 0
+    if step < len(known.longer) and (known.longer[step][1] or known.longer[step][0] == most):
+        return known.longer[step][1]
+    to = 0
+    if known.sampled < most and (found := _diagram(read_samples(store), system, config, vibrations)) is not None:
+        excess = float(excesses(found[0], given).max(initial=0.0))
+        if excess > 1:
+            to = min(most, int(np.ceil(known.sampled * np.clip(excess**2, *LONGER))))
+            log.info("refinement: errors are up to %.1f times those wanted; on to %d sweeps", excess, to)
+    replace(known, longer=[*known.longer[:step], [most, to]]).write(store)
+    return to
+
+
+def _diagram(samples: Samples, system: System, config: Config, vibrations: Vibrations | None) -> tuple[Diagram, Float] | None:
+    """The diagram of what has been sampled, and the temperatures (rungs,)."""
+    isotherms = isotherms_of(samples, system, COMPOSITIONS, config.seed, vibrations)
+    return None if isotherms is None else (build_diagram(isotherms), isotherms.temperature_K)
+
+
+def excesses(diagram: Diagram, wanted: RefineInput) -> Float:
+    """Largest error over the one wanted, of boundaries and of invariant points, at every temperature of the trace."""
     t = diagram.trace.temperature_K
     score = np.array(
         [max((boundary_excess(diagram, k, g, wanted) for g in row), default=0.0) for k, row in enumerate(diagram.rows)]
@@ -103,6 +166,12 @@ def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInp
     for point in diagram.invariants:
         above = int(np.clip(np.searchsorted(t, point.temperature_K), 1, len(t) - 1))
         score[[above - 1, above]] = np.maximum(score[[above - 1, above]], point.error_K / wanted.tolerance_K)
+    return score
+
+
+def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInput, most: int) -> list[float]:
+    """Where the next temperatures help most: at most one between two that were sampled, where the errors exceed those wanted."""
+    t, score = diagram.trace.temperature_K, excesses(diagram, wanted)
     found = []
     for low, high in zip(sampled_K, sampled_K[1:]):
         inside = np.flatnonzero((t > low) & (t < high))

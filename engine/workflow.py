@@ -1,6 +1,5 @@
 """The stages of a run, in order. Each is done only if what it depends on has changed."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from .ground_state import HamiltonianOf
 from .hamiltonian.electrostatics import PointCharges
 from .inputfile import read_input
 from .moves import Mix
+from .options import Options
 from .output import Output, open_output
 from .parallel import StopWatch, wait_idly
 from .prepare import Prepared, prepare, with_labels
@@ -30,31 +30,6 @@ from .system import System, build_system
 
 if TYPE_CHECKING:
     from .hybrid.stage import Correction  # torch comes with it
-
-STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
-
-
-@dataclass(frozen=True)
-class Options:
-    check: bool = False
-    only: str | None = None
-    until: str | None = None
-    fresh: bool = False
-
-    def includes(self, stage: str) -> bool:
-        if self.only:
-            return stage == self.only
-        return self.until is None or STAGES.index(stage) <= STAGES.index(self.until)
-
-    @property
-    def only_looks(self) -> bool:
-        """Whether nothing is made but results and report of what is there."""
-        return self.only in ("analyse", "report") and not self.fresh
-
-    @property
-    def stops_before_fit(self) -> bool:
-        """Whether potentials and labels are all that is wanted."""
-        return (self.only or self.until) in STAGES[: STAGES.index("fit")]
 
 
 def run(path: Path, options: Options) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.results import Group
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
@@ -53,6 +53,16 @@ def test_binding_energies_are_those_typed_in(typed: System) -> None:
         weight = random * np.exp(-expected / (BOLTZMANN_EV_PER_K * 300))
         assert np.allclose(group[f"{side}_probability"][0], weight / weight.sum(), rtol=1e-6)
         assert random[:3] * 72 == pytest.approx(2)  # 2 + 2 + 2 irons around a sodium, 72 in the cell
+
+
+def test_exchanges_that_the_host_cannot_make_are_left_out(olivine: Lattice) -> None:
+    """With Mn4+ beside Mn2+ and Mn3+ in an empty host of Mn3+ there is no Mn4+ to reduce."""
+    manganese = Sublattice("Fe", (Species("Mn2+", 2), Species("Mn3+", 3), Species("Mn4+", 4)))
+    lattice = build_lattice(olivine.atoms, (olivine.sublattices[0], manganese), {"P": 5, "O": -2})
+    system = build_system(Hamiltonian(lattice, tuple(point_clusters(lattice, "Mn4+", 1.0))), np.diag([1, 1, 1]), ("Na+",))
+    assert dilute_pairs(system, 0) is None  # Mn3+ may disproportionate, so that the empty host is not one state
+    pairs = dilute_pairs(system, 1)
+    assert pairs is not None and pairs.species == "Va and Mn3+" and pairs.count.sum() == 16
 
 
 @pytest.mark.parametrize("side", ["low", "high"])

@@ -1,4 +1,4 @@
-"""README's "bring your own DFT", run as it is written, on OUTCARs made from shipped reference cells."""
+"""What inputs/README.md says under "Bring your own DFT", run as it is written, on OUTCARs made from shipped reference cells."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)
 
 def readme_blocks() -> list[str]:
     """The input file, what is added to train a potential, what is added to label with it."""
-    section = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    section = SECTION.search((ROOT / "inputs/README.md").read_text(encoding="utf-8"))
     assert section
     return BLOCK.findall(section.group(1))
 
@@ -71,7 +71,7 @@ def test_from_outcars_to_a_phase_diagram(tmp_path: Path) -> None:
 
 
 def test_with_a_potential_in_between(tmp_path: Path) -> None:
-    """README's additions, with fewer epochs and configurations; the shipped weights stand in for a finished training."""
+    """Its additions, with fewer epochs and configurations; the shipped weights stand in for a finished training."""
     write_outcars(tmp_path, [c for c in read(ROOT / "inputs/nafepo4/reference.extxyz", ":") if len(c) <= 60])
     whole, to_train, to_label = readme_blocks()
     head = whole[: whole.index("energy:")]

@@ -10,7 +10,9 @@ import pytest
 from redoxmc.engine.inputfile import read_input
 from redoxmc.engine.prepare import prepare
 from redoxmc.engine.results import read_results
+from redoxmc.engine.storage import SampleStore
 from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
+from redoxmc.engine.thermodynamics.samples import read_samples
 
 from .exact import enumerate_states
 from .runs import TINY, hashes, run
@@ -55,6 +57,27 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     other.write_text(other.read_text().replace("measure: 700", "measure: 1500"))
     assert run(other, 1, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "a/out/results.h5") == hashes(tmp_path / "b/out/results.h5")
+
+
+def test_sweeps_are_added_while_errors_are_too_large(tmp_path: Path) -> None:
+    """Four times as many at most, within the budget, at every temperature; a budget raised later comes to the same, bit for bit."""
+    path, other = write(tmp_path / "a", 100), write(tmp_path / "b", 100)
+
+    def sample(file: Path, n_ranks: int, budget: int) -> list[list[int]]:
+        text = ATTRACTIVE.replace("MEASURE", "100").replace(
+            "refine: {temperatures: 2}", f"refine: {{temperatures: 1, sweeps: {budget}, tolerance_K: 0.01, tolerance_x: 0.0001}}"
+        )
+        file.write_text(text)
+        done = run(file, n_ranks, "--until", "analyse")
+        assert done.returncode == 0, done.stderr
+        return json.loads((file.parent / "out/samples/refinement.json").read_text())["longer"]
+
+    assert sample(path, 2, 900) == [[900, 400], [900, 900], [900, 0]]
+    assert sample(other, 1, 400) == [[400, 400], [400, 0]]
+    assert sample(other, 1, 900) == [[400, 400], [900, 900], [900, 0]]
+    assert hashes(path.parent / "out/results.h5") == hashes(other.parent / "out/results.h5")
+    samples = read_samples(SampleStore(path.parent / "out/samples"))
+    assert samples.n_sweeps == 900 and not samples.plan.asked.all()
 
 
 SEPARATING = (

@@ -19,6 +19,11 @@ class AnalysisInput(Model):
         description="CSV file of vibrational free energies: temperature_K, x, free_energy_eV per formula unit; or x, file: phonopy's "
         "thermal_properties.yaml of structures, fitted over x",
     )
+    experiment: Path | None = Field(
+        default=None,
+        description="CSV file of measured points, drawn on the phase diagram: x, temperature_K, label, kind (boundary, single-phase, "
+        "two-phase) and, if wanted, x_error, temperature_error_K, source",
+    )
     entropy_compositions: int = Field(
         default=13, ge=0, description="where the entropy is split into ions and electrons; 0: nowhere"
     )

@@ -50,9 +50,12 @@ class MixInput(Model):
 
 
 class RefineInput(Model):
-    """New temperatures, placed where phase boundaries are less certain than this."""
+    """New temperatures, placed where phase boundaries are less certain than this; then more sweeps at all of them."""
 
     temperatures: int = Field(default=4, ge=0, description="most temperatures to add")
+    sweeps: PositiveInt | None = Field(
+        default=None, description="most sweeps in all, beyond those of sweeps.measure; absent: no more than these"
+    )
     tolerance_K: PositiveFloat = 2.0
     tolerance_x: PositiveFloat = 0.005
 

@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Printed
 
-from ..figures.style import PALETTE, save_figures
-from ..report import write_page
+from ..figures.style import PALETTE, SERIES, legend_above, one_column, save_figures, side_by_side
+from ..report.page import Content, Table, write_page
 from ..training.networks import read_curve
 
 log = logging.getLogger("redoxmc")
@@ -33,17 +32,22 @@ def write_evaluation(record: dict[str, Any], folder: Path, title: str) -> None:
     """Print the table; figures and evaluation.html in the output folder."""
     tables = tables_of(record)
     for heading, columns, rows in tables:
-        table = Table(*columns, title=heading, title_justify="left", box=None, padding=(0, 1))
+        table = Printed(*columns, title=heading, title_justify="left", box=None, padding=(0, 1))
         for row in rows:
             table.add_row(*row)
         Console(width=150, highlight=False).print(table, "")
     captions = save_figures(_figures(record, folder), folder / "figures")
-    write_page(
-        folder / "evaluation.html", captions, mark="evaluation", title=title or "Potentials", summary=_summary(record),
-        warnings=_distrust(record), tables=tables,
-        facts=[("prepared orders", record["orders"])], input=json.dumps({n: p["model"] for n, p in record["potentials"].items()}),
-        numbers="evaluation.json", all_fine="Every relaxation converged and every potential kept at least 99 % of the charge labels.",
-    )  # fmt: skip
+    content = Content(
+        title=title or "Potentials",
+        summary=_summary(record),
+        warnings=_distrust(record),
+        all_fine="Every relaxation converged and every potential kept at least 99 % of the charge labels.",
+        tables=[Table(*table) for table in tables],
+        facts=[("prepared orders", str(record["orders"]))],
+        input=json.dumps({n: p["model"] for n, p in record["potentials"].items()}),
+        numbers="evaluation.json",
+    )
+    write_page(folder / "evaluation.html", captions, "evaluation", content)
 
 
 def tables_of(record: dict[str, Any]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
@@ -149,7 +153,7 @@ def _figures(record: dict[str, Any], folder: Path) -> dict[str, Drawing]:
 
 
 def _retention(record: dict[str, Any]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7.5, 4))
+    figure, axes = one_column()
     for k, p in enumerate(record["potentials"].values()):
         for offset, judge, colour in ((-0.2, "bond_lengths", PALETTE[0]), (0.2, "moments", PALETTE[1])):
             s = p["retention"][judge]
@@ -169,7 +173,7 @@ def _retention(record: dict[str, Any]) -> Figure:
     axes.set_ylim(max(0, 10 * np.floor(10 * lowest) - 10), 102)
     axes.set_xticks(range(len(record["potentials"])), list(record["potentials"]), rotation=20, ha="right")
     axes.set_ylabel("labels kept (%)")
-    axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    legend_above(figure)
     return figure
 
 
@@ -177,20 +181,20 @@ def _held_out(record: dict[str, Any]) -> Figure | None:
     found = {n: p["held_out"] for n, p in record["potentials"].items() if p["held_out"]}
     if not found:
         return None
-    figure, panels = plt.subplots(1, 3, figsize=(9, 3.6))
+    figure, panels = side_by_side(3)
     keys = {
         "energy_mae_eV_per_atom": "energy (meV/atom)",
         "forces_mae_eV_per_A": "force (meV/Å)",
         "stress_mae_eV_per_A3": "stress (meV/Å³)",
     }
-    for axes, (key, label) in zip(panels, keys.items()):
+    for axes, (key, label) in zip(panels[0], keys.items()):
         axes.bar(
             range(len(found)),
             [1e3 * (e[key] or np.nan) for e in found.values()],
-            color=[PALETTE[k % 7] for k in range(len(found))],
+            color=[SERIES[k % len(SERIES)] for k in range(len(found))],
         )
-        axes.set_xticks(range(len(found)), list(found), rotation=60, ha="right", fontsize=8)
-        axes.set_title(label, fontsize=10)
+        axes.set_xticks(range(len(found)), list(found), rotation=60, ha="right")
+        axes.set_ylabel(label)
     return figure
 
 
@@ -201,10 +205,10 @@ def _with_reference(record: dict[str, Any]) -> dict[str, Any]:
 def _hull(record: dict[str, Any]) -> Figure | None:
     if not (found := _with_reference(record)):
         return None
-    figure, axes = plt.subplots()
+    figure, axes = one_column(2.8)
     first = next(iter(found.values()))["hull"]
     axes.plot(
-        first["x"], 1e3 * np.array(first["reference_eV"]), "k-o", lw=2.5, label="reference", markevery=_on(first, "reference")
+        first["x"], 1e3 * np.array(first["reference_eV"]), "k-o", lw=1.8, label="reference", markevery=_on(first, "reference")
     )
     for k, (name, p) in enumerate(found.items()):
         h, style = p["hull"], "-" if record["potentials"][name]["charge_aware"] else "--"
@@ -213,13 +217,12 @@ def _hull(record: dict[str, Any]) -> Figure | None:
             1e3 * np.array(h["found_eV"]),
             style,
             marker="o",
-            ms=4,
-            color=PALETTE[k % 7],
+            color=SERIES[k % len(SERIES)],
             label=name,
             markevery=_on(h, "found"),
         )
     axes.set(xlabel="x (ions per formula unit)", ylabel="formation energy (meV/fu)")
-    axes.legend(fontsize=8)
+    legend_above(figure)
     return figure
 
 
@@ -232,14 +235,14 @@ def _formation(record: dict[str, Any]) -> Figure | None:
         return None
     columns = min(3, len(found))
     rows = -(-len(found) // columns)
-    figure, grid = plt.subplots(rows, columns, squeeze=False, figsize=(3.1 * columns, 3 * rows), layout="constrained")
+    figure, grid = side_by_side(columns, 2.5 * rows, rows=rows)
     wanted = 1e3 * np.array(record["reference"]["formation_energy_eV"])
     for axes, (name, p) in zip(grid.flat, found.items()):
         values = np.array([np.nan if v is None else 1e3 * v for v in p["formation_energy_eV"]])
-        points = axes.scatter(wanted, values, c=record["reference"]["x"], cmap="viridis", s=14)
+        points = axes.scatter(wanted, values, c=record["reference"]["x"], cmap="viridis", s=6)
         low, high = np.nanmin([wanted, values]), np.nanmax([wanted, values])
         axes.plot([low, high], [low, high], "k-", lw=0.8)
-        axes.set_title(f"{name}: MAE {1e3 * p['formation_energy_mae_eV']:.1f} meV/fu", fontsize=9)
+        axes.set_title(f"{name}: MAE {1e3 * p['formation_energy_mae_eV']:.1f} meV/fu")
         axes.set(xlabel="reference (meV/fu)", ylabel="potential (meV/fu)")
     for axes in list(grid.flat)[len(found) :]:
         axes.axis("off")
@@ -252,7 +255,7 @@ def _ranks(record: dict[str, Any]) -> Figure | None:
     if not found:
         return None
     compositions = sorted({s["x"] for p in found.values() for s in p["ranks"]})
-    figure, panels = plt.subplots(1, len(compositions), figsize=(4.2 * len(compositions), 4), squeeze=False)
+    figure, panels = side_by_side(len(compositions), 3.2)
     wanted = 1e3 * np.array(record["reference"]["formation_energy_eV"])
     for k, (name, p) in enumerate(found.items()):
         values = np.array([np.nan if v is None else 1e3 * v for v in p["formation_energy_eV"]])
@@ -262,13 +265,12 @@ def _ranks(record: dict[str, Any]) -> Figure | None:
                 wanted[rows] - wanted[rows].mean(),
                 values[rows] - values[rows].mean(),
                 ".",
-                color=PALETTE[k % 7],
+                color=SERIES[k % len(SERIES)],
                 label=f"{name}: {s['spearman']:.2f} ({s['orders']})",
             )
-            axes.set_title(f"x = {s['x']:.3f}", fontsize=9)
-            axes.set(xlabel="reference (meV/fu)", ylabel="potential (meV/fu)")
+            axes.set(xlabel=f"reference at x = {s['x']:.3f} (meV/fu)", ylabel="potential (meV/fu)")
     for axes in panels[0]:
-        axes.legend(fontsize=7)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.3)
     return figure
 
 
@@ -276,12 +278,12 @@ def _curves(record: dict[str, Any], folder: Path) -> Figure | None:
     curves = {n: read_curve(p) for n in record["potentials"] if (p := folder / "potentials" / n / "curve.csv").exists()}
     if not curves:
         return None
-    figure, panels = plt.subplots(1, 2, figsize=(8.5, 3.8))
+    figure, panels = side_by_side(2)
     for axes, key, label in zip(
-        panels, ("energy_mae_eV_per_atom", "forces_mae_eV_per_A"), ("energy MAE (meV/atom)", "force MAE (meV/Å)")
+        panels[0], ("energy_mae_eV_per_atom", "forces_mae_eV_per_A"), ("energy MAE (meV/atom)", "force MAE (meV/Å)")
     ):
         for k, (name, curve) in enumerate(curves.items()):
-            axes.semilogy(curve["epoch"], 1e3 * curve[key], color=PALETTE[k % 7], label=name)
+            axes.semilogy(curve["epoch"], 1e3 * curve[key], color=SERIES[k % len(SERIES)], label=name)
         axes.set(xlabel="epoch", ylabel=label)
-    panels[0].legend(fontsize=8)
+    legend_above(figure)
     return figure

@@ -1,4 +1,4 @@
-"""Figures from results.h5 and fit.json alone; PNG and SVG."""
+"""Figures from results.h5 and fit.json alone, sized for the columns of a journal; PNG and SVG."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..results import Group, Results
 from .correction import correction
+from .couplings import couplings
 from .curves import (
     differential_capacity,
     entropy,
@@ -21,9 +22,11 @@ from .curves import (
     scans,
     voltage,
 )
-from .diagram import couplings, hysteresis, phase_diagram, phase_diagrams
+from .diagram import phase_diagram, phase_diagrams
 from .health import fit_quality, sampling_health
+from .hysteresis import hysteresis
 from .learning import learning_curve
+from .order import dilute_limits, order_parameters, short_range_order, solubility
 from .style import save_figures
 
 
@@ -36,20 +39,23 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Two-phase regions (shaded) with their boundaries and their errors (bands); points and dotted lines: temperatures that were sampled; open or hatched: not trusted. Invariant points that 90 % of the resamples show; triangles down: eutectoid, up: peritectoid, stars: critical, diamonds: congruent. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell.",
+        "Incoherent phase diagram. Two-phase regions are shaded, with the errors of their boundaries as bands; small ticks: temperatures that were sampled, where boundaries have points; open or hatched: not trusted. Numbers: single phases, as in the table. Invariant points that 90 % of the resamples show are black, open where not trusted. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell. Experiments: full symbols are boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the range that is stated.",
     ),
-    "phase_diagrams": (phase_diagrams, "The phase diagrams of this run and of the one that it is compared with, drawn alike."),
+    "phase_diagrams": (
+        phase_diagrams,
+        "Incoherent phase diagrams of this run and of the one that it is compared with, drawn alike.",
+    ),
     "couplings": (
         couplings,
-        "What the labels leave open: bands are one standard deviation over couplings fitted to labels drawn with replacement, to first order; bars: of the temperatures at which regions close or meet. What the expansion cannot express is not in them.",
+        "What the labels leave open: mixing free energy (left) and boundaries (right) with bands of one standard deviation over couplings fitted to labels drawn with replacement, to first order; bars: of the temperatures at which regions close or meet. What the expansion cannot express is not in them.",
     ),
     "hysteresis": (
         hysteresis,
-        "Energy of short chains at fixed composition, heated, less that of the same chains cooled; points: more than the errors.",
+        "Energy of short chains at fixed composition, heated, less that of the same chains cooled, with one standard error; points: more than the errors.",
     ),
     "mixing_free_energy": (
         mixing_free_energy,
-        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed).",
+        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed). Dotted: not trusted, here and in the figures over x below.",
     ),
     "mixing_enthalpy": (
         mixing_enthalpy,
@@ -61,13 +67,16 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "scans": (
         scans,
-        "One fast scan up and one down in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature.",
+        "One fast scan up (dotted) and one down (dashed) in x at each temperature, not closed: where they part, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature.",
     ),
     "isotherms": (
         isotherms,
-        "Composition against chemical potential, from semigrand chains and as the derivative of the free energy.",
+        "Composition against chemical potential: points from semigrand chains, with one standard error, open where not trusted; lines are the derivative of the free energy.",
     ),
-    "voltage": (voltage, "Equilibrium voltage from the hull of the free energy; plateaus are two-phase regions."),
+    "voltage": (
+        voltage,
+        "Equilibrium voltage from the hull of the free energy, with two standard errors; plateaus are two-phase regions.",
+    ),
     "differential_capacity": (
         differential_capacity,
         "Charge that goes in per volt, with two standard errors, broadened by 5 mV: peaks are plateaus, of a height that the broadening sets. Dotted: not trusted.",
@@ -89,6 +98,28 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         learning_curve,
         "What every round of labels was worth: errors of the arrangements that the expansion of the round visits in the supercells that are labelled, the validation error, the couplings' share in the free energy; and how much of the two-phase regions, in the plane of T and x, either round has alone.",
     ),
-    "fit_quality": (fit_quality, "Predicted against reference energies, and the hulls of data and fit over the data cells."),
-    "sampling_health": (sampling_health, "Are the chains long enough, and do replicas exchange?"),
+    "fit_quality": (
+        fit_quality,
+        "Predicted against reference energies (left), and the hulls of data and fit over the data cells (right).",
+    ),
+    "sampling_health": (
+        sampling_health,
+        "Are the chains long enough, and do replicas exchange? A cell of a map is one replica; crosses: not trusted.",
+    ),
+    "order": (
+        order_parameters,
+        "Order parameter of the strongest waves; marked where long-range order is recognised, by its wave vector. A bar: one long wave across the cell, that is two phases, or two domains of an order, side by side.",
+    ),
+    "short_range_order": (
+        short_range_order,
+        "Warren-Cowley parameters of nearest neighbours at the lowest and the highest temperature, with two standard errors; above zero the two species seek each other.",
+    ),
+    "dilute": (
+        dilute_limits,
+        "One ion with its electron in the empty host, one vacancy with its hole in the full one: energies by distance, exact (left), and how often they are nearest neighbours (right).",
+    ),
+    "solubility": (
+        solubility,
+        "Limits of solubility at both ends, logarithmic, with one standard error; open: not trusted, triangle: less than the error of the end itself.",
+    ),
 }

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..results import Group
-from .style import PALETTE
+from .style import PALETTE, legend_above, side_by_side, spread_over
 
 METHODS = {
     "free_energy_eV": ("corrected", "o"),
@@ -23,8 +22,8 @@ def correction(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure |
     group = groups.get("corrected")
     if group is None:
         return None
-    rows = np.unique(np.linspace(0, len(group["temperature_K"]) - 1, MOST_PANELS).astype(int))
-    figure, panels = plt.subplots(1, len(rows), figsize=(1.2 + 3.2 * len(rows), 4.0), sharey=True, squeeze=False)
+    rows = spread_over(np.arange(len(group["temperature_K"])), MOST_PANELS)
+    figure, panels = side_by_side(len(rows), 2.5, sharey=True)
     x, there = group["x"], [name for name in METHODS if name in group]
     exact = "enumerated_free_energy_eV"
     base = exact if exact in group else there[0]
@@ -33,16 +32,14 @@ def correction(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure |
         line = values[0] + (values[-1] - values[0]) * (x - x[0]) / np.ptp(x)
         for k, name in enumerate(there):
             label, marker = METHODS[name]
-            shift = 0.006 * (k - (len(there) - 1) / 2)
-            panel.errorbar(
-                x + shift, 1e3 * (group[name][row] - line), 2e3 * group[f"{name}_error"][row], fmt=marker, ms=4, lw=1, color=PALETTE[k],
-                label=label,
-            )  # fmt: skip
+            shift = 0.012 * (k - (len(there) - 1) / 2)
+            above, error = 1e3 * (group[name][row] - line), 2e3 * group[f"{name}_error"][row]
+            panel.errorbar(x + shift, above, error, fmt=marker, ms=3, lw=0.8, color=PALETTE[k], label=label)
         if "expansion_free_energy_eV" in group:
             panel.plot(x, 1e3 * (group["expansion_free_energy_eV"][row] - line), ":", color="0.4", label="expansion alone")
         if exact in group:
-            panel.plot(x, 1e3 * (group[exact][row] - line), "-", color="0.6", lw=1, zorder=0, label="all states")
-        panel.set(title=f"{group['temperature_K'][row]:g} K", xlabel="x (ions per formula unit)")
-    panels[0][0].set_ylabel("mixing free energy (meV/fu)")
-    panels[0][0].legend(fontsize=8)
+            panel.plot(x, 1e3 * (group[exact][row] - line), "-", color="0.6", lw=0.9, zorder=0, label="all states")
+        panel.set(title=f"{group['temperature_K'][row]:g} K", xlabel="x (ions per fu)")
+    panels[0, 0].set_ylabel("mixing free energy (meV/fu)")
+    legend_above(figure)
     return figure

@@ -3,13 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..results import Group
 from ..thermodynamics.ground_states import fraction
-from .style import PALETTE, colour_of, draw_curves, hatch_untrusted, rows_asked
+from .style import (
+    PALETTE,
+    colour_of,
+    draw_curves,
+    hatch_untrusted,
+    legend_above,
+    one_column,
+    plot_trusted,
+    rows_asked,
+    side_by_side,
+    spread_over,
+)
 
 SPLIT = {
     "entropy_kB": "joint",
@@ -28,8 +38,8 @@ def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> 
     group, rows = groups["canonical"], rows_asked(groups["canonical"])
     for k, row in enumerate(rows):
         hull = 1e3 * (group["mixing_free_energy_eV"][row] - groups["hull"]["energy_above_hull_eV"][row])
-        axes.plot(group["x"], hull, color=colour_of(k, len(rows)), lw=0.8, ls="--")
-    axes.set(ylabel="mixing free energy (meV/fu)", title="Mixing free energy; hull dashed")
+        axes.plot(group["x"], hull, color=colour_of(k, len(rows)), lw=0.7, ls="--")
+    axes.set(ylabel="mixing free energy (meV/fu)")
     return figure
 
 
@@ -37,7 +47,7 @@ def mixing_enthalpy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Fig
     if "canonical" not in groups:
         return None
     figure, axes = draw_curves(groups, "canonical", "mixing_energy_eV", 1e3)
-    axes.set(ylabel="enthalpy of mixing (meV/fu)", title="Enthalpy of mixing")
+    axes.set(ylabel="enthalpy of mixing (meV/fu)")
     return figure
 
 
@@ -45,17 +55,17 @@ def ground_states(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     group = groups.get("ground_states")
     if group is None:
         return None
-    figure, axes = plt.subplots()
+    figure, axes = one_column()
     x, energy, corner = group["x"], 1e3 * group["formation_energy_eV"], group["on_hull"]
     for mask, face, label in ((group["listed"], PALETTE[0], "all states listed"), (~group["listed"], "none", "annealed")):
         if mask.any():
-            axes.plot(x[mask], energy[mask], "o", ms=3, color=PALETTE[0], mfc=face, mew=0.6, alpha=0.7, label=label)
-    axes.plot(x[corner], energy[corner], "-s", ms=5, color=PALETTE[1], lw=1.2, label="hull")
+            axes.plot(x[mask], energy[mask], "o", ms=2.5, color=PALETTE[0], mfc=face, mew=0.5, alpha=0.7, label=label)
+    axes.plot(x[corner], energy[corner], "-s", ms=4, color=PALETTE[1], label="hull")
     for k in np.flatnonzero(corner):
-        axes.annotate(fraction(x[k]), (x[k], energy[k]), xytext=(0, -12), textcoords="offset points", ha="center", fontsize=8)
-    axes.set(xlabel="x (ions per formula unit)", ylabel="formation energy (meV/fu)", title="Ground states (T = 0)")
-    axes.margins(y=0.1)
-    axes.legend(fontsize=8)
+        axes.annotate(fraction(x[k]), (x[k], energy[k]), xytext=(0, -10), textcoords="offset points", ha="center", fontsize=7)
+    axes.set(xlabel="x (ions per formula unit)", ylabel="formation energy (meV/fu)")
+    axes.margins(y=0.12)
+    legend_above(figure)
     return figure
 
 
@@ -63,7 +73,7 @@ def scans(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None
     if "canonical" not in groups or "scan_up_mixing_free_energy_eV" not in groups["canonical"]:
         return None
     group = groups["canonical"]
-    figure, axes = plt.subplots()
+    figure, axes = one_column()
     rows = rows_asked(group)
     for k, row in enumerate(rows):
         colour = colour_of(k, len(rows))
@@ -71,17 +81,13 @@ def scans(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None
             group["x"],
             1e3 * group["mixing_free_energy_eV"][row],
             color=colour,
-            lw=1.6,
+            lw=1.3,
             label=f"{group['temperature_K'][row]:g} K",
         )
         for side, style in (("up", ":"), ("down", "--")):
-            axes.plot(group["x"], 1e3 * group[f"scan_{side}_mixing_free_energy_eV"][row], style, color=colour, lw=0.9)
-    axes.set(
-        xlabel="x (ions per formula unit)",
-        ylabel="mixing free energy (meV/fu)",
-        title="Scans up (dotted) and down (dashed) in x, and the result",
-    )
-    axes.legend(fontsize=8)
+            axes.plot(group["x"], 1e3 * group[f"scan_{side}_mixing_free_energy_eV"][row], style, color=colour, lw=0.7)
+    axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)")
+    legend_above(figure)
     return figure
 
 
@@ -89,26 +95,31 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
     if "semigrand" not in groups or "chemical_potential_eV" not in groups["semigrand"]:
         return None
     group = groups["semigrand"]
-    figure, axes = plt.subplots()
+    figure, axes = one_column()
     canonical = groups.get("canonical")
     rows = rows_asked(canonical) if canonical else np.arange(len(group["temperature_K"]))
     mu = group["chemical_potential_eV"]
-    vibrations = "vibrations" in group.attributes
     for k, row in enumerate(rows):
         colour, good = colour_of(k, len(rows)), group["trusted"][row]
         label = f"{group['temperature_K'][row]:g} K"
         if canonical:
-            axes.plot(canonical["chemical_potential_eV"][row], canonical["x"], color=colour, lw=1, alpha=0.8)
+            axes.plot(canonical["chemical_potential_eV"][row], canonical["x"], color=colour, lw=0.9, alpha=0.8)
         for mask, face in ((good, colour), (~good, "white")):
-            axes.errorbar(mu[mask], group["x"][row][mask], group["x_error"][row][mask], fmt="o", color=colour, mfc=face, ms=4)
-        axes.plot([], [], "o", color=colour, ms=4, label=label)
-    axes.set(
-        xlabel="chemical potential (eV)",
-        ylabel="x (ions per formula unit)",
-        title="Isotherms: chains (points; open: not trusted), dF/dn (lines)"
-        + ("\nvibrations in the lines alone" if vibrations else ""),
-    )
-    axes.legend(fontsize=8)
+            axes.errorbar(
+                mu[mask],
+                group["x"][row][mask],
+                group["x_error"][row][mask],
+                fmt="o",
+                color=colour,
+                mfc=face,
+                ms=3,
+                mew=0.7,
+                lw=0.7,
+            )
+        axes.plot([], [], "o-", color=colour, ms=3, label=label)
+    axes.set(xlabel="chemical potential (eV)", ylabel="x (ions per formula unit)")
+    axes.set_title("vibrations in the lines alone" if "vibrations" in group.attributes else "")
+    legend_above(figure)
     return figure
 
 
@@ -128,18 +139,15 @@ def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
 def differential_capacity(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "differential_capacity" not in groups:
         return None
-    group, figure, axes = groups["differential_capacity"], *plt.subplots()
+    group, figure, axes = groups["differential_capacity"], *one_column()
     rows, v, name = rows_asked(groups["canonical"]), group["voltage_V"], "differential_capacity_mAh_per_g_per_V"
     for k, row in enumerate(rows):
         value, error, colour = group[name][row], group[f"{name}_error"][row], colour_of(k, len(rows))
-        axes.plot(v, value, ":", color=colour, lw=0.8)
-        axes.plot(
-            v, np.where(group["trusted"][row], value, np.nan), color=colour, lw=1.4, label=f"{group['temperature_K'][row]:g} K"
-        )
-        axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25)
+        plot_trusted(axes, v, value, group["trusted"][row], colour, f"{group['temperature_K'][row]:g} K")
+        axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25, lw=0)
     highest = np.nanmax(group[name][rows], initial=1e-9)
-    axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="-dQ/dV (mAh g$^{-1}$ V$^{-1}$)")
-    axes.legend(fontsize=8)
+    axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="−dQ/dV (mAh g$^{-1}$ V$^{-1}$)")
+    legend_above(figure)
     return figure
 
 
@@ -147,7 +155,7 @@ def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) ->
     if "entropy_coefficient_V_per_K" not in groups.get("voltage", Group()):
         return None
     figure, axes = draw_curves(groups, "voltage", "entropy_coefficient_V_per_K", 1e3)
-    axes.set(ylabel="dV/dT (mV/K)", title="Entropy profile")
+    axes.set(ylabel="dV/dT (mV/K)")
     return figure
 
 
@@ -164,7 +172,7 @@ def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | No
     if "canonical" not in groups:
         return None
     figure, axes = draw_curves({"canonical": _without_vibrations(groups["canonical"])}, "canonical", "entropy_kB")
-    axes.set(ylabel="entropy ($k_B$/fu)", title="Joint entropy of ions and electrons", ylim=(0, None))
+    axes.set(ylabel="joint entropy ($k_B$/fu)", ylim=(0, None))
     return figure
 
 
@@ -173,21 +181,18 @@ def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     if group is None or "entropy_electron_given_ion_kB" not in group:
         return None
     group = _without_vibrations(group)
-    rows = rows_asked(group)
-    rows = rows[np.unique(np.rint(np.linspace(0, len(rows) - 1, min(MOST_PANELS, len(rows)))).astype(int))]
-    figure, axes = plt.subplots(1, len(rows), figsize=(2.2 + 2.6 * len(rows), 4.0), sharey=True, squeeze=False)
+    rows = spread_over(rows_asked(group), MOST_PANELS)
+    figure, panels = side_by_side(len(rows), 2.5, sharey=True)
     x = group["x"]
-    for panel, row in zip(axes[0], rows):
+    for panel, row in zip(panels[0], rows):
         for colour, (name, label) in zip(PALETTE, SPLIT.items()):
             if name not in group:
                 continue
             value, error = group[name][row], group[f"{name}_error"][row]
-            panel.plot(x, value, color=colour, lw=1.4, ls="--" if "given" in name else "-", label=label)
-            panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2)
+            panel.plot(x, value, color=colour, ls="--" if "given" in name else "-", label=label)
+            panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2, lw=0)
         hatch_untrusted(panel, x, group["entropy_split_trusted"][row], "not trusted")
         panel.set(title=f"{group['temperature_K'][row]:g} K", xlabel="x (ions per fu)")
-    axes[0, 0].set(ylabel="entropy ($k_B$/fu)")
-    handles = {label: h for panel in axes[0] for h, label in zip(*panel.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=len(handles), fontsize=8)
-    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    panels[0, 0].set(ylabel="entropy ($k_B$/fu)")
+    legend_above(figure)
     return figure

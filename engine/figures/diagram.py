@@ -1,67 +1,95 @@
-"""Phase diagrams and hysteresis."""
+"""Phase diagrams: two-phase regions, invariant points, numbers of the single phases, and what was measured."""
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Group
-from .style import PALETTE, colour_of, rows_asked
+from .experiment import draw_experiment
+from .style import SERIES, legend_above, one_column, plain, side_by_side
 
 SHOWN = 0.9  # share of the resamples that must show an invariant point for it to be drawn
+INVARIANTS = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
+LEAST_FIELD = 0.08  # of the range of x: what is narrower has no room for its number
 
 
 def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "phase_diagram" not in groups:
         return None
-    figure, axes = plt.subplots()
-    _draw_diagram(axes, groups["phase_diagram"])
+    figure, axes = one_column(3.0)
+    draw_diagram(axes, groups["phase_diagram"])
+    _number_fields(axes, groups["phase_diagram"])
     if "phase_diagram_second" in groups:
         _outline(axes, groups["phase_diagram_second"])
-    axes.set(title="Phase diagram (incoherent)")
+    if "experiment" in groups:
+        draw_experiment(axes, groups["experiment"])
+    legend_above(figure)
     return figure
 
 
 def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
     if "phase_diagram_beside" not in groups:
         return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), sharey=True)
-    other = groups["phase_diagram_beside"]
-    _draw_diagram(left, groups["phase_diagram"])
-    _draw_diagram(right, other)
-    left.set(title="This run (incoherent)")
-    right.set(title=f"{other.attributes['title']} (incoherent)", ylabel="")
-    t = np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]])
-    left.set_ylim(t.min() - 0.04 * np.ptp(t), t.max() + 0.04 * np.ptp(t))
+    figure, panels = side_by_side(2, 3.0, sharey=True)
+    (left, right), other = panels[0], groups["phase_diagram_beside"]
+    for panel, group, title in (
+        (left, groups["phase_diagram"], "this run"),
+        (right, other, plain(str(other.attributes["title"]))),
+    ):
+        draw_diagram(panel, group)
+        panel.set_title(title, wrap=True)
+        if "experiment" in groups:
+            draw_experiment(panel, groups["experiment"])
+    right.set(ylabel="")
+    _cover(left, np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]]), groups.get("experiment"))
+    legend_above(figure)
     return figure
 
 
-def _draw_diagram(axes: Axes, group: Group) -> None:
+def draw_diagram(axes: Axes, group: Group) -> None:
     """Two-phase regions of /phase_diagram and invariant points; what is not trusted hatched."""
-    t, x, trusted, sampled = (group[name] for name in ("temperature_K", "x", "trusted", "sampled_temperature_K"))
+    x, trusted, sampled = (group[name] for name in ("x", "trusted", "sampled_temperature_K"))
     if not trusted.all() and len(sampled) > 1:
-        axes.contourf(x, sampled, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"])
-    temperature, boundary, error = (group[f"boundary_{name}"] for name in ("temperature_K", "x", "x_error"))
+        hatched = axes.contourf(
+            x, sampled, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"], zorder=0
+        )
+        hatched.set(edgecolor="0.75", linewidth=0)
+    draw_boundaries(axes, group, "boundary_x_error")
+    temperature, boundary = group["boundary_temperature_K"], group["boundary_x"]
     for region in np.unique(group["boundary_region"]):
-        mine = group["boundary_region"] == region
-        colour = PALETTE[int(region) % len(PALETTE)]
-        left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
-        axes.fill_betweenx(temperature[left], boundary[left], boundary[right], color=colour, alpha=0.18)
-        for side in (left, right):
-            axes.plot(boundary[side], temperature[side], color=colour, lw=1)
-            low, high = boundary[side] - error[side], boundary[side] + error[side]
-            axes.fill_betweenx(temperature[side], low, high, color=colour, alpha=0.35, lw=0)
-            for good, face in ((True, colour), (False, "white")):
-                mask = side & (group["boundary_trusted"] == good) & np.isin(temperature, sampled)
-                axes.plot(boundary[mask], temperature[mask], "o", ms=4, color=colour, mfc=face, zorder=3)
-    axes.plot(group["spinodal_x"], group["spinodal_temperature_K"], ".", color="0.35", ms=1.5)
+        colour = colour_of_region(region)
+        for good, face in ((True, colour), (False, "white")):
+            mine = (group["boundary_region"] == region) & (group["boundary_trusted"] == good) & np.isin(temperature, sampled)
+            axes.plot(boundary[mine], temperature[mine], "o", ms=2.5, mew=0.7, color=colour, mfc=face, zorder=3)
+    axes.plot(group["spinodal_x"], group["spinodal_temperature_K"], ".", color="0.35", ms=1.2, mew=0)
     _draw_invariants(axes, group)
-    for value in sampled:
-        axes.axhline(value, color="0.6", lw=0.5, ls=":", zorder=0)
+    axes.set_yticks(sampled, minor=True)
     axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)")
-    margin = 0.04 * (t.max() - t.min() + 1)
+    _cover(axes, group["temperature_K"], None)
+
+
+def draw_boundaries(axes: Axes, group: Group, error: str) -> None:
+    """Regions shaded, their boundaries with bands of one `error`."""
+    temperature, x, band = group["boundary_temperature_K"], group["boundary_x"], group[error]
+    for region in np.unique(group["boundary_region"]):
+        mine, colour = group["boundary_region"] == region, colour_of_region(region)
+        left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
+        axes.fill_betweenx(temperature[left], x[left], x[right], color=colour, alpha=0.15, lw=0)
+        for side in (left, right):
+            axes.plot(x[side], temperature[side], color=colour, lw=0.9)
+            axes.fill_betweenx(temperature[side], (x - band)[side], (x + band)[side], color=colour, alpha=0.3, lw=0)
+
+
+def colour_of_region(region: Any) -> str:
+    return SERIES[int(region) % len(SERIES)]
+
+
+def _cover(axes: Axes, temperature_K: Any, experiment: Group | None) -> None:
+    """Limits that leave out nothing."""
+    t = np.concatenate([temperature_K, experiment["temperature_K"] if experiment else []])
+    margin = 0.04 * (np.ptp(t) or 1.0)
     axes.set_ylim(t.min() - margin, t.max() + margin)
 
 
@@ -71,65 +99,43 @@ def _outline(axes: Axes, group: Group) -> None:
     for region in np.unique(group["boundary_region"]):
         for side in (0, 1):
             mine = (group["boundary_region"] == region) & (group["boundary_side"] == side)
-            axes.plot(group["boundary_x"][mine], group["boundary_temperature_K"][mine], "k--", lw=0.9, label=label)
+            axes.plot(group["boundary_x"][mine], group["boundary_temperature_K"][mine], "k--", lw=0.7, label=label)
             label = None
-    if label is None:
-        axes.legend(fontsize=8, loc="upper right", frameon=True)
 
 
-def couplings(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    """Mixing free energies and boundaries with bands of one standard deviation over draws of the couplings."""
-    if "boundary_x_couplings" not in groups.get("phase_diagram", {}):
-        return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4))
-    canonical, diagram = groups["canonical"], groups["phase_diagram"]
-    rows = rows_asked(canonical)
-    for k, row in enumerate(rows):
-        f, error = (1e3 * canonical[f"mixing_free_energy_eV{name}"][row] for name in ("", "_couplings"))
-        left.plot(canonical["x"], f, color=colour_of(k, len(rows)), lw=1.2, label=f"{canonical['temperature_K'][row]:g} K")
-        left.fill_between(canonical["x"], f - error, f + error, color=colour_of(k, len(rows)), alpha=0.2, lw=0)
-    left.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)", title="Mixing free energy")
-    left.legend(fontsize=7)
-    temperature, x, band = (diagram[f"boundary_{name}"] for name in ("temperature_K", "x", "x_couplings"))
-    for region in np.unique(diagram["boundary_region"]):
-        colour = PALETTE[int(region) % len(PALETTE)]
-        for side in (0, 1):
-            mine = (diagram["boundary_region"] == region) & (diagram["boundary_side"] == side)
-            right.plot(x[mine], temperature[mine], color=colour, lw=1.2)
-            right.fill_betweenx(temperature[mine], (x - band)[mine], (x + band)[mine], color=colour, alpha=0.25, lw=0)
-    points = np.flatnonzero(diagram["invariant_found"] > SHOWN)
-    t, middle, error = (diagram[f"invariant_{name}"][points] for name in ("temperature_K", "x", "temperature_K_couplings"))
-    right.errorbar(middle[:, 1], t, yerr=np.nan_to_num(error), fmt=".", color="k", lw=0.8, ms=3)
-    right.set(
-        xlim=tuple(canonical["x"][[0, -1]]), xlabel="x (ions per formula unit)", ylabel="temperature (K)", title="Boundaries"
-    )
-    return figure
+def _number_fields(axes: Axes, group: Group) -> None:
+    """Each single phase by its number in the report's table, where it is widest, if there is room."""
+    x, t, number = group["x"], group["sampled_temperature_K"], group["phase_number"]
+    for k in range(len(group["phase_name"])):
+        width, middle, height = max(
+            _room(number == k, row, span, x, t) for row in range(len(t)) for span in _runs(number[row] == k)
+        )
+        if width > LEAST_FIELD:
+            box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "0.4", "lw": 0.5, "alpha": 0.85}
+            axes.text(middle, height, str(k), fontsize=7, ha="center", va="center", bbox=box, zorder=5)
 
 
-def hysteresis(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "hysteresis" not in groups:
-        return None
-    group = groups["hysteresis"]
-    figure, axes = plt.subplots()
-    apart = 1e3 * (group["energy_heating_eV"] - group["energy_cooling_eV"])
-    error = 1e3 * np.hypot(group["energy_heating_eV_error"], group["energy_cooling_eV_error"])
-    for k, x in enumerate(group["x"]):
-        colour = colour_of(k, len(group["x"]))
-        axes.errorbar(group["temperature_K"], apart[:, k], yerr=error[:, k], color=colour, lw=1.2, label=f"{x:.2f}")
-        mask = group["hysteresis"][:, k]
-        axes.plot(group["temperature_K"][mask], apart[mask, k], "o", ms=4, color=colour)
-    axes.set(xlabel="temperature (K)", ylabel="energy, heating less cooling (meV/fu)", title="Hysteresis in temperature")
-    axes.legend(fontsize=7, ncol=3, title="x")
-    return figure
+def _room(field: Any, row: int, span: tuple[int, int], x: Any, t: Any) -> tuple[float, float, float]:
+    """Of a stretch along x of a field: how much room is around its middle, as a share of the diagram, and where that is."""
+    column = sum(span) // 2
+    low, high = next(run for run in _runs(field[:, column]) if run[0] <= row <= run[1])
+    wide, tall = np.ptp(x[list(span)]) / np.ptp(x), (t[high] - t[low]) / (np.ptp(t) or 1.0)
+    return min(wide, LEAST_FIELD + tall), (x[span[0]] + x[span[1]]) / 2, (t[low] + t[high]) / 2
+
+
+def _runs(mask: Any) -> list[tuple[int, int]]:
+    """First and last place of every stretch that is True."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return [(int(a), int(b) - 1) for a, b in steps.reshape(-1, 2)]
 
 
 def _draw_invariants(axes: Axes, group: Group) -> None:
-    marks = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
     for k in np.flatnonzero(group["invariant_found"] > SHOWN):
         kind = str(group["invariant_kind"][k])
-        if kind not in marks:
+        if kind not in INVARIANTS:
             continue
         value, error, x = group["invariant_temperature_K"][k], group["invariant_temperature_K_error"][k], group["invariant_x"][k]
         known, face = x[np.isfinite(x)], "k" if group["invariant_trusted"][k] else "white"
-        axes.plot(known, np.full(len(known), value), color="k", lw=0.8)
-        axes.errorbar(x[1], value, yerr=error, fmt=marks[kind], color="k", mfc=face, ms=6, lw=0.8, zorder=4)
+        axes.plot(known, np.full(len(known), value), color="k", lw=0.7)
+        axes.errorbar(x[1], value, yerr=error, fmt="none", ecolor="k", elinewidth=0.7, zorder=4)
+        axes.plot(x[1], value, INVARIANTS[kind], color="k", mfc=face, ms=4.5, mew=0.7, zorder=4, label=kind)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..results import Group
-from .style import PALETTE
+from .style import PALETTE, side_by_side
 
 
 def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
@@ -15,22 +14,25 @@ def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
         return None
     rounds = fit["learning"]["rounds"]
     labels = [r["labels"] for r in rounds]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2))
+    figure, panels = side_by_side(2, 3.1)
     errors = [np.array(r["error_eV"], float) for r in rounds]
-    for values, words, mark in (
+    in_energy = (
         ([np.nanmax(e) for e in errors], "of what is visited, worst T and x", "s"),
         ([np.nanmedian(e) for e in errors], "of what is visited, median", "o"),
         ([r["validation_rmse_eV"] for r in rounds], "validation", "D"),
         ([r["band_eV"] for r in rounds], "mixing free energy by the couplings, largest", "^"),
+    )
+    in_x = (
+        ([r["moved_x"] for r in rounds], "moved by the labels of the round", "v"),
+        ([r["band_x"] for r in rounds], "left open by all labels", "p"),
+    )
+    colours = iter(PALETTE)
+    for panel, curves, scale, quantity in (
+        (panels[0, 0], in_energy, 1e3, "error (meV/fu)"),
+        (panels[0, 1], in_x, 1.0, "phase boundaries, mean in x"),
     ):
-        left.plot(labels, 1e3 * np.array(values), f"-{mark}", ms=4, lw=1, label=words)
-    left.set(xlabel="labels", ylabel="error (meV/fu)", title="Learning curve", ylim=(0, None))
-    left.legend(fontsize=7)
-    for values, words, color in (
-        ([r["moved_x"] for r in rounds], "moved by the labels of the round", PALETTE[1]),
-        ([r["band_x"] for r in rounds], "left open by all labels", PALETTE[0]),
-    ):
-        right.plot(labels, np.array(values, float), "-o", ms=4, lw=1, color=color, label=words)
-    right.set(xlabel="labels", ylabel="mean over their points, in x", title="Phase boundaries", ylim=(0, None))
-    right.legend(fontsize=7)
+        for values, words, mark in curves:
+            panel.plot(labels, scale * np.array(values, float), f"-{mark}", lw=0.9, color=next(colours), label=words)
+        panel.set(xlabel="labels", ylabel=quantity, ylim=(0, None))
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3)
     return figure

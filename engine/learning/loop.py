@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..config import Config, LearningInput, matrix_of
 from ..dataset import map_to_lattice, read_relaxed
-from ..fit import Fit, cluster_vectors, expansion, fit_expansion, neutrality_null_vector
+from ..fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, neutrality_null_vector
 from ..hamiltonian.clusters import cluster_space, from_icet
 from ..hamiltonian.electrostatics import PointCharges, point_charges
 from ..hamiltonian.terms import Hamiltonian
@@ -190,7 +190,7 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
     data = map_to_lattice(frames, lattice)
     vectors, null = cluster_vectors(space, data), neutrality_null_vector(space, lattice)
     folds = min(given.fit.n_folds, len(data.cells))
-    fit = fit_expansion(space, vectors, data, null, given.fit.method, folds, learning.config.seed)
+    fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, learning.config.seed)
     write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
     x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])

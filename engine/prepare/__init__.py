@@ -7,17 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config
+from ..experiment import Experiment
 from ..hamiltonian.electrostatics import PointCharges
 from ..hamiltonian.model import Model
 from ..hamiltonian.terms import Hamiltonian
 from ..inputfile import InputFile
 from ..lattice import Lattice
-from ..neutrality import Exchange, neutral_exchanges
+from ..neutrality import Exchange, exchangeable_ions, neutral_exchanges
 from ..vibrations import Vibrations
 from .checker import Checker
 from .expansion import Training, read_expansion, read_training
 from .potentials import check_potentials
-from .sampling import check_correction, check_ground_states, check_learning, check_sampling, read_vibrations_file
+from .sampling import (
+    check_correction,
+    check_ground_states,
+    check_learning,
+    check_sampling,
+    read_experiment_file,
+    read_vibrations_file,
+)
 from .structure import read_lattice
 from .terms import typed_terms
 
@@ -33,7 +41,8 @@ class Prepared:
     typed: Hamiltonian
     training: Training | None
     model: Model | None
-    vibrations: Vibrations | None
+    vibrations: Vibrations | None = None
+    experiment: Experiment | None = None
 
     @property
     def config(self) -> Config:
@@ -62,10 +71,24 @@ def prepare(source: InputFile) -> Prepared:
     check_correction(source, lattice, ions, check)
     check_learning(source, ions, check)
     vibrations = read_vibrations_file(source, lattice, ions, check)
+    experiment = read_experiment_file(source, lattice, ions, check)
     check.stop_if_wrong()
     training, model = read_expansion(source, lattice, check)
     check.stop_if_wrong()
-    return Prepared(source, lattice, exchanges, ions, typed, training, model, vibrations)
+    return Prepared(source, lattice, exchanges, ions, typed, training, model, vibrations, experiment)
+
+
+def prepare_energy(source: InputFile) -> Prepared:
+    """Lattice and energy alone, whatever is to be sampled; raises InputError likewise."""
+    check = Checker(source)
+    lattice = read_lattice(source, check)
+    exchanges = neutral_exchanges(lattice)
+    typed = typed_terms(source, lattice, check)
+    check.stop_if_wrong()
+    training, model = read_expansion(source, lattice, check)
+    check.stop_if_wrong()
+    ions = tuple(exchangeable_ions(lattice, exchanges))
+    return Prepared(source, lattice, exchanges, ions, typed, training, model)
 
 
 def with_labels(prepared: Prepared, labelled: Path) -> Prepared:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..config import matrix_of
 from ..dataset import DataSet, map_to_lattice, read_relaxed
 from ..errors import RedoxError
-from ..fit import cluster_vectors, neutrality_null_vector, undetermined
+from ..fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
 from ..hamiltonian.clusters import cluster_space
 from ..hamiltonian.model import Model, read_model
 from ..inputfile import InputFile, Location
@@ -28,13 +28,14 @@ DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which cluster
 class Training:
     """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters).
 
-    frames: the labelled relaxed cells; refusals: why others were left out.
+    null, ends: as of `neutrality_null_vector`, `end_vectors`. frames: the labelled relaxed cells; refusals: why others were left out.
     """
 
     space: ClusterSpace
     data: DataSet
     vectors: NDArray[np.float64]
     null: NDArray[np.float64]
+    ends: NDArray[np.float64]
     frames: list[Atoms]
     refusals: list[str]
 
@@ -116,7 +117,7 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             (*at, "cutoffs_A"),
             f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
         )
-    return Training(space, data, vectors, null, frames, refusals)
+    return Training(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
 
 
 def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:

@@ -2,9 +2,11 @@
 
 import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from ..config import matrix_of
-from ..errors import RedoxError
+from ..errors import InputError, RedoxError
+from ..experiment import Experiment, read_experiment
 from ..inputfile import InputFile, Location
 from ..lattice import VACANCY, Lattice, Supercell
 from ..moves import swaps
@@ -72,12 +74,36 @@ def read_vibrations_file(source: InputFile, lattice: Lattice, ions: tuple[str, .
     except RedoxError as error:
         check.wrong(at, str(error))
         return None
-    supercell = Supercell(lattice, np.array(config.lattice.matrix))
-    x = count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units
+    x = _compositions(source, lattice, ions[0])
     for name, known, wanted in (("K", found.temperature_K, np.array(config.sampling.temperature_K)), ("x", found.x, x)):
         if wanted.min() < known[0] - ROUNDING or wanted.max() > known[-1] + ROUNDING:
             check.wrong(at, f"found {name} = {known[0]:g} to {known[-1]:g}; this run needs {wanted.min():g} to {wanted.max():g}")
     return found
+
+
+def read_experiment_file(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> Experiment | None:
+    """Measured points, if their compositions are those of the lattice."""
+    config, at = source.config, ("analysis", "experiment")
+    if config.analysis.experiment is None or config.sampling is None:
+        return None
+    if len(ions) != 1:
+        check.wrong(at, f"found {len(ions)} exchangeable ions; allowed: one, along whose composition the points lie")
+        return None
+    x = _compositions(source, lattice, ions[0])
+    try:
+        return read_experiment(source.resolve(config.analysis.experiment), x.min(), x.max())
+    except InputError as error:
+        for problem in error.problems:
+            check.wrong(at, f"{error.source}, {problem}")
+    except RedoxError as error:
+        check.wrong(at, str(error))
+    return None
+
+
+def _compositions(source: InputFile, lattice: Lattice, ion: str) -> NDArray[np.float64]:
+    """x of all neutral states of the supercell."""
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    return count_neutral_states(supercell, ion)[0] / supercell.n_formula_units
 
 
 def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> None:

@@ -144,7 +144,7 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     if "semigrand" in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
-    starts = _starts(system, plan, annealed, config.seed)
+    starts = starts_of(system, plan, annealed, config.seed)
     if annealed is not None:
         settling = given.sweeps.equilibrate if isinstance(given.sweeps.equilibrate, int) else LEAST_SWEEPS
         plan, starts = equilibrate(system.with_mix(plan.mix), plan, starts, settling, given.exchange_every, config.seed, comm)
@@ -227,7 +227,7 @@ def place_slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot,
     return tuple(slots)
 
 
-def _starts(system: System, plan: Plan, annealed: Annealed | None, seed: int) -> NDArray[np.int8]:
+def starts_of(system: System, plan: Plan, annealed: Annealed | None, seed: int) -> NDArray[np.int8]:
     """(slots, walkers, n_sites): from the annealing, else random at the composition (or at the ends, half the walkers each)."""
     starts = np.zeros((len(plan.slots), plan.walkers, system.supercell.n_sites), np.int8)
     for k, slot in enumerate(plan.slots):

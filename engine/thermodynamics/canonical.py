@@ -105,7 +105,7 @@ def _add_trust(group: Group, isotherms: Isotherms, health: Health, notes: list[s
     curves, rungs, grid = isotherms.curves, isotherms.rungs, isotherms.grid
     scale = [isotherms.per_fu_eV(r) for r in rungs]
     closure = np.array([c.all.closure for c in curves]) * scale
-    closure_error = np.array([np.nanstd([r.closure for r in c.resampled], ddof=1) for c in curves]) * scale
+    closure_error = np.array([spread(np.array([r.closure for r in c.resampled])) for c in curves]) * scale
     words = "F missing at the far end by the steps between counts of this temperature alone"
     group.add("closure_eV", T, closure, "eV/fu", words, closure_error)
     up = np.array([isotherms.free_energy(c.up, r)[grid] for r, c in zip(rungs, curves)])

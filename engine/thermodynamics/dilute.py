@@ -74,6 +74,8 @@ def _pairs(system: System, host: NDArray[np.int8], exchange: Exchange) -> list[P
     for orbit in np.unique(orbits[in_cell]):
         members = in_cell[orbits[in_cell] == orbit]
         site, partners = int(members[0]), electron[electron != members[0]]
+        if not len(partners):
+            continue  # with three valences some exchanges find nothing to change in the host
         sites = np.column_stack([np.full(len(partners), site), partners])
         count = np.full(len(partners), len(members) * supercell.n_cells)
         distance_A, energy_neV = _distances(supercell, site, partners), _energies(system, host, exchange, site, partners)

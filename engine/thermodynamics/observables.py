@@ -121,6 +121,9 @@ class Observables:
         group.add("pair", ("pair",), np.arange(len(pairs)), "1", "number of the pair of replicas")
         group.add("replicas", ("pair", "side"), np.array(pairs, np.int64).reshape(-1, 2), "1", "the two replicas")
         group.add("axis", ("pair",), np.array([k for k, _ in kinds] or [], dtype="U16"), "1", "what differs between them")
+        rungs = [[self.plan.slots[k].rung for k in p] for p in pairs]
+        between = self.temperature[np.array(rungs, np.int64).reshape(-1, 2)]
+        group.add("pair_temperature_K", ("pair", "side"), between, "K", "temperatures of the two replicas")
         group.add("name", ("pair",), np.array([n for _, n in kinds] or [], dtype="U80"), "1", "in words")
         group.add("acceptance", ("pair",), np.array(rates, float), "1", "accepted over attempted exchanges")
         group.add("temperature_ladder_K", ("rung",), self.temperature, "K", "all rungs, inf is beta = 0")

@@ -1,0 +1,1 @@
+../../../engine/api/__init__.py

@@ -1,0 +1,44 @@
+"""report.html: one self-contained page, made from results.h5 and fit.json alone."""
+
+import json
+import logging
+from pathlib import Path
+
+from ..exports.write import write_exports
+from ..figures import draw_all
+from ..results import read_results
+from .citing import citations
+from .distrust import distrust, summary
+from .facts import facts
+from .health import health_table
+from .page import Content, write_page
+from .tables import result_tables
+
+log = logging.getLogger("redoxmc")
+PAGE = 2  # of what the page shows; one of another number is made anew
+
+
+def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
+    """Figures, exports and report.html; nothing to do if they were made from these results."""
+    results = read_results(results_path)
+    page = folder / "report.html"
+    mark = f"{results.attributes['fingerprint']}-{PAGE}"
+    if page.exists() and f'content="{mark}"' in page.read_text(encoding="utf-8"):
+        log.info("report: nothing has changed")
+        return
+    fit = json.loads(fit_path.read_text()) if fit_path.exists() else None
+    captions = draw_all(results, fit, folder / "figures")
+    exports = write_exports(results, folder / "exports")
+    content = Content(
+        title=str(results.attributes.get("title") or "RedoxMC run"),
+        summary=summary(results),
+        warnings=distrust(results, fit),
+        all_fine="Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.",
+        health=health_table(results),
+        tables=result_tables(results, fit),
+        facts=[*facts(results, folder), ("exports/", exports)],
+        input=str(results.attributes["input"]),
+        numbers="results.h5",
+        citations=citations(results),
+    )
+    write_page(page, captions, mark, content)
