@@ -93,7 +93,7 @@ class Learning:
             raise RedoxError(
                 f"there is no {path}; delete {path.parent.parent}: the rounds are done anew, with the labels that are there"
             )
-        return ClusterExpansion(self.space, json.loads(path.read_text()))
+        return ClusterExpansion(self.space, read_json(path)["parameters"])
 
     def hamiltonian(self, found: ClusterExpansion, matrix: NDArray[np.int64]) -> Hamiltonian:
         return self.typed + from_icet(found, self.lattice) + point_charges(self.lattice, self.charges, matrix)
@@ -204,7 +204,7 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
     folds = min(given.fit.n_folds, len(data.cells))
     fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, learning.config.seed)
     write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
-    write_text(folder / PARAMETERS, json.dumps(fit.parameters.tolist()))
+    write_json(folder / PARAMETERS, {"parameters": fit.parameters.tolist()})
     x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 
