@@ -200,7 +200,7 @@ def test_a_hundred_kills_over_all_stages(importable: str, tmp_path: Path) -> Non
         process = start(path, 1 if kills % 4 else 2, PYTHONPATH=importable)
         wait_until_at_work(path.parent / "out", process)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0, takes_s / 4))
+            process.wait(moments.uniform(0, takes_s / 6))
         if process.poll() is None:
             stage = stage_at_work(path.parent / "out")
             killed[stage] = killed.get(stage, 0) + 1
