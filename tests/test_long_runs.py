@@ -99,7 +99,7 @@ def test_much_that_is_held_is_committed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_memory_is_flat_over_a_hundred_million_moves(tmp_path: Path) -> None:
     """Resident memory of the process, from the first fifth of the samples to the last."""
     path = tmp_path / "input.yaml"
-    path.write_text(TINY.replace("[1, 2, 1]", "[3, 4, 4]").replace("MEASURE", "8000"))
+    path.write_text(TINY.replace("[1, 2, 1]", "[3, 4, 4]").replace("MEASURE", "2500"))
     process, store, seen = start(path, 1, "--until", "sample", REDOXMC_COMMIT_S="1"), SampleStore(tmp_path / "out/samples"), []
     try:
         while process.poll() is None:
