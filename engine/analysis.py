@@ -33,9 +33,16 @@ log = logging.getLogger("redoxmc")
 
 
 def analyse(prepared: Prepared, system: System, second: System | None, correction: "Correction | None", output: Output) -> None:
+    """Of what is committed, whether or not the run goes on. A part that the run has not come to yet is left out, and that is noted."""
+    config, pending = prepared.config, []
     samples = read_samples(output.store)
-    smaller = read_samples(output.store.second(matrix_of(prepared.config.sampler.second_supercell))) if second else None
-    config = prepared.config
+    of_second = output.store.second(matrix_of(config.sampler.second_supercell)) if second else None
+    smaller = read_samples(of_second) if of_second and of_second.committed() else None
+    if second and smaller is None:
+        pending.append("the second cell has not been sampled yet")
+    if correction is not None and not correction.is_sampled:
+        pending.append("the potential has not been sampled yet: no corrected free energies")
+        correction = None
     other = _other_results(prepared)
     its_mark = other.attributes["fingerprint"] if other else None
     whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
@@ -49,6 +56,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         its_mark,
         config.sampler.second_supercell,
         smaller.n_sweeps if smaller else 0,
+        sorted((rung, split.mark) for rung, split in samples.splits.items()),
         whose,
         *([config.ground_states.model_dump()] if config.ground_states else []),
         prepared.vibrations.content if prepared.vibrations else None,
@@ -64,6 +72,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
             pass  # damaged or of another version: made anew
     drawn = drawn_systems(prepared, system, output)
     analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations, drawn)
+    analysis.notes += pending
     if config.energy is not None and config.energy.electrons == "ground_state":
         analysis.notes.append(system.description)
     analysis.notes += cautions(prepared)

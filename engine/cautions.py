@@ -14,10 +14,8 @@ from .thermodynamics.ground_states import fraction
 
 COLD_K = 100.0
 DEPTH_EV = 1e-3  # of a corner of the hull that matters
-LEAST_COHESION_EV, LEAST_END_EV = (
-    1.0,
-    0.3,
-)  # per atom, per formula unit: total energies are larger, formation energies vanish at the ends
+LEAST_COHESION_EV = 1.0  # per atom: total energies are larger
+LEAST_END_EV = 0.3  # per formula unit: formation energies vanish at the ends
 
 
 def cautions(prepared: Prepared) -> list[str]:

@@ -1,8 +1,8 @@
 """The energy that a run samples: typed-in terms, the expansion fitted to labelled cells, point charges; its best electrons."""
 
-import json
 import logging
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -20,8 +20,8 @@ from .hamiltonian.electrostatics import PointCharges, point_charges
 from .hamiltonian.terms import Hamiltonian
 from .output import Output
 from .prepare import Prepared
-from .provenance import fingerprint, fit_identity
-from .storage import write_text, write_whole
+from .provenance import file_hash, fingerprint, fit_identity
+from .storage import read_json, write_json, write_text, write_whole
 from .system import System, build_system
 
 log = logging.getLogger("redoxmc")
@@ -43,9 +43,15 @@ def _fitted(prepared: Prepared, output: Output, may_fit: bool) -> ClusterExpansi
     energy = prepared.config.energy
     assert prepared.training is not None and energy is not None and energy.cluster_expansion is not None
     mark = fingerprint(fit_identity(prepared.source))
-    known = json.loads(output.fit.read_text()) if output.fit.exists() and output.expansion.exists() else {}
-    if known.get("fingerprint") == mark and "parameters" in known:  # the .ce file, for others, is a pickle: it is not read back
-        return ClusterExpansion(prepared.training.space, known["parameters"])
+    if (known := _kept_fit(output)) and known["fingerprint"] == mark:
+        if "parameters" in known:
+            return ClusterExpansion(
+                prepared.training.space, known["parameters"]
+            )  # the .ce file, for others, is a pickle: not read back
+        if output.store.ladder.exists():
+            raise RedoxError(
+                f"the samples in {output.folder} belong to a fit by an older version; go on with that version, or --fresh"
+            )
     if not may_fit:
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     given, training = energy.cluster_expansion, prepared.training
@@ -69,9 +75,24 @@ def _fitted(prepared: Prepared, output: Output, may_fit: bool) -> ClusterExpansi
         log.info("fit: %d cells have no certain charges and are left out; see refused_cells.txt", len(training.refusals))
     record = fit_record(fit, training, prepared.lattice, prepared.ions)
     if energy.needs_labels and output.learning.exists():
-        record["learning"] = json.loads(output.learning.read_text())
-    write_text(output.fit, json.dumps({"fingerprint": mark, **record}, indent=1))
+        record["learning"] = read_json(output.learning)
+    write_json(output.fit, {"fingerprint": mark, "expansion": file_hash(output.expansion), **record})
     return result
+
+
+def _kept_fit(output: Output) -> dict[str, Any] | None:
+    """fit.json, where it is there with its expansion and neither is damaged: else the fit is made anew, with the same result."""
+    if not (output.fit.exists() and output.expansion.exists()):
+        return None
+    try:
+        record = read_json(output.fit)
+    except RedoxError as error:
+        log.info("fit: %s", error)
+        return None
+    if record.get("expansion", intact := file_hash(output.expansion)) == intact:
+        return record
+    log.info("fit: %s is damaged and is made anew", output.expansion)
+    return None
 
 
 def _plain_frame(frame: Atoms) -> Atoms:
@@ -102,7 +123,7 @@ def drawn_systems(prepared: Prepared, system: System, output: Output) -> list[Sy
     energy, training = prepared.config.energy, prepared.training
     if training is None or energy is None or energy.electrons != "equilibrium":
         return []
-    expansions = [ClusterExpansion(training.space, p) for p in json.loads(output.fit.read_text()).get("draws", [])]
+    expansions = [ClusterExpansion(training.space, p) for p in read_json(output.fit).get("draws", [])]
     found = (prepared.typed + from_icet(e, prepared.lattice) for e in expansions)
     matrix = prepared.matrix
     return [build_system(with_point_charges(h, prepared.point_charges, matrix), matrix, system.ions) for h in found]

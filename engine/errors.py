@@ -30,5 +30,12 @@ class InputError(RedoxError):
         super().__init__(f"{count} in {source}\n" + "\n".join(f"  {p}" for p in problems))
 
 
-class Interrupted(Exception):
-    """A signal or the walltime ended the run after a commit; exit code 75 asks the queue to start it again."""
+class Interrupted(BaseException):
+    """A signal or the walltime ends the run; exit code 75 asks the queue to start it again. No parser's error: nothing else may catch it.
+
+    together: all ranks raise it at the same place; else one rank does, which has to end the others.
+    """
+
+    def __init__(self, message: str, together: bool = True) -> None:
+        super().__init__(message)
+        self.together = together

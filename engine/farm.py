@@ -39,17 +39,18 @@ def farm(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch,
     Rank 0 hands the tasks out from a thread and works as well. Raises Interrupted on all ranks when a signal or the
     walltime stopped it: tasks under way were finished, later ones were not begun.
     """
-    if comm.rank == 0:
-        _serve_and_work(n_tasks, work, comm, watch, what)
-    else:
-        while True:
-            comm.send(watch.rings(), dest=0, tag=_ASK)
-            task = comm.recv(source=0, tag=_GIVE)
-            if task is None:
-                break
-            work(task)
-    if watch.asks_to_stop():
-        raise Interrupted(f"{what}: finished tasks are kept; the same command goes on from here")
+    with watch.committing():
+        if comm.rank == 0:
+            _serve_and_work(n_tasks, work, comm, watch, what)
+        else:
+            while True:
+                comm.send(watch.rings(), dest=0, tag=_ASK)
+                task = comm.recv(source=0, tag=_GIVE)
+                if task is None:
+                    break
+                work(task)
+        if watch.asks_to_stop():
+            raise Interrupted(f"{what}: finished tasks are kept; the same command goes on from here")
 
 
 def _serve_and_work(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:

@@ -18,7 +18,7 @@ from .yamltext import read_yaml
 
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
-Location = tuple[str | int, ...]
+Location = tuple[str | int | float, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
     return tuple(known), line
 
 
-def _line(node: Any, part: str | int) -> int | None:
+def _line(node: Any, part: str | int | float) -> int | None:
     """Of a key or an item; None where no file was read, or YAML's merging brought it here."""
     try:
         lines = node.lc

@@ -18,6 +18,11 @@ class Options:
         return self.until is None or STAGES.index(stage) <= STAGES.index(self.until)
 
     @property
+    def only_looks(self) -> bool:
+        """Whether nothing is made but results and report of what is there."""
+        return self.only in ("analyse", "report") and not self.fresh
+
+    @property
     def stops_before_fit(self) -> bool:
         """Whether potentials and labels are all that is wanted."""
         return (self.only or self.until) in STAGES[: STAGES.index("fit")]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from pathlib import Path
 
 from .errors import RedoxError
 from .inputfile import InputFile
+from .lock import Lock
 from .provenance import sample_identity
-from .storage import SampleStore, differences, write_text
+from .storage import SampleStore, differences, known_before, read_json, write_json
 
 log = logging.getLogger("redoxmc")
+LARGEST_LOG_BYTES = 1_000_000  # of run.log, when a run begins
 BY_POTENTIALS = (
     "labelled.extxyz",
     "label.json",
@@ -70,6 +73,16 @@ class Output:
     def store(self) -> SampleStore:
         return SampleStore(self.folder / "samples")
 
+    @property
+    def running(self) -> Lock:
+        """Held by the one run that makes labels, fits and samples."""
+        return Lock(self.folder / "run.lock")
+
+    @property
+    def analysing(self) -> Lock:
+        """Held while results and report are made, which a second process may do while the run goes on."""
+        return Lock(self.folder / "analysis.lock")
+
     def clear(self) -> None:
         """Delete what any stage has made."""
         self.store.clear()
@@ -79,31 +92,47 @@ class Output:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
-def open_output(output: Output, source: InputFile, fresh: bool, samples: bool) -> None:
-    """Make the folder; refuse samples of another run, with the difference. fresh: delete what is there; samples: whether any are made."""
-    identity = sample_identity(source)
-    if fresh:
-        output.clear()
+def open_output(output: Output, source: InputFile, fresh: bool, samples: bool, lock: Lock | None) -> None:
+    """Make the folder; refuse samples of another run, with the difference. fresh: delete what is there; samples: whether any are made.
+
+    lock: taken, where given. Raises RedoxError.
+    """
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
-        _log_to(output.folder / "run.log")
-        if output.store.identity.exists():
-            old = json.loads(output.store.identity.read_text())
-            if changed := differences(old, json.loads(json.dumps(identity))):
-                raise RedoxError(
-                    f"the samples in {output.folder} belong to another input:\n  " + "\n  ".join(changed)
-                    + "\nuse another output folder, or --fresh to delete them and start over"
-                    + ("" if source.config.label.learning is None else "; without the folder samples alone the rounds of learning are kept")
-                )  # fmt: skip
-        elif source.config.energy is not None and samples:
-            write_text(output.store.identity, json.dumps(identity, indent=1))
+        if lock:
+            lock.take()
+        _log_to(output.folder / "run.log", may_rotate=lock is not None)
+        if fresh:
+            with output.analysing.held():
+                output.clear()
     except OSError as error:
         raise RedoxError(f"cannot write to the output folder {output.folder}: {error.strerror}") from None
+    identity = json.loads(json.dumps(sample_identity(source)))
+    if output.store.identity.exists():
+        old = read_json(output.store.identity)
+        given = sample_identity(source, defaults=False)
+        if changed := differences(old, known_before(identity, old, given)):
+            raise RedoxError(
+                f"the samples in {output.folder} belong to another input:\n  " + "\n  ".join(changed)
+                + "\nuse another output folder, or --fresh to delete them and start over"
+                + ("" if source.config.label.learning is None else "; without the folder samples alone the rounds of learning are kept")
+            )  # fmt: skip
+    elif source.config.energy is not None and samples:
+        write_json(output.store.identity, identity)
 
 
-def _log_to(path: Path) -> None:
+class _LogFile(logging.FileHandler):
+    """run.log; on a full disk the lines are lost there, and still told on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+def _log_to(path: Path, may_rotate: bool) -> None:
+    if may_rotate and path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
+        os.replace(path, path.with_name("run.old.log"))
     log.setLevel(logging.INFO)
-    log.handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(path)]
+    log.handlers = [logging.StreamHandler(sys.stderr), _LogFile(path)]
     log.propagate = False  # libraries of potentials give the root logger handlers of their own
     for handler in log.handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 log = logging.getLogger("redoxmc")
-LOG_EVERY_S = 30.0
+LOG_EVERY_S = 30.0  # and, as the work grows long, a fiftieth of the time it has taken: a month is told in 500 lines
 
 
 class Progress:
@@ -43,7 +43,7 @@ class Progress:
     def update(self, done: int, total: int) -> None:
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=done, total=total)
-        elif not self.quiet and time.monotonic() - self.last > LOG_EVERY_S:
-            self.last = time.monotonic()
-            left = (self.last - self.start) * (total - done) / max(done, 1)
+        elif not self.quiet and (now := time.monotonic()) - self.last > max(LOG_EVERY_S, (now - self.start) / 50):
+            self.last = now
+            left = (now - self.start) * (total - done) / max(done, 1)
             log.info("%s: %d of %d, %.0f s left", self.what, done, total, left)

@@ -74,18 +74,18 @@ def fit_identity(source: InputFile) -> dict[str, Any]:
     }
 
 
-def sample_identity(source: InputFile) -> dict[str, Any]:
-    """What the samples depend on: all but how long to sample and what to add afterwards."""
-    config = source.config.model_dump(mode="json")
-    sampling = dict(config["sampling"] or {})
+def sample_identity(source: InputFile, defaults: bool = True) -> dict[str, Any]:
+    """What the samples depend on: all but how long to sample and what to add afterwards. defaults: with keys that are at theirs."""
+    config = source.config.model_dump(mode="json", exclude_defaults=not defaults)
+    sampling = dict(config.get("sampling") or {})
     for name in ("walltime_s", "refine", "second_supercell"):
         sampling.pop(name, None)
     sampling["sweeps"] = {k: v for k, v in sampling.get("sweeps", {}).items() if k != "measure"}
     return {
         "lattice": _without_paths(config["lattice"]),
-        "energy": _without_paths(config["energy"] or {}),
+        "energy": _without_paths(config.get("energy") or {}),
         "sampling": sampling,
-        "seed": config["seed"],
+        "seed": source.config.seed,
         "files": input_files(source),
         **_labelling(source, config),
     }
@@ -102,7 +102,7 @@ def learning_identity(source: InputFile) -> dict[str, Any]:
 def _labelling(source: InputFile, config: dict[str, Any]) -> dict[str, Any]:
     """How the data set is made, where the run makes it."""
     makes = source.config.energy is not None and source.config.energy.needs_labels
-    return {key: config[key] for key in ("label", "relaxation")} if makes else {}
+    return {key: config.get(key, {}) for key in ("label", "relaxation")} if makes else {}
 
 
 def _without_paths(value: Any) -> Any:

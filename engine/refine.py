@@ -1,6 +1,5 @@
 """Temperatures and then sweeps added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
 
-import json
 import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from .parallel import StopWatch
 from .sampling.ladder import REFINE_STREAM
 from .sampling.plan import Plan
 from .sampling.stage import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
-from .storage import SampleStore, read_h5, write_text
+from .storage import SampleStore, read_h5, read_json, write_json
 from .system import System, inverse_temperature
 from .thermodynamics.analyse import has_free_energies, isotherms_of
 from .thermodynamics.diagram import Diagram, build_diagram
@@ -78,11 +77,11 @@ class Decisions:
         return max([self.sweeps, *(to for _, to in self.longer)])
 
     def write(self, store: SampleStore) -> None:
-        write_text(store.refinement, json.dumps(asdict(self)))
+        write_json(store.refinement, asdict(self))
 
 
 def _read(store: SampleStore) -> Decisions:
-    found = json.loads(store.refinement.read_text())
+    found = read_json(store.refinement)
     if "longer" not in found:  # of a version that did not go on with more sweeps
         sweeps = found["mark"].pop("sweeps")
         found |= {"sweeps": sweeps, "longer": []}
@@ -90,12 +89,13 @@ def _read(store: SampleStore) -> Decisions:
 
 
 def _begin(config: Config, vibrations: Vibrations | None, store: SampleStore) -> Decisions:
-    """What is known, unless it was decided on other samples or for other aims: then all that was added is forgotten."""
+    """What is known, unless it was decided on other samples or for other aims, or a ladder is gone: then all that was added is forgotten."""
     given, measure = config.sampler.refine, config.sampler.sweeps.measure
     mark = {"vibrations": vibrations.content if vibrations else None, **given.model_dump(exclude={"sweeps"})}
     if store.refinement.exists():
         known = _read(store)
-        if known.mark == mark and measure <= known.sampled:
+        lost = [k for k, added in enumerate(known.rounds) if added and not store.refined(k).ladder.exists()]
+        if known.mark == mark and measure <= known.sampled and not lost:
             return known
     _forget(store)
     fresh = Decisions(mark, _sweeps(store), [], [])
@@ -227,6 +227,6 @@ def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
     rows = []
     for slot in plan.slots:
         hotter = int(np.searchsorted(known.temperatures_K, plan.temperatures_K[slot.rung]))
-        sides = [last_states(*samples.place(where[r, slot.kind, slot.index])) for r in (hotter, hotter - 1)]
+        sides = [last_states(*samples.origin[where[r, slot.kind, slot.index]]) for r in (hotter, hotter - 1)]
         rows.append([sides[w % 2][w] for w in range(plan.walkers)])
     return np.array(rows, np.int8)

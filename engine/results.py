@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import RedoxError
-from .storage import FORMAT_VERSION, write_whole
+from .storage import open_h5, write_sealed_h5
 
 LAYOUT = 3  # of the groups and their names; an analysis of another layout is done anew
 
@@ -49,31 +48,29 @@ class Results:
 
 
 def write_results(path: Path, results: Results) -> None:
-    write_whole(path, lambda temporary: _write(temporary, results))
+    write_sealed_h5(path, lambda file: _fill(file, results))
 
 
-def _write(path: Path, results: Results) -> None:
-    with h5py.File(path, "w", track_order=True) as file:
-        file.attrs["format_version"] = FORMAT_VERSION
-        for key, value in results.attributes.items():
-            file.attrs[key] = value
-        for name, group in results.groups.items():
-            target = file.create_group(name, track_order=True)
-            for key, value in group.attributes.items():
-                target.attrs[key] = value
-            for key, variable in _with_all_coordinates(group).items():
-                values = variable.values
-                if values.dtype.kind in "US":
-                    values = np.array(values.tolist(), dtype=h5py.string_dtype())
-                dataset = target.create_dataset(key, data=values)
-                dataset.attrs["units"] = variable.units
-                dataset.attrs["long_name"] = variable.long_name
-                if variable.dims == (key,):
-                    dataset.make_scale(key)
-            for key, variable in group.variables.items():
-                for axis, dim in enumerate(variable.dims):
-                    if dim != key and dim in target:
-                        target[key].dims[axis].attach_scale(target[dim])
+def _fill(file: h5py.File, results: Results) -> None:
+    for key, value in results.attributes.items():
+        file.attrs[key] = value
+    for name, group in results.groups.items():
+        target = file.create_group(name, track_order=True)
+        for key, value in group.attributes.items():
+            target.attrs[key] = value
+        for key, variable in _with_all_coordinates(group).items():
+            values = variable.values
+            if values.dtype.kind in "US":
+                values = np.array(values.tolist(), dtype=h5py.string_dtype())
+            dataset = target.create_dataset(key, data=values)
+            dataset.attrs["units"] = variable.units
+            dataset.attrs["long_name"] = variable.long_name
+            if variable.dims == (key,):
+                dataset.make_scale(key)
+        for key, variable in group.variables.items():
+            for axis, dim in enumerate(variable.dims):
+                if dim != key and dim in target:
+                    target[key].dims[axis].attach_scale(target[dim])
 
 
 def _with_all_coordinates(group: Group) -> dict[str, Variable]:
@@ -84,22 +81,17 @@ def _with_all_coordinates(group: Group) -> dict[str, Variable]:
 
 
 def read_results(path: Path) -> Results:
-    """Raises RedoxError if the file is missing, damaged or of another format."""
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {k: _plain(v) for k, v in file.attrs.items()}
-            if attributes.get("format_version") != FORMAT_VERSION:
-                raise RedoxError(f"{path} has format {attributes.get('format_version')}; this version reads {FORMAT_VERSION}")
-            groups = {}
-            for name, source in file.items():
-                group = Group(attributes={k: _plain(v) for k, v in source.attrs.items()})
-                for key, dataset in source.items():
-                    dims = tuple(d[0].name.rsplit("/", 1)[-1] if len(d) else key for d in dataset.dims)
-                    values = dataset.asstr()[()].astype("U") if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-                    group.variables[key] = Variable(dims, values, str(dataset.attrs["units"]), str(dataset.attrs["long_name"]))
-                groups[name] = group
-    except (OSError, KeyError) as error:
-        raise RedoxError(f"cannot read {path}: {error}") from None
+    """Raises RedoxError if the file is missing, damaged or of a newer format."""
+    groups = {}
+    with open_h5(path) as file:
+        attributes = {k: _plain(v) for k, v in file.attrs.items()}
+        for name, source in file.items():
+            group = Group(attributes={k: _plain(v) for k, v in source.attrs.items()})
+            for key, dataset in source.items():
+                dims = tuple(d[0].name.rsplit("/", 1)[-1] if len(d) else key for d in dataset.dims)
+                values = dataset.asstr()[()].astype("U") if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+                group.variables[key] = Variable(dims, values, str(dataset.attrs["units"]), str(dataset.attrs["long_name"]))
+            groups[name] = group
     return Results(attributes, groups)
 
 

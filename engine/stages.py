@@ -21,7 +21,7 @@ from .potentials.calculations import label_frames, read_calculations
 from .potentials.labels import labels_of
 from .potentials.weights import read_weights
 from .prepare import Prepared
-from .provenance import fingerprint, fit_identity, learning_identity, potential_mark
+from .provenance import file_hash, fingerprint, fit_identity, learning_identity, potential_mark
 from .storage import write_text
 from .training.stage import Frames, split, train_all, weights_file
 
@@ -136,13 +136,16 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
         terms = place.ions, place.typed, place.charges
         run_learning(Learning(config, place.lattice, *terms, path, mark, place.folder, identity), comm, watch)
     if comm.rank == 0:
-        write_text(_seal(place), fingerprint(fit_identity(place.source)))
+        write_text(_seal(place), f"{fingerprint(fit_identity(place.source))} {file_hash(place.folder / 'labelled.extxyz')}")
 
 
 def labels_are_there(place: Place) -> bool:
-    """Whether labelled.extxyz was made from this input."""
-    made, seal = (place.folder / "labelled.extxyz").exists(), _seal(place)
-    return made and seal.exists() and seal.read_text() == fingerprint(fit_identity(place.source))
+    """Whether labelled.extxyz was made from this input, and is as it was made."""
+    made, seal = place.folder / "labelled.extxyz", _seal(place)
+    if not (made.exists() and seal.exists()):
+        return False
+    mark, _, digest = seal.read_text(errors="replace").partition(" ")  # format 1 had no digest
+    return mark == fingerprint(fit_identity(place.source)) and digest in ("", file_hash(made))
 
 
 def _seal(place: Place) -> Path:

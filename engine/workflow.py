@@ -35,26 +35,33 @@ if TYPE_CHECKING:
 def run(path: Path, options: Options) -> None:
     """The whole command. Collective; rank 0 reads, fits, analyses and reports, all ranks sample."""
     comm = MPI.COMM_WORLD
-    prepared = None
-    if comm.rank == 0:
-        source = read_input(path)
-        prepared = prepare(source)
-        if options.check:
-            print_plan(prepared, comm.size)
-    if options.check:
-        return
+    watch = StopWatch(comm)
+    with watch.listening():
+        prepared = None
+        if comm.rank == 0:
+            source = read_input(path)
+            prepared = prepare(source)
+            if options.check:
+                print_plan(prepared, comm.size)
+        if not options.check:
+            _run_stages(prepared, options, comm, watch)
+            wait_idly(comm)
+
+
+def _run_stages(prepared: Prepared | None, options: Options, comm: Any, watch: StopWatch) -> None:
     output: Output = comm.bcast(Output(prepared.source.resolve(prepared.config.output)) if prepared else None)
+    lock = None if options.only_looks else output.running
     if prepared:
-        open_output(output, prepared.source, options.fresh, options.includes("sample"))
+        open_output(output, prepared.source, options.fresh, options.includes("sample"), lock)
     config: Config = comm.bcast(prepared.config if prepared else None)
-    watch = StopWatch(comm, config.sampling.walltime_s if config.sampling else None)
-    watch.listen()
+    if lock:
+        lock.share()
+    watch.walltime_s = config.sampling.walltime_s if config.sampling else None
     makes_labels = config.energy is not None and config.energy.needs_labels
     if config.training or config.evaluation or makes_labels:
         prepared = _potentials(prepared, makes_labels, output, options, comm, watch)
     if config.energy is not None:
         _thermodynamics(prepared, config, output, options, comm, watch)
-    wait_idly(comm)
 
 
 def _potentials(
@@ -85,7 +92,8 @@ def _thermodynamics(
     if not samples and not analyses:
         if prepared:
             short_range_terms(prepared, output, options.includes("fit"))
-            _report(output, options)
+            with output.analysing.held():
+                _report(output, options)
         return
     short_range = comm.bcast(short_range_terms(prepared, output, options.includes("fit")) if prepared else None)
     charges: tuple[PointCharges, ...] = comm.bcast(prepared.point_charges if prepared else None)
@@ -112,9 +120,10 @@ def _thermodynamics(
 
             run_correction(correction, comm, watch)
     if prepared:
-        if analyses:
-            analyse(prepared, system, second, correction, output)
-        _report(output, options)
+        with output.analysing.held():
+            if analyses:
+                analyse(prepared, system, second, correction, output)
+            _report(output, options)
 
 
 def _report(output: Output, options: Options) -> None:

@@ -165,6 +165,8 @@ def test_several_ions_want_a_grid_each() -> None:
 def test_the_installed_command_is_run_py(tmp_path: Path) -> None:
     """Same results bit for bit, here under mpirun; the same settings of the libraries; the same exit code and message."""
     here, there = write_input(tmp_path / "a", 40), write_input(tmp_path / "b", 40)
+    for path in (here, there):  # no annealing in this ensemble
+        path.write_text(path.read_text().replace("sampling:\n", "sampling:\n  ensemble: canonical\n"))
     whole = {"REDOXMC_COMMIT_S": "9999"}  # one segment, however long it takes
     assert run(here, 1, "--until", "sample", **whole).returncode == 0
     command = [*mpirun(), "-n", "2", COMMAND, str(there), "--until", "sample"]

@@ -40,7 +40,6 @@ from redoxmc.engine.prepare.structure import read_structure
 
 from .conftest import HOST, IRON, SODIUM, STRUCTURE
 from .test_labelling import INPUT, write_input
-from .test_labelling import signal_handlers as signal_handlers
 from .toy_calculator import Springs
 
 OLIVINE = build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .runs import environment, mpirun
-from .test_run import ranks_of
+from .runs import environment, mpirun, ranks_of
 
 # Tasks are files: a task that is there already is not listed; `begun_k_RANK` shows who took it, and when.
 SCRIPT = """
@@ -30,8 +29,7 @@ each = float(sys.argv[4])
 faulty = int(sys.argv[5])
 
 def main():
-    watch = StopWatch(comm, None)
-    watch.listen()
+    watch = StopWatch(comm)
     todo = comm.bcast([k for k in range(n) if not (folder / f"{k}.txt").exists()] if comm.rank == 0 else None)
     def work(t):
         k = todo[t]
@@ -41,7 +39,8 @@ def main():
             log.write("once ")
         time.sleep(slow.get(k, each))
         write_text(folder / f"{k}.txt", str(k * k))
-    farm(len(todo), work, comm, watch, "squares")
+    with watch.listening():
+        farm(len(todo), work, comm, watch, "squares")
 
 sys.exit(run_on_all_ranks(main))
 """

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,8 @@ from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
 
 from .conftest import STRUCTURE
-from .runs import LABELLED_LATTICE, command, environment
+from .runs import LABELLED_LATTICE, command, environment, ranks_of
 from .runs import run as run_command
-from .test_run import ranks_of
 from .vasp_files import write_outcar
 
 MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}
@@ -45,16 +43,6 @@ energy:
 sampling:
   temperature_K: [300, 600]
 """
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """`main` in this process takes over the signals."""
-    numbers = (signal.SIGTERM, signal.SIGUSR1)
-    before = [signal.getsignal(n) for n in numbers]
-    yield
-    for number, handler in zip(numbers, before):
-        signal.signal(number, handler)
 
 
 # The stage, from the input file.

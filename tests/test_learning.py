@@ -28,8 +28,7 @@ from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
 
 from .conftest import STRUCTURE
 from .exact import enumerate_states
-from .runs import LABELLED_LATTICE, command, environment, run
-from .test_run import ranks_of
+from .runs import LABELLED_LATTICE, command, environment, ranks_of, run
 
 INPUT = f"""\
 {LABELLED_LATTICE}  supercell: [2, 2, 1]

@@ -74,7 +74,7 @@ def sample(
         write_ladder(store, plan, starts)
         run_replicas(
             replicas, store, empty_tally(system), sweeps, EXCHANGE_EVERY,
-            should_commit=lambda: False, should_stop=lambda: False, report=lambda block, n_blocks: None,
+            should_commit=lambda held_bytes: False, should_stop=lambda: False, report=lambda block, n_blocks: None,
         )  # fmt: skip
         samples = read_samples(store)
     health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))

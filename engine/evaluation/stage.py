@@ -23,7 +23,7 @@ from ..parallel import StopWatch
 from ..potentials.charges import states_by_moment
 from ..potentials.labels import Labels, labels_of
 from ..potentials.potential import LabelledCalculator, load_potential, predict
-from ..storage import write_text
+from ..storage import read_json, write_json, write_text
 from ..thermodynamics.hull import lower_hull
 from ..training.stage import Frames
 from .reference import ReferenceCell, formation_energies, series
@@ -73,7 +73,7 @@ def run_evaluation(
             "retention": retention(stores[c.name], orders, labels, judged),
             **({"reference": against_reference(stores[c.name], reference, lattice)} if reference else {}),
         }
-    write_text(folder / "evaluation.json", json.dumps(record, indent=1))
+    write_json(folder / "evaluation.json", record)
     return record
 
 
@@ -105,10 +105,10 @@ def _held_out(
     todo = comm.bcast([c for c in candidates if not files[c.name].exists()] if comm.rank == 0 else None)
 
     def work(k: int) -> None:
-        write_text(files[todo[k].name], json.dumps(held_out_errors(calculators[todo[k].mark], frames.test)))
+        write_json(files[todo[k].name], held_out_errors(calculators[todo[k].mark], frames.test))
 
     farm(len(todo), work, comm, watch, "held-out errors")
-    return {name: json.loads(path.read_text()) for name, path in files.items()} if comm.rank == 0 else {}
+    return {name: read_json(path) for name, path in files.items()} if comm.rank == 0 else {}
 
 
 def held_out_errors(calculator: LabelledCalculator, frames: list[Atoms]) -> dict[str, Any]:

@@ -88,6 +88,18 @@ class Correction:
     def tuned(self, method: str, rung: int) -> Path:
         return self.folder / "correction" / self.identity / f"{method}_{rung:02d}_tuned.h5"
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether all that its results are made of is there."""
+        walks = [
+            self.path(method, rung, walker)
+            for method in set(CHAINS) & set(self.given.methods)
+            for rung in range(len(self.temperatures_K))
+            for walker in range(self.given.walkers)
+        ]
+        states = _all_states(self) if "enumerated" in self.given.methods else []
+        return all(path.exists() for path in [*walks, *(store.path(c) for store, c in states)])
+
     def walks(self, method: str, rung: int) -> list[Walk]:
         """Raises RedoxError if a file is damaged, or not there yet."""
         if not all(self.path(method, rung, w).exists() for w in range(self.given.walkers)):

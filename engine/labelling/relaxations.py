@@ -1,5 +1,8 @@
 """Relaxed configurations on disk, each under the hash of everything that its result depends on."""
 
+import hashlib
+import io
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +22,11 @@ from ..parallel import StopWatch
 from ..potentials.potential import LabelledCalculator
 from ..potentials.relax import Relaxed, relax, start
 from ..provenance import fingerprint
-from ..storage import remove_partial, write_whole
+from ..storage import remove_partial, write_text
 from .arrangements import canonical, site_permutations
 from .configurations import Configuration, key
+
+SEAL = re.compile(r" sha256=[0-9a-f]{64}(?=\n)")
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,18 @@ class Relaxations:
         atoms = start(supercell, occupation, calculator.labels, self.settings)
         found = relax(atoms, calculator, self.settings)
         cell = _to_frame(found, configuration.name, time.monotonic() - begin)
-        write_whole(path, lambda p: write(p, cell, format="extxyz"))
+        text = io.StringIO()
+        write(text, cell, format="extxyz")
+        write_text(path, _sealed(text.getvalue()))
 
     def read(self, configuration: Configuration) -> Done:
         """Raises RedoxError if the file is damaged; deleting it makes it anew."""
         path = self.path(configuration)
         try:
-            cell: Any = read(path)
+            text = path.read_text(encoding="utf-8")
+            if SEAL.search(text) and _sealed(SEAL.sub("", text)) != text:
+                raise ValueError("its digest is not that of its content")
+            cell: Any = read(io.StringIO(text), format="extxyz")
             info = cell.info
             return Done(cell, int(info["steps"]), float(info["seconds"]), str(info["problem"]) if "problem" in info else None)
         except Exception as error:  # ase raises whatever its parsers raise
@@ -98,6 +108,12 @@ def _missing(jobs: Sequence[tuple[Relaxations, Configuration]]) -> list[int]:
     for k, (store, configuration) in enumerate(jobs):
         paths.setdefault(store.path(configuration), k)
     return [k for path, k in paths.items() if not path.exists()]
+
+
+def _sealed(text: str) -> str:
+    """With the digest of the whole at the end of the line that holds the properties."""
+    number, properties, rest = text.split("\n", 2)
+    return f"{number}\n{properties} sha256={hashlib.sha256(text.encode()).hexdigest()}\n{rest}"
 
 
 def _lattice_mark(lattice: Lattice) -> list[Any]:

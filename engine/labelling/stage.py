@@ -1,6 +1,5 @@
 """The `label` stage: configurations chosen over x, relaxed by the potential, checked, and written as a data set."""
 
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..lattice import Lattice
 from ..parallel import StopWatch
 from ..potentials.labels import Labels, labels_of
 from ..potentials.potential import load_potential
-from ..storage import write_text, write_whole
+from ..storage import write_json, write_whole
 from . import retention
 from .configurations import Configuration, choose_configurations
 from .relaxations import Done, Relaxations, relax_all
@@ -67,7 +66,7 @@ def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, 
         "median_steps": float(np.median([d.steps for d in done])),
         "rejected": [{"config": c.name, "reason": d.problem} for c, d in zip(chosen, done) if d.problem],
     }
-    write_text(folder / "label.json", json.dumps(record, indent=1))
+    write_json(folder / "label.json", record)
     log.info(
         "label: %d of %d configurations kept; %s relaxations per hour and core",
         len(kept),

@@ -1,6 +1,5 @@
 """The rounds, each in a folder of its own: what it labelled, its expansion, its samples, its results, what it chose."""
 
-import json
 import logging
 import shutil
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ..potentials.labels import labels_of
 from ..potentials.potential import load_potential
 from ..results import Results, write_results
 from ..sampling.stage import run_sampling
-from ..storage import SampleStore, write_text, write_whole
+from ..storage import SampleStore, read_json, write_json, write_text, write_whole
 from ..system import System, build_system
 from ..thermodynamics.analyse import Analysis
 from ..thermodynamics.couplings import changes, widest_band
@@ -94,7 +93,7 @@ class Learning:
             raise RedoxError(
                 f"there is no {path}; delete {path.parent.parent}: the rounds are done anew, with the labels that are there"
             )
-        return ClusterExpansion(self.space, json.loads(path.read_text()))
+        return ClusterExpansion(self.space, read_json(path)["parameters"])
 
     def hamiltonian(self, found: ClusterExpansion, matrix: NDArray[np.int64]) -> Hamiltonian:
         return self.typed + from_icet(found, self.lattice) + point_charges(self.lattice, self.charges, matrix)
@@ -124,7 +123,7 @@ def run_learning(learning: Learning, comm: Any, watch: StopWatch) -> None:
             if comm.rank == 0:
                 write_labels(chosen, [store.read(c) for c in chosen], labels, learning.round(number))
             _round(learning, number, store, chosen, comm, watch)
-        records.append(comm.bcast(json.loads(known.read_text()) if comm.rank == 0 else None))
+        records.append(comm.bcast(read_json(known) if comm.rank == 0 else None))
         if why := _finished(records, learning.given):
             break
         chosen = chosen + [_configuration(c) for c in records[-1]["next"]]
@@ -132,7 +131,7 @@ def run_learning(learning: Learning, comm: Any, watch: StopWatch) -> None:
         log.info("learning: %s after %d rounds and %d labels", why, len(records), len(chosen))
         write_labels(chosen, [store.read(c) for c in chosen], labels, learning.folder)
         shown = [{k: v for k, v in r.items() if k != "next"} for r in records]
-        write_text(learning.folder / "learning.json", json.dumps({"finished": why, "rounds": shown}, indent=1))
+        write_json(learning.folder / "learning.json", {"finished": why, "rounds": shown})
 
 
 def _begin(learning: Learning) -> None:
@@ -172,7 +171,7 @@ def _round(
         space = found.get_cluster_space_copy()
         drawn = [learning.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
         record = cost | _looked_at(learning, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
-        write_text(folder / "round.json", json.dumps(record, indent=1))
+        write_json(folder / "round.json", record)
         log.info(
             "round %d: %d labels, validation %.1f meV/fu, in the ensemble up to %.1f; F ± %.1f meV/fu by the couplings; %s",
             number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], 1e3 * record["band_eV"],
@@ -205,7 +204,7 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
     folds = min(given.fit.n_folds, len(data.cells))
     fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, learning.config.seed)
     write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
-    write_text(folder / PARAMETERS, json.dumps(fit.parameters.tolist()))
+    write_json(folder / PARAMETERS, {"parameters": fit.parameters.tolist()})
     x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 

@@ -180,13 +180,26 @@ class Segment:
     snapshot_sweeps: list[int]
     tallies: dict[int, NDArray[np.int64]]  # bin -> (rungs, walkers, n_max+1, 6)
     first_block: int
+    n_bytes: int = 0
+
+    def add(self, records: list[Record]) -> None:
+        self.records.append(records)
+        self.n_bytes += sum(part.nbytes for record in records for part in record)
+
+    def add_snapshot(self, sweep: int, species: list[NDArray[np.int8]]) -> None:
+        self.snapshot_sweeps.append(sweep)
+        self.snapshots.append(species)
+        self.n_bytes += sum(part.nbytes for part in species)
 
 
 def sample(
     replicas: Replicas, store: SampleStore, tally: Tally, n_sweeps: int, exchange_every: int,
-    should_commit: Callable[[], bool], should_stop: Callable[[], bool], report: Callable[[int, int], None],
+    should_commit: Callable[[int], bool], should_stop: Callable[[], bool], report: Callable[[int, int], None],
 ) -> bool:  # fmt: skip
-    """Sample until every chain has n_sweeps sweeps (rounded up to whole blocks). False if stopped before. Collective."""
+    """Sample until every chain has n_sweeps sweeps (rounded up to whole blocks). False if stopped before. Collective.
+
+    should_commit: is told how many bytes this rank holds.
+    """
     block_sweeps = exchange_every or BLOCK_WITHOUT_EXCHANGE
     n_blocks = -(-n_sweeps // block_sweeps)
     blocks_per_bin = -(-BIN_SWEEPS // block_sweeps)
@@ -196,16 +209,15 @@ def sample(
         sums = segment.tallies.setdefault(
             replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
         )
-        segment.records.append(replicas.advance(tally, sums, block_sweeps))
+        segment.add(replicas.advance(tally, sums, block_sweeps))
         if exchange_every:
             replicas.exchange()
         replicas.block += 1
         if replicas.block % blocks_per_bin == 0:  # bins end at the same sweeps whenever segments do
-            segment.snapshot_sweeps.append(replicas.block * block_sweeps)
-            segment.snapshots.append([group.chains.species.copy() for group in replicas.groups])
+            segment.add_snapshot(replicas.block * block_sweeps, [group.chains.species.copy() for group in replicas.groups])
         report(replicas.block, n_blocks)
         stop = should_stop()
-        if replicas.block == n_blocks or stop or should_commit():
+        if replicas.block == n_blocks or stop or should_commit(segment.n_bytes):
             commit(replicas, store, segment, block_sweeps, blocks_per_bin)
             segment = _new_segment(replicas)
         if stop and replicas.block < n_blocks:

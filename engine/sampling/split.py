@@ -49,7 +49,8 @@ class Split:
     """At one rung: n (points,); entropy_kB and energy_neV of the free half, (points, walkers, snapshots, halves).
 
     drawn_neV (points, walkers, snapshots): energies of the states drawn. All of the whole cell; nan for a half that the
-    lattice does not have apart. log_states (points, halves): the value of the entropy at beta = 0.
+    lattice does not have apart. log_states (points, halves): the value of the entropy at beta = 0. mark: of the samples that
+    the states were drawn from.
     """
 
     n: NDArray[np.int64]
@@ -57,6 +58,7 @@ class Split:
     energy_neV: Float
     drawn_neV: Float
     log_states: Float
+    mark: str
 
 
 def halves_of(system: System) -> tuple[Half, ...]:
@@ -251,5 +253,5 @@ def read_split(store: SampleStore, rung: int) -> Split | None:
     """None where the entropy was not split."""
     if not store.split(rung).exists():
         return None
-    data, _ = read_h5(store.split(rung))
-    return Split(**data)
+    data, attributes = read_h5(store.split(rung))
+    return Split(**data, mark=attributes["mark"])

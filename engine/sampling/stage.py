@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ..config import Config
@@ -18,7 +19,7 @@ from ..moves import Mix
 from ..neutrality import random_neutral_state
 from ..parallel import StopWatch
 from ..progress import Progress
-from ..storage import FORMAT_VERSION, SampleStore, read_h5, write_h5
+from ..storage import SampleStore, read_h5, write_h5
 from ..system import System
 from .anneal import Annealed, anneal
 from .cycle import cycles
@@ -39,6 +40,7 @@ LEAST_SWEEPS = 72  # and sweeps; as many in each round of settling
 LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))
 COMMIT_AT_LEAST_EVERY_S = 900.0
+MOST_HELD_BYTES = 200_000_000  # by a rank, of samples that are not committed yet
 
 
 def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, watch: StopWatch) -> None:
@@ -66,7 +68,7 @@ def sample_ladder(
     replicas = build_replicas(plan, starts, system.with_mix(plan.mix), config.seed, key, comm)
     restore(replicas, store)
     done_before = replicas.block
-    with Progress(what, comm.rank) as progress:
+    with Progress(what, comm.rank) as progress, watch.committing():
 
         def report(block: int, n_blocks: int) -> None:
             progress.update(block - done_before, n_blocks - done_before)
@@ -79,18 +81,19 @@ def sample_ladder(
             raise Interrupted("committed; start the same command again to continue")
 
 
-def _now_and_then(comm: Any) -> Callable[[], bool]:
-    """True, on all ranks, when it is time to commit: every minute at first, rarer in a long run, whose segments would take long to read.
+def _now_and_then(comm: Any) -> Callable[[int], bool]:
+    """True, on all ranks, when it is time to commit: every minute at first, rarer in a long run, whose segments would take long to read;
+    or when a rank holds much.
 
     Only where segments end depends on it, no result.
     """
     began = last = time.monotonic()
 
-    def due() -> bool:
+    def due(held_bytes: int) -> bool:
         nonlocal last
         now = time.monotonic()
         wait_s = max(COMMIT_EVERY_S, min((now - began) / 10, COMMIT_AT_LEAST_EVERY_S))
-        yes = bool(comm.bcast(now - last > wait_s if comm.rank == 0 else None))
+        yes = bool(comm.allreduce((comm.rank == 0 and now - last > wait_s) or held_bytes > MOST_HELD_BYTES, op=MPI.LOR))
         last = now if yes else last
         return yes
 
@@ -260,7 +263,6 @@ def write_ladder(
     if cycled is not None:
         data |= {f"cycle/{name}": value for name, value in vars(cycled).items()}
     attributes = {
-        "format_version": FORMAT_VERSION,
         "sigma_n": plan.sigma_n,
         "walkers": plan.walkers,
         "notes": json.dumps(plan.notes),

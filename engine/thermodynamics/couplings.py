@@ -60,7 +60,7 @@ def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Seque
     for k, slot in enumerate(samples.plan.slots):
         if slot.rung not in row_of:
             continue
-        store, number_there = samples.place(k)
+        store, number_there = samples.origin[k]
         seen = read_snapshots(store, number_there, samples.n_sweeps).species
         states = seen.reshape(-1, seen.shape[-1])
         for state in states[np.unique(np.linspace(k % seen.shape[1], len(states) - 1, each).astype(int))]:

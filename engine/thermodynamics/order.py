@@ -153,7 +153,7 @@ def order_group(samples: Samples, system: System, health: Health, x: Float) -> G
     for number, slot in enumerate(plan.slots):
         if slot.rung not in rungs:
             continue
-        seen, row = read_snapshots(*samples.place(number), samples.n_sweeps), int(np.searchsorted(rungs, slot.rung))
+        seen, row = read_snapshots(*samples.origin[number], samples.n_sweeps), int(np.searchsorted(rungs, slot.rung))
         settled = _thinned(np.flatnonzero((seen.sweep > health.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])))
         for walker in range(plan.walkers):
             states = seen.species[settled, walker]

@@ -124,7 +124,7 @@ def write_examples(
         if point is None:
             continue
         replica, sweep, walker = order["example"][point].tolist()
-        seen = read_snapshots(*samples.place(replica), sweep)
+        seen = read_snapshots(*samples.origin[int(replica)], sweep)
         temperature_K, x = order["temperature_K"][point[0]], order["x"][point[1]]
         heading = f"# {name}\n# T = {temperature_K:g} K, x = {x:.4f}; replica {replica}, sweep {sweep}, walker {walker}\n"
         written.append(folder / f"region_{region:02d}.cif")

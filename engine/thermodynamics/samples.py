@@ -1,6 +1,5 @@
 """Samples read back from the segments: series of every replica, tallies of every temperature."""
 
-import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +9,10 @@ from ..errors import RedoxError
 from ..sampling.plan import Plan, Slot
 from ..sampling.split import Split, read_split
 from ..sampling.stage import read_ladder
-from ..storage import SampleStore, read_h5
+from ..storage import SampleStore, read_h5, read_json
 
 Int = NDArray[np.int64]
-Origin = tuple[int | None, int]
+Origin = tuple[SampleStore, int]
 SERIES = ("energy_neV", "ions", "tried", "accepted")
 
 
@@ -22,11 +21,10 @@ class Samples:
     """energy_neV (slots, walkers, sweeps), ions (slots, walkers, sweeps, ions), tried and accepted (slots, kinds).
 
     tallies (bins, rungs, walkers, n_max+1, 6), whole bins of bin_sweeps sweeps. exchanged: (slot, slot) -> tried, accepted.
-    splits: rung -> conditional entropies, where they were sampled. origin: per slot the round of refinement that it comes
-    from (None: the ladder that was planned) and its number there; store: where the states are.
+    splits: rung -> conditional entropies, where they were sampled. origin: per slot the samples that it comes from (those of
+    the ladder that was planned, or of a round of refinement) and its number there.
     """
 
-    store: SampleStore
     plan: Plan
     energy_neV: Int
     ions: Int
@@ -42,22 +40,17 @@ class Samples:
     def n_sweeps(self) -> int:
         return self.energy_neV.shape[2]
 
-    def place(self, slot: int) -> tuple[SampleStore, int]:
-        """The store that holds a slot's segments, and its number there."""
-        round_number, number = self.origin[slot]
-        return (self.store if round_number is None else self.store.refined(round_number)), number
-
 
 def read_samples(store: SampleStore) -> Samples:
-    """All committed segments, refined temperatures included once they are complete.
+    """All segments that are committed now, refined temperatures included once they are complete; the run may go on meanwhile.
 
     Raises RedoxError if there are none or one is damaged.
     """
-    samples = _read(store, None)
-    rounds = json.loads(store.refinement.read_text())["rounds"] if store.refinement.exists() else []
+    samples = _read(store.as_it_is())
+    rounds = read_json(store.refinement)["rounds"] if store.refinement.exists() else []
     for k in range(len(rounds)):
         if store.refined(k).committed():
-            more = _read(store.refined(k), k)
+            more = _read(store.refined(k).as_it_is())
             samples = merged(samples, more) if more.n_sweeps == samples.n_sweeps else samples
     return samples
 
@@ -91,7 +84,6 @@ def merged(a: Samples, b: Samples) -> Samples:
         reference=np.concatenate([a.plan.reference, b.plan.reference])[order],
     )
     return Samples(
-        store=a.store,
         plan=plan,
         energy_neV=joined("energy_neV"),
         ions=joined("ions"),
@@ -105,11 +97,11 @@ def merged(a: Samples, b: Samples) -> Samples:
     )
 
 
-def _read(store: SampleStore, round_number: int | None) -> Samples:
-    plan, _ = read_ladder(store)
+def _read(store: SampleStore) -> Samples:
     number = store.committed()
     if not number:
         raise RedoxError(f"no committed samples in {store.folder}")
+    plan, _ = read_ladder(store)
     energy, ions, tried, accepted = [], [], [], []
     for k in range(len(plan.slots)):
         parts = [read_h5(store.segment(k, s), SERIES)[0] for s in range(number)]
@@ -124,7 +116,6 @@ def _read(store: SampleStore, round_number: int | None) -> Samples:
         for b, tally in zip(data["bins"].tolist(), data["tallies"]):
             bins[b] = bins[b] + tally if b in bins else tally
     return Samples(
-        store=store,
         plan=plan,
         energy_neV=np.array(energy),
         ions=np.array(ions),
@@ -132,7 +123,7 @@ def _read(store: SampleStore, round_number: int | None) -> Samples:
         accepted=np.array([np.pad(a, (0, kinds - len(a))) for a in accepted]),
         tallies=np.array([bins[b] for b in sorted(bins)]),
         bin_sweeps=int(attributes["block_sweeps"]) * int(attributes["blocks_per_bin"]),
-        origin=tuple((round_number, k) for k in range(len(plan.slots))),
+        origin=tuple((store, k) for k in range(len(plan.slots))),
         splits={r: found for r in range(len(plan.betas)) if (found := read_split(store, r))},
         exchanged={(int(a), int(b)): (int(t), int(y)) for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])},
     )
