@@ -29,7 +29,7 @@ def _cold(prepared: Prepared) -> str | None:
     coldest = min(prepared.config.sampler.temperature_K)
     if coldest >= COLD_K:
         return None
-    return f"temperature_K goes down to {coldest:g} K, where ions are frozen and atoms no longer classical; if degrees Celsius were meant, add 273"
+    return f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; if degrees Celsius were meant, add 273"
 
 
 def _own_images(prepared: Prepared) -> str | None:

@@ -222,7 +222,10 @@ def said_before(folder: Path, text: str) -> str:
 def test_cautions_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
     """Degrees Celsius; a cell within the reach of the energy; one that cannot hold the orders of the data; energies per atom of cells of one size."""
     assert said_before(tmp_path, GOOD) == ""
-    assert "goes down to 25 K" in (said := said_before(tmp_path, GOOD.replace("[300, 600]", "[25, 200]"))) and "add 273" in said
+    assert (
+        "the lowest temperature_K is 25 K" in (said := said_before(tmp_path, GOOD.replace("[300, 600]", "[25, 200]")))
+        and "add 273" in said
+    )
     said = said_before(tmp_path, GOOD.replace("[2, 2, 2]", "[1, 1, 1]").replace("r_A: [0, 4.0]", "r_A: [0, 6.5]"))
     assert "repeats after 5.0 A, within the reach of the energy, 6.5 A" in said and "should be [2, 3, 3] or larger" in said
     write(tmp_path / "data.extxyz", cells, format="extxyz")
@@ -248,7 +251,7 @@ def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
     page = (tmp_path / "out/report.html").read_text()
     distrust = page[page.index("What to distrust") : page.index("</div>", page.index("What to distrust"))]
     for cure in (
-        "chemical_potential_eV from -9 to -8.5 eV reaches x = 0.00 to 0.00 only",
+        "chemical_potential_eV given, -9 to -8.5 eV, reach x = 0.00 to 0.00 only",
         "or auto",
         "must be the energy per atom of metallic Na",
         "if degrees Celsius were meant, add 273",

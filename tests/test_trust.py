@@ -49,7 +49,8 @@ READERS = {
     "ClusterExpansion.read",
     "ClusterSpace.read",
 }
-ALLOWED = {  # each opens what the input names, but the third, which opens what mace-torch has just written
+ALLOWED = {  # each opens what the input names, but for our own modules, and for what mace-torch has just written
+    "engine/api/__init__.py": ["import_module(f'redoxmc.{_HOMES[name]}')"],
     "engine/potentials/mace.py": ["torch.load(str(file), map_location='cpu', weights_only=False)"],
     "engine/potentials/potential.py": ["import_module(module)"],
     "engine/training/mace.py": ["torch.load(final, map_location='cpu', weights_only=False)"],

@@ -17,7 +17,7 @@ def window_doubt(semigrand: Group, canonical: Group) -> str | None:
         return None
     needed = canonical["chemical_potential_eV"][asked]
     return (
-        f"chemical_potential_eV from {mu.min():g} to {mu.max():g} eV reaches x = {np.nanmin(found):.2f} to {np.nanmax(found):.2f} only: what lies beyond, "
+        f"the chemical_potential_eV given, {mu.min():g} to {mu.max():g} eV, reach x = {np.nanmin(found):.2f} to {np.nanmax(found):.2f} only: what lies beyond, "
         f"transitions too, is not in /semigrand; give min: {np.nanmin(needed):.2f} and max: {np.nanmax(needed):.2f}, or auto"
     )
 
