@@ -53,8 +53,10 @@ def _run_stages(prepared: Prepared | None, options: Options, comm: Any, watch: S
     lock = None if options.only_looks else output.running
     if prepared:
         open_output(output, prepared.source, options.fresh, options.includes("sample"), lock)
+        if lock:
+            lock.share()  # before the others, who would else find it taken
     config: Config = comm.bcast(prepared.config if prepared else None)
-    if lock:
+    if lock and not prepared:
         lock.share()
     watch.walltime_s = config.sampling.walltime_s if config.sampling else None
     makes_labels = config.energy is not None and config.energy.needs_labels

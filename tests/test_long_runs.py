@@ -55,7 +55,7 @@ def test_results_of_a_run_that_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_is_not_sampled_yet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_input(tmp_path, 40, text=SMALL)
+    path = write_input(tmp_path, 40, text=SMALL.replace("supercell: [1, 1, 1]", "supercell: [1, 2, 1]"))
     assert main([str(path), "--only", "analyse"]) == 2
     assert f"no committed samples in {tmp_path}/out/samples" in capsys.readouterr().err
     path.write_text(path.read_text().replace("walkers: 2", "walkers: 2\n  second_supercell: [1, 1, 1]"))
