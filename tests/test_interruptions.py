@@ -203,7 +203,7 @@ def test_a_hundred_kills_over_all_stages(tmp_path: Path) -> None:
     path = written(tmp_path / "run_0")
     while kills < 100:
         process = begun(path)
-        process.join(moments.uniform(0, takes_s / 6))
+        process.join(moments.expovariate(8 / takes_s))
         if process.is_alive():
             process.kill()
             process.join()
