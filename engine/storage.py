@@ -95,20 +95,15 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             version = int(file.attrs.get("format_version", 1))
-            check_version(path, version)
+            if version > FORMAT_VERSION:
+                raise RedoxError(
+                    f"{path} has format {version}, of a newer RedoxMC; this one reads 1 to {FORMAT_VERSION}: use the newer one, or another output folder"
+                )
             if version > 1 and not seal:
                 raise OSError("its last line, the digest, is not there")
             yield file
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise RedoxError(f"{path} is damaged ({error}); {CURE}") from None
-
-
-def check_version(path: Path, version: int) -> None:
-    """Raises RedoxError for what a newer program has written."""
-    if version > FORMAT_VERSION:
-        raise RedoxError(
-            f"{path} has format {version}, of a newer RedoxMC; this one reads 1 to {FORMAT_VERSION}: use the newer one, or another output folder"
-        )
 
 
 def write_h5(path: Path, data: dict[str, Any], attributes: dict[str, Any]) -> None:

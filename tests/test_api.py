@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("inputs/structures", "inputs/tutorial"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "inputs/small.yaml", folder / "inputs")
-    subprocess.run([COMMAND, "inputs/tutorial/1_ising.yaml"], cwd=folder, check=True, timeout=300, env=environment())
+    subprocess.run([COMMAND, "inputs/tutorial/1_ising.yaml"], cwd=folder, check=True, timeout=1500, env=environment())
     return folder
 
 
@@ -170,11 +170,11 @@ def test_the_installed_command_is_run_py(tmp_path: Path) -> None:
     whole = {"REDOXMC_COMMIT_S": "9999"}  # one segment, however long it takes
     assert run(here, 1, "--until", "sample", **whole).returncode == 0
     command = [*mpirun(), "-n", "2", COMMAND, str(there), "--until", "sample"]
-    subprocess.run(command, check=True, timeout=300, env=environment(**whole))
+    subprocess.run(command, check=True, timeout=1500, env=environment(**whole))
     first, second = (hashes(tmp_path / name / "out/samples/exchange/segment_0000.h5") for name in "ab")
     assert first == second and "tallies" in first
     here.write_text("sed: 3\n")
-    ours = subprocess.run([COMMAND, str(here)], capture_output=True, text=True, timeout=60, check=False)
+    ours = subprocess.run([COMMAND, str(here)], capture_output=True, text=True, timeout=600, check=False)
     assert (ours.returncode, ours.stderr) == ((same := run(here)).returncode, same.stderr) and ours.returncode == 2
 
 

@@ -282,7 +282,9 @@ def test_every_flipped_bit_and_every_cut_of_a_segment_is_noticed(sampled: Path, 
     path, good = tmp_path / "segment.h5", read_h5(sampled / SEGMENT)
     places = {*draw.sample(range(8 * len(whole)), 400), *range(8 * (len(whole) - SEAL_LENGTH), 8 * len(whole), 5)}
     noticed = 0
-    for damaged in (*(_flipped(whole, bit) for bit in sorted(places)), *(whole[:n] for n in draw.sample(range(len(whole)), 100))):
+    flipped, shorter = [_flipped(whole, bit) for bit in sorted(places)], [whole[:n] for n in draw.sample(range(len(whole)), 100)]
+    both = [content[:-5] for content in flipped]  # the digest is damaged too
+    for damaged in (*flipped, *shorter, *both):
         path.write_bytes(damaged)
         try:
             data, attributes = read_h5(path)
@@ -291,7 +293,7 @@ def test_every_flipped_bit_and_every_cut_of_a_segment_is_noticed(sampled: Path, 
             noticed += 1
         else:
             assert attributes == good[1] and all(np.array_equal(data[k], v) for k, v in good[0].items())
-    assert noticed > 400
+    assert noticed > 800
 
 
 def _flipped(content: bytes, bit: int) -> bytes:

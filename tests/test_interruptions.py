@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import h5py
@@ -164,18 +166,20 @@ def stage_at_work(out: Path) -> str:
     return next((stage for stage in STAGES if not done[stage]), "done")
 
 
-def wait_until_at_work(out: Path, process: subprocess.Popen[str]) -> None:
-    """Until it has the lock: to load the program takes longer than many a stage, and there is nothing to lose then."""
-    lock = out / "run.lock"
-    while (
-        not (lock.exists() and f"process {(ranks_of(process) or [process.pid])[0]} " in lock.read_text())
-        and process.poll() is None
-    ):
-        time.sleep(0.02)
+def begun(path: Path) -> ForkProcess:
+    """The run in a copy of this process, which has loaded all that it needs: to load takes longer than many a stage."""
+
+    def work() -> None:
+        sys.stderr = open(path.parent / "said.txt", "a")
+        os._exit(main([str(path)]))
+
+    process = get_context("fork").Process(target=work)
+    process.start()
+    return process
 
 
 @pytest.mark.validate
-def test_a_hundred_kills_over_all_stages(importable: str, tmp_path: Path) -> None:
+def test_a_hundred_kills_over_all_stages(tmp_path: Path) -> None:
     """Whenever a run comes to its end, its data, fit and results are compared, and it is begun anew, until it was killed a hundred times."""
 
     def written(folder: Path) -> Path:
@@ -187,35 +191,34 @@ def test_a_hundred_kills_over_all_stages(importable: str, tmp_path: Path) -> Non
         kept = ("out/labelled.extxyz", "out/refused_frames.txt")
         return hashes(folder / "out/results.h5") | {name: (folder / name).read_text() for name in kept}
 
+    assert main([str(written(tmp_path / "first"))]) == 0  # compiles and loads
     begin = time.monotonic()
-    whole = written(tmp_path / "whole")
-    done = run(whole, 2, PYTHONPATH=importable, timeout=900)
-    assert done.returncode == 0, done.stderr
-    takes_s, expected = time.monotonic() - begin, outcome(whole.parent)
-    assert len(list((whole.parent / "out/samples").glob("refined_*"))) == 1
+    whole = begun(written(tmp_path / "whole"))
+    whole.join()
+    assert whole.exitcode == 0
+    takes_s, expected = time.monotonic() - begin, outcome(tmp_path / "whole")
+    assert len(list((tmp_path / "whole/out/samples").glob("refined_*"))) == 1
 
     moments, killed, kills, runs = random.Random(11), dict.fromkeys(STAGES, 0), 0, 0
     path = written(tmp_path / "run_0")
     while kills < 100:
-        process = start(path, 1 if kills % 4 else 2, PYTHONPATH=importable)
-        wait_until_at_work(path.parent / "out", process)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0, takes_s / 6))
-        if process.poll() is None:
+        process = begun(path)
+        process.join(moments.uniform(0, takes_s / 6))
+        if process.is_alive():
+            process.kill()
+            process.join()
             stage = stage_at_work(path.parent / "out")
             killed[stage] = killed.get(stage, 0) + 1
-            kill(process)
             kills += 1
-            continue
-        assert process.returncode == 0, process.communicate()[1]
-        process.communicate()
-        assert outcome(path.parent) == expected
-        runs += 1
-        path = written(tmp_path / f"run_{runs}")
-    done = run(path, 2, PYTHONPATH=importable, timeout=900)
-    assert done.returncode == 0, done.stderr
-    assert outcome(path.parent) == expected
-    print(f"{kills} kills, {runs + 1} runs: {killed}")
+        else:
+            assert process.exitcode == 0, (path.parent / "said.txt").read_text()
+            assert outcome(path.parent) == expected
+            runs += 1
+            path = written(tmp_path / f"run_{runs}")
+    process = begun(path)
+    process.join()
+    assert process.exitcode == 0 and outcome(path.parent) == expected
+    print(f"{kills} kills, {runs + 1} runs of {takes_s:.0f} s: {killed}")
     assert all(killed[stage] for stage in ("train", "label", "sample", "refine", "analyse", "report")), killed
 
 
