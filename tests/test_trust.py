@@ -155,9 +155,10 @@ def test_our_own_files_need_no_pickle(tmp_path: Path) -> None:
     assert run(tmp_path / "input.yaml", 1, "--only", "fit").returncode == 0
     made = ClusterExpansion.read(str(tmp_path / "out/cluster_expansion.ce"))
     assert made.parameters.tolist() == json.loads((tmp_path / "out/fit.json").read_text())["parameters"]
-    (tmp_path / "out/cluster_expansion.ce").write_bytes(pickle.dumps(Payload(tmp_path / "touched")))
     again = run(tmp_path / "input.yaml", 1, "--only", "fit")
     assert again.returncode == 0 and "validation error" not in again.stderr, "the fit was not taken from fit.json"
+    (tmp_path / "out/cluster_expansion.ce").write_bytes(pickle.dumps(Payload(tmp_path / "touched")))
+    assert run(tmp_path / "input.yaml", 1, "--only", "fit").returncode == 0  # its hash is another: made anew, unopened
     assert not (tmp_path / "touched").exists()
 
 
