@@ -17,6 +17,8 @@ MOST_VALUES = 20_000  # with every alias written out
 MOST_DEPTH = 40
 PLAIN = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 
+KEYS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "merge"))
+
 
 def read_yaml(text: str, source: str) -> tuple[CommentedMap, dict[str, Any]]:
     """The document with its lines, and the same as dictionaries, lists, strings and numbers. Raises InputError."""
@@ -80,6 +82,9 @@ class _Survey:
                 raise _Refusal(node, f"found the character U+{ord(strange):04X}; allowed: text that can be printed")
             return 1
         self.open.add(id(node))
+        for key in (item[0] for item in node.value if isinstance(item, tuple)):
+            if not isinstance(key, ScalarNode) or str(key.tag) not in KEYS:
+                raise _Refusal(key, "found a key that is no word; allowed: words, in quotes if need be, and numbers")
         parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         size = 1 + sum(self._size(part, depth + 1) for part in parts)
         if size > MOST_VALUES:

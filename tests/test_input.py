@@ -91,6 +91,7 @@ CASES = {
     "wrong reference": ("[300, 600]", "[300, 600]\nanalysis: {reference_energy_eV: {Fe: -8}}", ["Fe", "allowed: Na"]),
     "swaps switched off": ("[300, 600]", "[300, 600]\n  moves: {swap: 0, neutral_exchange: 1}", ["greater than 0"]),
     "one walker": ("[300, 600]", "[300, 600]\n  walkers: 1", ["greater than or equal to 2"]),
+    "a key that is no word": ("Fe2+: 2", "~: 2", ["line 7", "a key that is no word"]),
     "not YAML": ("seed: 7", "seed: [7", ["YAML", "line"]),
     "data set and model": (
         "  points: [{species: Na+, energy_eV: -4.0}]",
