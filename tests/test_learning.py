@@ -230,7 +230,12 @@ def test_two_seeds_agree_within_their_bands(importable: str, tmp_path: Path) -> 
     found = []
     for seed in (1, 2):
         path = written(tmp_path / str(seed))
-        path.write_text(path.read_text().replace("rounds: 2", "rounds: 4").replace("seed: 3", f"seed: {seed}"))
+        path.write_text(
+            path.read_text()
+            .replace("rounds: 2", "rounds: 4")
+            .replace("seed: 3", f"seed: {seed}")
+            .replace("measure: 60", "measure: 3000")
+        )
         assert run(path, 1, "--until", "analyse", PYTHONPATH=importable).returncode == 0
         canonical = read_results(tmp_path / str(seed) / "out/results.h5").groups["canonical"]
         at = [int(np.argmin(np.abs(canonical["temperature_K"] - t))) for t in (400.0, 800.0)]
