@@ -102,7 +102,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
             if version > 1 and not seal:
                 raise OSError("its last line, the digest, is not there")
             yield file
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
         raise RedoxError(f"{path} is damaged ({error}); {CURE}") from None
 
 
