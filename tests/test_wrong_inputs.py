@@ -227,7 +227,7 @@ def test_hundreds_of_wrong_inputs(folder: Path) -> None:
 
 @pytest.mark.validate
 def test_thousands_of_wrong_inputs(folder: Path) -> None:
-    found = try_all(folder, 1000)
+    found = try_all(folder, 1250)
     print(dict(found))
     assert found.total() >= 5000 and found["refused"] > found["accepted"] > 0
 
