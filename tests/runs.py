@@ -150,8 +150,8 @@ def start(path: Path, ranks: int = 2, *options: str, **env: str) -> subprocess.P
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """kill -9 of mpirun, if there is one, and of all ranks."""
-    for victim in {process.pid, *ranks_of(process)}:
+    """kill -9 of mpirun, if there is one, and of all ranks; nothing if it has ended."""
+    for victim in {process.pid, *ranks_of(process)} if process.poll() is None else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     process.communicate(timeout=60)
