@@ -15,8 +15,9 @@ from redoxmc.engine.cli import main
 from redoxmc.engine.results import read_results
 from redoxmc.engine.sampling import stage
 from redoxmc.engine.storage import SampleStore, read_h5
+from redoxmc.engine.thermodynamics.samples import read_samples
 
-from .runs import SMALL, TINY, kill, start, wait_for_samples, write_input
+from .runs import SMALL, TINY, hashes, kill, start, wait_for_samples, write_input
 
 
 def final_states(folder: Path) -> dict[str, bytes]:
@@ -70,6 +71,20 @@ def test_what_is_not_sampled_yet_is_told(tmp_path: Path, capsys: pytest.CaptureF
     again = read_results(tmp_path / "out/results.h5")
     assert np.array_equal(again.groups["phase_diagram"]["boundary_x"], whole.groups["phase_diagram"]["boundary_x"])
     assert "phase_diagram_second" in again.groups
+
+
+def test_what_comes_after_a_look_is_analysed(tmp_path: Path) -> None:
+    """All sweeps were there when somebody looked, the conditional entropies were not; and what was looked at does not grow."""
+    path, store = write_input(tmp_path, 40, text=SMALL), SampleStore(tmp_path / "out/samples")
+    assert main([str(path), "--until", "analyse"]) == 0
+    seen, whole = read_samples(store), hashes(tmp_path / "out/results.h5")
+    store.split(0).unlink()
+    assert main([str(path), "--only", "analyse"]) == 0
+    assert hashes(tmp_path / "out/results.h5") != whole
+    assert main([str(path), "--until", "analyse"]) == 0
+    assert hashes(tmp_path / "out/results.h5") == whole
+    assert main([str(write_input(tmp_path, 80, text=SMALL)), "--until", "sample"]) == 0
+    assert (store.committed(), {place.committed() for place, _ in seen.origin}) == (2, {1})
 
 
 def test_the_log_of_a_month_is_short(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
