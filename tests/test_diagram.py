@@ -108,6 +108,16 @@ def test_noise_widens_the_errors_and_hides_what_it_must() -> None:
     assert not any(hidden.rows)
 
 
+def test_a_region_lost_to_sight_is_not_said_to_end_there() -> None:
+    """In a cell of 100 formula units the gap is too low to be seen far below its critical point, and still wide."""
+    diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=100, noise_eV=1e-6))
+    (point,) = diagram.invariants
+    assert point.kind == "closing" and diagram.rows[0] and point.temperature_K < critical_K() - 20
+    assert point.temperature_K < point.vanishes_K[0] < critical_K() < point.vanishes_K[1]
+    (seen,) = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6)).invariants
+    assert seen.kind == "critical" and np.isnan(seen.vanishes_K).all()
+
+
 def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
     """Past where it is three errors high; a region that is nowhere is none."""
 

@@ -67,7 +67,7 @@ CASES = {
     "nan": ("[300, 600]", "[300, .nan]", ["finite"]),
     "missing lattice key": ("  supercell: [1, 1, 1]\n", "", ["lattice.supercell", "missing"]),
     "species twice": ("{Na+: 1, Va: 0}", "{Na+: 1, Na+: 1}", ["line 6", "twice"]),
-    "charges cannot balance": ("{P: 5, O: -2}", "{P: 9, O: -2}", ["cannot balance", "never give 0"]),
+    "charges cannot balance": ("{P: 5, O: -2}", "{P: 9, O: -2}", ["cannot add up to 0", "spectators +"]),
     "no structure": ("NaFePO4.cif", "nothing.cif", ["line 4", "lattice.structure", "no such file"]),
     "element not in the structure": ("element: Na,", "element: Li,", ["Li", "allowed: the structure's Fe, Na, O, P"]),
     "forgotten spectator": ("{P: 5, O: -2}", "{O: -2}", ["P of the structure is neither"]),

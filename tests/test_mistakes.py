@@ -62,7 +62,7 @@ IN_TYPED = {
         "are the species of the two sublattices swapped?",
     ),
     "charges swapped": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 3, Fe3+: 2", "found charge +3; the name says +2: mend one or the other"),
-    "charges that cannot be neutral": ("P: 5", "P: 2", "can only be -16 to -8, in steps that never give 0; mend the charge"),
+    "charges that cannot be neutral": ("P: 5", "P: 2", "cannot add up to 0: spectators -24, Na+/Va +0 to +4, Fe2+/Fe3+ +8 to +12; mend the charge"),
     "charges that leave nothing to sample": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 2", "one neutral arrangement, and nothing to sample"),
     "a spectator forgotten": ("{P: 5, O: -2}", "{O: -2}", "P of the structure is neither on a sublattice nor a spectator"),
     "a proxy that the structure holds": ("proxy: Ga", "proxy: P", "P is in the structure already; give an element that is not, e.g. Ga"),

@@ -173,13 +173,11 @@ def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checke
             f"found {shape}, whose compositions cannot be counted ({effort:.0e} pairs; allowed: {MOST_EFFORT:.0e}): give a smaller cell or fewer species",
         )
     if not len(count_neutral_states(supercell)[0]):
-        low, high = (
-            lattice.spectator_charge
-            + sum(int(n) * pick(sp.charge for sp in s.species) for n, s in zip(lattice.sites_per_sublattice, lattice.sublattices))
-            for pick in (min, max)
-        )
+        parts = [f"spectators {lattice.spectator_charge:+d}"]
+        for n, s in zip(lattice.sites_per_sublattice, lattice.sublattices):
+            low, high = (int(n) * pick(sp.charge for sp in s.species) for pick in (min, max))
+            parts.append(f"{'/'.join(sp.name for sp in s.species)} {low:+d} to {high:+d}")
         check.wrong(
             ("lattice", "sublattices") if at == ("lattice", "supercell") else at,
-            f"the charges cannot balance: a cell's total can only be {low:+d} to {high:+d}, in steps that never give 0; mend the charge "
-            "of a species or of a spectator",
+            f"the charges of a cell cannot add up to 0: {', '.join(parts)}; mend the charge of a species or of a spectator",
         )

@@ -1,6 +1,7 @@
 """Tables of the phase diagram: fields, boundaries, invariant points, other diagrams and experiments beside it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..results import Group
 from ..thermodynamics.compare import transitions
@@ -8,6 +9,8 @@ from ..thermodynamics.lever import gaps_at
 from .page import Table
 
 OTHERS = {"phase_diagram_second": "Transitions in the smaller cell", "phase_diagram_beside": "Transitions in the run beside"}
+
+NOT_THE_END = "Closing, opening: at T the region is lost to sight, too low for a cell of this size; that is not where it ends. The end lies between T and where the height of F, followed on with exponents from 1 to 2, vanishes in this cell. A larger cell sees further."
 
 
 def diagram_tables(groups: dict[str, Group]) -> list[Table]:
@@ -44,6 +47,7 @@ def _invariants(diagram: Group) -> list[Table]:
         [
             str(diagram["invariant_kind"][k]),
             _with_error(diagram["invariant_temperature_K"][k], diagram["invariant_temperature_K_error"][k], 1),
+            _range_K(diagram["invariant_height_vanishes_K"][k]),
             ", ".join(
                 _with_error(x, e, 3) for x, e in zip(diagram["invariant_x"][k], diagram["invariant_x_error"][k]) if np.isfinite(x)
             ),
@@ -53,8 +57,14 @@ def _invariants(diagram: Group) -> list[Table]:
         ]
         for k in np.argsort(diagram["invariant_temperature_K"])
     ]
-    columns = ["kind", "T (K)", "x of the phases", "in resamples", "trusted"]
-    return [Table("Invariant points", columns + (["by the couplings (K)"] if by_couplings in diagram else []), rows)]
+    columns = ["kind", "T (K)", "height vanishes (K)", "x of the phases", "in resamples", "trusted"]
+    return [Table("Invariant points", columns + (["by the couplings (K)"] if by_couplings in diagram else []), rows, NOT_THE_END)]
+
+
+def _range_K(ends: NDArray[np.float64]) -> str:
+    if np.isnan(ends).any():
+        return "–"
+    return f"{ends[0]:.0f} to {ends[1]:.0f}" if np.isfinite(ends).all() else "not known"
 
 
 def _boundaries(diagram: Group) -> list[Table]:

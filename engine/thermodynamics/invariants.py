@@ -2,6 +2,9 @@
 
 On heating, two regions that become one lose the phase between them (peritectoid); one that becomes two gains it (eutectoid).
 A region that shrinks to a point ends in a critical point, or, if the phases on its two sides are of different order, in a congruent one.
+One that is still wide when it has become too low to be told from the noise of this cell is lost to sight, which is not where it ends: a
+closing (or an opening) says up to which temperature it is seen, and where its height, followed on, vanishes in this cell: a finite cell keeps
+a height beyond the end in the infinite one, so that the end lies between the two.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,7 @@ REACH_K = 80.0  # how far from an event its resamples are looked for
 NARROW = 0.02  # a region narrower than this in x where it is last seen ends in a point
 HISTORY_K = 15.0  # over which its width is looked at
 EXPONENTS = (0.326, 0.5)
+HEIGHT_EXPONENTS = (1.0, 2.0)
 NONE = float("nan")
 
 
@@ -31,6 +35,7 @@ class Invariant:
     error_K: of the resamples, or half of what the walkers from either end differ by if that is more (few that have not met would
     fool the resamples), with what a lower rule of interpolation between the rungs makes of it.
     regions: numbers of the two-phase regions that meet. found: share of the resamples that show it within REACH_K.
+    vanishes_K: of a closing or opening, between what temperatures its height vanishes; inf: it does not fall; nan: other kinds.
     """
 
     kind: str
@@ -40,6 +45,7 @@ class Invariant:
     x_error: tuple[float, float, float]
     regions: tuple[int, ...]
     found: float
+    vanishes_K: tuple[float, float] = (NONE, NONE)
 
 
 Spans = Callable[[int], list[Float]]  # row of the trace -> per curve the ends in x of its gaps, (gaps, 2)
@@ -102,22 +108,29 @@ def _point(kind: str, t: float, gap: Gap) -> Invariant:
 
 
 def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
-    """The event, called critical and moved to where the width vanishes if its region was on the way to a point.
+    """The event, called critical and moved to where the width vanishes if its region was on the way to a point; else with vanishes_K.
 
     The last of it is too shallow to be seen. Width^(1/exponent) is a straight line in T near a critical point, with an exponent
     between that of the 3D Ising model, 0.326 (Pelissetto, Vicari, Phys. Rep. 368, 549, 2002), and the 1/2 of mean-field theory.
+    Height^(1/exponent) likewise: 1 is the tension of a 2D Ising interface (Onsager, Phys. Rev. 65, 117, 1944), 2 the height of a
+    homogeneous mean-field solution; the 3D interface's 1.26 and the mean-field one's 3/2 lie between.
     """
     order = range(len(rows)) if event.kind == "opening" else range(len(rows) - 1, -1, -1)
-    seen = [(t[k], g.x[1] - g.x[0]) for k in order for g in rows[k] if g.region == event.regions[0]]
-    t_last, last = seen[0]
-    t_before, before = next(((at, w) for at, w in seen if abs(at - t_last) >= HISTORY_K), seen[-1])
-    if last >= before and last >= NARROW:
-        return event
-    ahead = [(t_last - t_before) / ((before / last) ** (1 / e) - 1) if before > last else 0.0 for e in EXPONENTS]
-    if max(np.abs(ahead)) > abs(t_last - t_before) and last >= NARROW:
-        return event
+    seen = [(t[k], g.x[1] - g.x[0], g.height_eV) for k in order for g in rows[k] if g.region == event.regions[0]]
+    t_last, last, low = seen[0]
+    t_before, before, high = next((at for at in seen if abs(at[0] - t_last) >= HISTORY_K), seen[-1])
+    shrinks = last < before or last < NARROW
+    ahead = _ahead(t_last, t_before, last, before, EXPONENTS) if before > last else np.zeros(2)
+    if not shrinks or (max(np.abs(ahead)) > abs(t_last - t_before) and last >= NARROW):
+        gone = t_last + _ahead(t_last, t_before, low, high, HEIGHT_EXPONENTS) if high > low else np.full(2, np.inf)
+        return replace(event, vanishes_K=(float(gone.min()), float(gone.max())))
     error = float(np.hypot(event.error_K, np.ptp(ahead) / 2))
     return replace(event, kind="critical", temperature_K=float(t_last + np.mean(ahead)), error_K=error)
+
+
+def _ahead(t_last: float, t_before: float, last: float, before: float, exponents: tuple[float, float]) -> Float:
+    """How far beyond t_last what was `before` and is `last` vanishes, for each exponent."""
+    return np.array([(t_last - t_before) / ((before / last) ** (1 / e) - 1) for e in exponents])
 
 
 def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
