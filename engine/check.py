@@ -78,7 +78,10 @@ def _sampling(prepared: Prepared, supercell: Supercell, n_ranks: int) -> list[tu
         ("energy", _energy(prepared)),
         *([("vibrations", prepared.vibrations.description)] if prepared.vibrations else []),
         ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
-        ("replicas", f"at most {slots} x {walkers} walkers; on {n_ranks} {'rank' if n_ranks == 1 else 'ranks'} at most {per_rank} each"),
+        (
+            "replicas",
+            f"at most {slots} x {walkers} walkers; on {n_ranks} {'rank' if n_ranks == 1 else 'ranks'} at most {per_rank} each",
+        ),
         ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
         *_ground_states(prepared),
         ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),

@@ -39,7 +39,7 @@ Draw = Callable[[dict[str, Group], dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Incoherent phase diagram. Two-phase regions are shaded, with the errors of their boundaries as bands; small ticks: temperatures that were sampled, where boundaries have points; open or hatched: not trusted. Numbers: single phases, as in the table. Invariant points that 90 % of the resamples show are black, open where not trusted. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell. Experiments: full symbols are boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the range that is stated.",
+        "Incoherent phase diagram. Two-phase regions are shaded, with the errors of their boundaries as bands; small ticks: temperatures that were sampled, where boundaries have points; open or hatched: not trusted. Numbers: single phases, as in the table. Invariant points that 90 % of the resamples show are black, open where not trusted. Dotted lines: a region is lost to sight where they begin, too low for a cell of this size, and ends somewhere along them. Small dots: where F of the cell loses its convexity. Dashed: a smaller cell. Experiments: full symbols are boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the range that is stated.",
     ),
     "phase_diagrams": (
         phase_diagrams,
