@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, what: str, rank: int) -> None:
         self.what, self.quiet = what, rank != 0
         self.start = self.last = time.monotonic()
+        self.first: tuple[float, int] | None = None  # when which step was done: what came before has compiled, too
         terminal = not self.quiet and sys.stderr.isatty()
         columns = (
             TextColumn("{task.description}"),
@@ -41,9 +42,11 @@ class Progress:
             log.info("%s: done in %.0f s", self.what, time.monotonic() - self.start)
 
     def update(self, done: int, total: int) -> None:
+        self.first = self.first or (time.monotonic(), done)
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=done, total=total)
         elif not self.quiet and (now := time.monotonic()) - self.last > max(LOG_EVERY_S, (now - self.start) / 50):
             self.last = now
-            left = (now - self.start) * (total - done) / max(done, 1)
-            log.info("%s: %d of %d, %.0f s left", self.what, done, total, left)
+            begin, before = self.first
+            left = f", {(now - begin) * (total - done) / (done - before):.0f} s left" if done > before else ""
+            log.info("%s: %d of %d%s", self.what, done, total, left)

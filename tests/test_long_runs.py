@@ -104,6 +104,23 @@ def test_the_log_of_a_month_is_short(monkeypatch: pytest.MonkeyPatch, caplog: py
     assert lines[-1] == f"sampling: done in {10 * steps} s"
 
 
+def test_time_left_does_not_count_what_came_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first step compiles."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(logging.getLogger("redoxmc"), "propagate", True)
+    with caplog.at_level(logging.INFO, "redoxmc"), progress.Progress("annealing", 0) as shown:
+        for k, now[0] in enumerate((100.0, 150.0, 200.0)):
+            shown.update(k + 1, 20)
+    assert [r.getMessage() for r in caplog.records][:3] == [
+        "annealing: 1 of 20",
+        "annealing: 2 of 20, 900 s left",
+        "annealing: 3 of 20, 850 s left",
+    ]
+
+
 def test_much_that_is_held_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "COMMIT_EVERY_S", 1e9)
     due = stage._now_and_then(MPI.COMM_SELF)
