@@ -1,5 +1,6 @@
 """Figures for print: told apart by all eyes, sized for a column, with units, and nothing on top of anything."""
 
+import copy
 import re
 from collections.abc import Iterator
 from itertools import combinations
@@ -18,6 +19,7 @@ from matplotlib.transforms import Bbox
 
 from redoxmc.engine.figures import FIGURES
 from redoxmc.engine.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
+from redoxmc.engine.report.diagram_tables import diagram_tables
 from redoxmc.engine.results import Group
 
 from .colour_vision import VISIONS, contrast_with_white, distance
@@ -57,6 +59,15 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Group]:
     found = with_couplings(reported(tmp_path_factory.mktemp("figures"))).groups
     found["semigrand"]["trusted"][0, 0] = found["canonical"]["trusted"][0, 2] = False
     return found
+
+
+def test_results_of_before_are_drawn_and_told(groups: dict[str, Group]) -> None:
+    """A results file of before it was said where a region that is lost to sight ends."""
+    old = copy.deepcopy(groups)
+    del old["phase_diagram"].variables["invariant_height_vanishes_K"]
+    figure = FIGURES["phase_diagram"][0](old, FIT)
+    assert figure is not None and any(t.heading == "Invariant points" for t in diagram_tables(old))
+    plt.close(figure)
 
 
 @pytest.fixture(scope="module")

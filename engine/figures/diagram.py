@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Group
+from ..thermodynamics.compare import height_vanishes_K
 from .experiment import draw_experiment
 from .style import SERIES, legend_above, one_column, plain, side_by_side
 
@@ -131,8 +132,9 @@ def _runs(mask: Any) -> list[tuple[int, int]]:
 
 def _draw_invariants(axes: Axes, group: Group) -> None:
     """Points; and from where a region is lost to sight, dotted, to where its height vanishes, or as far as is known."""
-    for k in np.flatnonzero(~np.isnan(group["invariant_height_vanishes_K"]).any(axis=1) & (group["invariant_found"] > SHOWN)):
-        ends = np.clip(group["invariant_height_vanishes_K"][k], *group["temperature_K"][[0, -1]])
+    vanishes_K = height_vanishes_K(group)
+    for k in np.flatnonzero(~np.isnan(vanishes_K).any(axis=1) & (group["invariant_found"] > SHOWN)):
+        ends = np.clip(vanishes_K[k], *group["temperature_K"][[0, -1]])
         seen, x = group["invariant_temperature_K"][k], group["invariant_x"][k, 1]
         axes.plot([x, x], [seen, max(ends, key=lambda t: abs(t - seen))], ":", color="0.4", lw=0.9)
     for k in np.flatnonzero(group["invariant_found"] > SHOWN):

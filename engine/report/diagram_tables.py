@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results import Group
-from ..thermodynamics.compare import transitions
+from ..thermodynamics.compare import height_vanishes_K, transitions
 from ..thermodynamics.lever import gaps_at
 from .page import Table
 
@@ -42,12 +42,12 @@ def _fields(diagram: Group) -> list[list[str]]:
 
 
 def _invariants(diagram: Group) -> list[Table]:
-    by_couplings = "invariant_temperature_K_couplings"
+    by_couplings, vanishes_K = "invariant_temperature_K_couplings", height_vanishes_K(diagram)
     rows = [
         [
             str(diagram["invariant_kind"][k]),
             _with_error(diagram["invariant_temperature_K"][k], diagram["invariant_temperature_K_error"][k], 1),
-            _range_K(diagram["invariant_height_vanishes_K"][k]),
+            _range_K(vanishes_K[k]),
             ", ".join(
                 _with_error(x, e, 3) for x, e in zip(diagram["invariant_x"][k], diagram["invariant_x_error"][k]) if np.isfinite(x)
             ),
