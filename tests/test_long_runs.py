@@ -111,6 +111,7 @@ def test_time_left_does_not_count_what_came_before_the_first_step(
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(logging.getLogger("redoxmc"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("redoxmc"), "handlers", [])
     with caplog.at_level(logging.INFO, "redoxmc"), progress.Progress("annealing", 0) as shown:
         for k, now[0] in enumerate((100.0, 150.0, 200.0)):
             shown.update(k + 1, 20)
