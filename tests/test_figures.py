@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from redoxmc.engine.figures import FIGURES
+from redoxmc.engine.figures.diagram import _draw_invariants
 from redoxmc.engine.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
 from redoxmc.engine.report.diagram_tables import diagram_tables
 from redoxmc.engine.results import Group
@@ -67,6 +68,24 @@ def test_results_of_before_are_drawn_and_told(groups: dict[str, Group]) -> None:
     del old["phase_diagram"].variables["invariant_height_vanishes_K"]
     figure = FIGURES["phase_diagram"][0](old, FIT)
     assert figure is not None and any(t.heading == "Invariant points" for t in diagram_tables(old))
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("vanishes_K", "to_K"), [((550.0, 620.0), 620.0), ((np.inf, np.inf), 800.0), ((200.0, 350.0), 300.0), ((-np.inf,) * 2, 300.0)]
+)
+def test_a_region_lost_to_sight_is_followed(vanishes_K: tuple[float, float], to_K: float) -> None:
+    """Dotted from where it is lost to where it ends at most: up from a closing, down from an opening."""
+    group = Group()
+    group.add("temperature_K", ("temperature_K",), [300.0, 800.0], "K", "")
+    for name, values in (("found", [1.0]), ("temperature_K", [500.0]), ("kind", ["closing"])):
+        group.add(f"invariant_{name}", ("invariant",), values, "", "")
+    group.add("invariant_x", ("invariant", "of_three"), [[np.nan, 0.4, np.nan]], "1", "")
+    group.add("invariant_height_vanishes_K", ("invariant", "of_two"), [vanishes_K], "K", "")
+    figure, axes = plt.subplots()
+    _draw_invariants(axes, group)
+    (line,) = axes.get_lines()
+    assert line.get_linestyle() == ":" and np.asarray(line.get_xydata()).tolist() == [[0.4, 500.0], [0.4, to_K]]
     plt.close(figure)
 
 

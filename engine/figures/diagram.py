@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Group
-from ..thermodynamics.compare import height_vanishes_K
+from ..thermodynamics.diagram import height_vanishes_K
 from .experiment import draw_experiment
 from .style import SERIES, legend_above, one_column, plain, side_by_side
 

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results import Group
-from ..thermodynamics.compare import height_vanishes_K, transitions
+from ..thermodynamics.compare import transitions
+from ..thermodynamics.diagram import height_vanishes_K
 from ..thermodynamics.lever import gaps_at
 from .page import Table
 
 OTHERS = {"phase_diagram_second": "Transitions in the smaller cell", "phase_diagram_beside": "Transitions in the run beside"}
-
 NOT_THE_END = "Closing, opening: at T the region is lost to sight, too low for a cell of this size; that is not where it ends. The end lies between T and where the height of F, followed on with exponents from 1 to 2, vanishes in this cell. A larger cell sees further."
 
 
@@ -58,13 +58,14 @@ def _invariants(diagram: Group) -> list[Table]:
         for k in np.argsort(diagram["invariant_temperature_K"])
     ]
     columns = ["kind", "T (K)", "height vanishes (K)", "x of the phases", "in resamples", "trusted"]
-    return [Table("Invariant points", columns + (["by the couplings (K)"] if by_couplings in diagram else []), rows, NOT_THE_END)]
+    columns += ["by the couplings (K)"] if by_couplings in diagram else []
+    return [Table("Invariant points", columns, rows, "" if np.isnan(vanishes_K).all() else NOT_THE_END)]
 
 
 def _range_K(ends: NDArray[np.float64]) -> str:
     if np.isnan(ends).any():
         return "–"
-    return f"{ends[0]:.0f} to {ends[1]:.0f}" if np.isfinite(ends).all() else "not known"
+    return f"{max(ends[0], 0):.0f} to {max(ends[1], 0):.0f}" if np.isfinite(ends).all() else "not known"
 
 
 def _boundaries(diagram: Group) -> list[Table]:

@@ -50,12 +50,6 @@ def _points(diagram: Group) -> list[tuple[str, float, float, float]]:
     return [(str(kind), float(x[1]), float(t), float(e)) for kind, x, t, e, share in rows if share > 0.5]
 
 
-def height_vanishes_K(diagram: Group) -> Float:
-    """(invariants, 2), of closings and openings; nan: not one of these, or analysed before this was looked at."""
-    name = "invariant_height_vanishes_K"
-    return diagram[name] if name in diagram else np.full((len(diagram["invariant_kind"]), 2), np.nan)
-
-
 def boundary_shifts(first: Group, second: Group) -> Float:
     """x of the second diagram's boundaries less that of the first's, at every boundary point of the first; nan: it has none there.
 

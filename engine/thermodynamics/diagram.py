@@ -110,10 +110,16 @@ def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> N
     x, error = (_floats(found, name).reshape(-1, 3) for name in ("x", "x_error"))
     group.add("invariant_x", phases, x, "1", words, error)
     group.add("invariant_found", point, _floats(found, "found"), "1", "share of the bootstrap resamples that show it nearby")
-    words = f"closing, opening: the region is lost to sight at invariant_temperature_K, lower than {DISTINCT_KT:g} kT in the whole cell or than the noise; between these its height, followed on, vanishes (inf: it does not fall; nan: other kinds)"
+    words = f"closing, opening: the region is lost to sight at invariant_temperature_K, lower than {DISTINCT_KT:g} kT in the whole cell or than the noise; between these its height, followed on, vanishes (infinite: it does not fall; nan: other kinds)"
     group.add("invariant_height_vanishes_K", ("invariant", "of_two"), _floats(found, "vanishes_K").reshape(-1, 2), "K", words)
     trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
     group.add("invariant_trusted", point, np.array(trusted, bool), "1", "most of the compositions between are trusted")
+
+
+def height_vanishes_K(diagram: Group) -> Float:
+    """(invariants, 2), of closings and openings; nan: not one of these, or analysed before this was looked at."""
+    name = "invariant_height_vanishes_K"
+    return diagram[name] if name in diagram else np.full((len(diagram["invariant_kind"]), 2), np.nan)
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Group) -> Invariant:

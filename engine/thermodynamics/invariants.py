@@ -35,7 +35,7 @@ class Invariant:
     error_K: of the resamples, or half of what the walkers from either end differ by if that is more (few that have not met would
     fool the resamples), with what a lower rule of interpolation between the rungs makes of it.
     regions: numbers of the two-phase regions that meet. found: share of the resamples that show it within REACH_K.
-    vanishes_K: of a closing or opening, between what temperatures its height vanishes; inf: it does not fall; nan: other kinds.
+    vanishes_K: of a closing or opening, between what temperatures its height vanishes; infinite: it does not fall; nan: other kinds.
     """
 
     kind: str
@@ -122,7 +122,8 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
     shrinks = last < before or last < NARROW
     ahead = _ahead(t_last, t_before, last, before, EXPONENTS) if before > last else np.zeros(2)
     if not shrinks or (max(np.abs(ahead)) > abs(t_last - t_before) and last >= NARROW):
-        gone = t_last + _ahead(t_last, t_before, low, high, HEIGHT_EXPONENTS) if high > low else np.full(2, np.inf)
+        never = np.full(2, -np.inf if event.kind == "opening" else np.inf)
+        gone = t_last + (_ahead(t_last, t_before, low, high, HEIGHT_EXPONENTS) if high > low else never)
         return replace(event, vanishes_K=(float(gone.min()), float(gone.max())))
     error = float(np.hypot(event.error_K, np.ptp(ahead) / 2))
     return replace(event, kind="critical", temperature_K=float(t_last + np.mean(ahead)), error_K=error)
