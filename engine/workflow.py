@@ -8,28 +8,29 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from .analysis import analyse
-from .check import print_plan
-from .config import Config, matrix_of
-from .energy import hamiltonian_of, short_range_terms, with_point_charges
-from .ground_state import HamiltonianOf
-from .hamiltonian.electrostatics import PointCharges
-from .inputfile import read_input
-from .moves import Mix
-from .options import Options
-from .output import Output, open_output
-from .parallel import StopWatch, wait_idly
-from .prepare import Prepared, prepare, with_labels
-from .provenance import potential_mark
-from .refine import run_refinement
+from redoxmc.engine.hamiltonian.electrostatics import PointCharges
+from redoxmc.engine.input.options import Options
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import Config, matrix_of
+from redoxmc.engine.runtime.mpi import StopWatch, wait_idly
+from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf
+from redoxmc.engine.sampling.ground_states import run_ground_states
+from redoxmc.engine.sampling.moves import Mix
+from redoxmc.engine.sampling.run import run_sampling
+from redoxmc.engine.sampling.split import run_split
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.analyse import analyse
+from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.fit import hamiltonian_of, short_range_terms, with_point_charges
+from redoxmc.engine.stages.identity import potential_mark
+from redoxmc.engine.stages.output import Output, open_output
+from redoxmc.engine.stages.prepare import Prepared, prepare, with_labels
+from redoxmc.engine.stages.refine import run_refinement
+
 from .report import write_report
-from .sampling.ground_states import run_ground_states
-from .sampling.split import run_split
-from .sampling.stage import run_sampling
-from .system import System, build_system
 
 if TYPE_CHECKING:
-    from .hybrid.stage import Correction  # torch comes with it
+    from redoxmc.engine.correction.correct import Correction  # torch comes with it
 
 
 def run(path: Path, options: Options) -> None:
@@ -70,7 +71,7 @@ def _potentials(
     prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> Prepared | None:
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
-    from .stages import Place, evaluate_stage, label_stage, labels_are_there, place_of, train_stage
+    from redoxmc.engine.stages.potentials import Place, evaluate_stage, label_stage, labels_are_there, place_of, train_stage
 
     place: Place = comm.bcast(place_of(prepared, output.folder) if prepared else None)
     if options.includes("train"):
@@ -105,7 +106,7 @@ def _thermodynamics(
     correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
     if samples:
         if prepared and correction:
-            from .hybrid.stage import try_potential
+            from redoxmc.engine.correction.correct import try_potential
 
             try_potential(correction)
         if config.ground_states:
@@ -118,7 +119,7 @@ def _thermodynamics(
             run_sampling(second, config, output.store.second(matrix_of(config.sampler.second_supercell)), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
         if correction:
-            from .hybrid.stage import run_correction
+            from redoxmc.engine.correction.correct import run_correction
 
             run_correction(correction, comm, watch)
     if prepared:
@@ -151,7 +152,7 @@ def _correction(
     prepared: Prepared | None, config: Config, system: System, of_supercell: HamiltonianOf, output: Output, comm: Any
 ) -> "Correction":
     """The small cell in which the potential is sampled. Collective."""
-    from .hybrid.stage import correction_of
+    from redoxmc.engine.correction.correct import correction_of
 
     where: tuple[Path | None, str] = comm.bcast(_weights(prepared) if prepared else None)
     return correction_of(config, system.lattice, system.ions, output.folder, *where, of_supercell)

@@ -9,13 +9,13 @@ import pytest
 from ase import Atoms
 from icet import ClusterExpansion
 
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.prepare.structure import read_structure
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.sampling.system import System, build_system
 
 from .toy_calculator import Springs
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.sampling.chain import Chain, advance, start_chain
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, inverse_temperature
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble, Record, Tally
 from redoxmc.kernels.random import new_stream
 
@@ -72,7 +72,7 @@ def semigrand(system: System, temperature_K: float, mu_eV: float, reference: Flo
 
 
 def begin(system: System, seed: int, species: NDArray[np.int8] | None = None) -> Chain:
-    from redoxmc.engine.neutrality import random_neutral_state
+    from redoxmc.engine.crystal.neutrality import random_neutral_state
 
     if species is None:
         species = random_neutral_state(system.supercell, system.ion, system.n_range[0], np.random.default_rng(seed))

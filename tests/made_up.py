@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from redoxmc.engine.results import Group, Results
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K
+from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
-from redoxmc.engine.results import Group
+from redoxmc.engine.runtime.results import Group
 from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, inverse_temperature
-from redoxmc.engine.thermodynamics.free_energy import Curves, Ends, Isotherm
-from redoxmc.engine.thermodynamics.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 
 Float = NDArray[np.float64]
 FreeEnergy = Callable[[Float, float], Float]

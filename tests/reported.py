@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from redoxmc.engine.results import Results, read_results
+from redoxmc.engine.runtime.results import Results, read_results
 
 from .runs import run, write_input
 

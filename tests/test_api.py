@@ -19,7 +19,7 @@ from setuptools import build_meta
 
 import redoxmc
 from redoxmc.engine.cli import main
-from redoxmc.engine.system import System
+from redoxmc.engine.sampling.system import System
 
 from .conftest import ROOT
 from .exact import enumerate_states

@@ -13,8 +13,8 @@ from ase.io import read
 from numpy.typing import ArrayLike
 from pymatgen.io.vasp import Outcar
 
+from redoxmc.engine.crystal.lattice import Species
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.lattice import Species
 from redoxmc.engine.potentials import charges as intact
 from redoxmc.engine.potentials.calculations import label_frames, read_calculations
 from redoxmc.engine.potentials.charges import (

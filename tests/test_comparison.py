@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 from scipy.special import logsumexp
 
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .exact import enumerate_states
 from .runs import run, write_input

@@ -9,7 +9,9 @@ from ase import Atoms
 from icet.tools import enumerate_structures
 from numpy.typing import NDArray
 
-from redoxmc.engine.labelling.arrangements import (
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.crystal.neutrality import count_neutral_states, random_neutral_state
+from redoxmc.engine.crystal.symmetry import (
     DIELECTRIC,
     Annealer,
     canonical,
@@ -23,15 +25,13 @@ from redoxmc.engine.labelling.arrangements import (
     space_group,
     species_on_sites,
 )
-from redoxmc.engine.labelling.configurations import (
+from redoxmc.engine.potentials.labelling.configurations import (
     Configuration,
     charge_orders,
     choose_configurations,
     enumerate_configurations,
     key,
 )
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
 
 from .conftest import IRON, SODIUM
 

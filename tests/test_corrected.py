@@ -11,24 +11,24 @@ from mpi4py import MPI
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
+from redoxmc.engine.correction.correct import Correction, correction_of, run_correction
+from redoxmc.engine.correction.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
+from redoxmc.engine.correction.energies import Energies
+from redoxmc.engine.correction.estimate import by_both_ways, by_reweighting, by_transitions, resampled
+from redoxmc.engine.correction.walker import Walk, expansion_samples, first_weights, tune, walk
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.crystal.symmetry import site_permutations
 from redoxmc.engine.errors import Interrupted
 from redoxmc.engine.hamiltonian.clusters import from_icet
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.hybrid.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
-from redoxmc.engine.hybrid.energies import Energies
-from redoxmc.engine.hybrid.estimate import by_both_ways, by_reweighting, by_transitions, resampled
-from redoxmc.engine.hybrid.stage import Correction, correction_of, run_correction
-from redoxmc.engine.hybrid.walker import Walk, expansion_samples, first_weights, tune, walk
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.labelling.arrangements import site_permutations
-from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.parallel import StopWatch
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.results import read_results
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, build_system, inverse_temperature
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 

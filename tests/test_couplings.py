@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.learning.motion import motion
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
-from redoxmc.engine.thermodynamics.analyse import Analysis, isotherms_of
-from redoxmc.engine.thermodynamics.couplings import Changes, add_couplings, changes
-from redoxmc.engine.thermodynamics.diagram import build_diagram, diagram_group
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.learning.motion import motion
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.thermodynamics.analysis import Analysis, isotherms_of
+from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, add_couplings, changes
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, diagram_group
 from redoxmc.engine.thermodynamics.samples import read_samples
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .exact import enumerate_states
 from .mean_field import Float, all_sound, ideal

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.results import Group
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K
-from redoxmc.engine.thermodynamics.compare import boundary_shifts, transitions
-from redoxmc.engine.thermodynamics.diagram import build_diagram, congruent, diagram_group, least_height_eV
-from redoxmc.engine.thermodynamics.fields import labels, single_phase_fields
-from redoxmc.engine.thermodynamics.invariants import invariants
-from redoxmc.engine.thermodynamics.phase_diagram import Gap, find_gaps, gaps_of
-from redoxmc.engine.thermodynamics.trace import trace
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, find_gaps, gaps_of
+from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, transitions
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent, diagram_group, least_height_eV
+from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_phase_fields
+from redoxmc.engine.thermodynamics.phase_diagram.invariants import invariants
+from redoxmc.engine.thermodynamics.phase_diagram.trace import trace
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .mean_field import Float, all_sound, ideal, isotherms_of
 

@@ -8,13 +8,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import brentq
 
-from redoxmc.engine import figures
-from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.results import Group
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.report import figures
+from redoxmc.engine.runtime.results import Group
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
-from redoxmc.engine.thermodynamics.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.voltage import capacity_per_x
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .mean_field import Float, FreeEnergy, ideal, isotherms_of
 

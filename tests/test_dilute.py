@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.neutrality import random_neutral_state
-from redoxmc.engine.results import Group
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
-from redoxmc.engine.thermodynamics.dilute import dilute_group, dilute_pairs, solubility_limit
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.thermodynamics.order.dilute import dilute_group, dilute_pairs, solubility_limit
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from .exact import enumerate_states
 

@@ -13,17 +13,17 @@ import pytest
 from ase import Atoms
 from numpy.typing import NDArray
 
-from redoxmc.engine.domains import cut
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.moves import Mix, build_moves
-from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling.anneal import estimated_steps
 from redoxmc.engine.sampling.chain import advance
+from redoxmc.engine.sampling.domains import cut
+from redoxmc.engine.sampling.moves import Mix, build_moves
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.chain import NEVER, lay_out, walk
 from redoxmc.kernels.domains import map_boxes, run_domains
 from redoxmc.kernels.layout import Domains, Record
@@ -231,7 +231,7 @@ def test_species_travel_across_the_cell(ideal: Callable[..., System]) -> None:
 
 def test_very_large_cells_have_domains(ideal: Callable[..., System], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ideal([4, 4, 4]).domains is None
-    monkeypatch.setattr("redoxmc.engine.system.VERY_LARGE", 8000)
+    monkeypatch.setattr("redoxmc.engine.sampling.system.VERY_LARGE", 8000)
     system = ideal([4, 16, 20])
     assert system.domains is not None and system.domains[1].domains is None
     chain, ensemble = begin(system, 1, half_full(system)), semigrand(system, 600.0, 0.0)
@@ -247,7 +247,7 @@ def main() -> None:
     from icet import ClusterExpansion
 
     from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-    from redoxmc.engine.prepare.structure import read_structure
+    from redoxmc.engine.input.checks.structure import read_structure
 
     from .conftest import HOST, IRON, SODIUM, STRUCTURE
 

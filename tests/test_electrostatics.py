@@ -8,15 +8,15 @@ from ase import Atoms
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Structure
 
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.electrostatics import COULOMB_EV_A, electrostatic_clusters, ewald_potential
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.lattice import Lattice, Supercell
-from redoxmc.engine.neutrality import random_neutral_state
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.units import NEV_PER_EV
 
 from .runs import write_input
 
@@ -72,7 +72,7 @@ def test_background_is_neutralising_and_images_are_kept() -> None:
 
 def test_a_site_at_half_a_period_meets_itself_once() -> None:
     """Two cells in a row: each site's partner is its own neighbour on both sides; energies against the direct sum of pymatgen."""
-    from redoxmc.engine.lattice import Species, Sublattice, build_lattice
+    from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 
     atoms = Atoms("H", cell=[3.0, 4.0, 5.0], pbc=True)
     lattice = build_lattice(atoms, (Sublattice("H", (Species("Na+", 0), Species("Fe2+", 0))),), {})

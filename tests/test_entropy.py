@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from redoxmc.engine.halves import FreeHalf, has_electrons, separable
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.moves import Mix, list_moves
-from redoxmc.engine.neutrality import random_neutral_state
+from redoxmc.engine.sampling.ions_and_electrons import FreeHalf, has_electrons, separable
+from redoxmc.engine.sampling.moves import Mix, list_moves
 from redoxmc.engine.sampling.split import (
     HALVES,
     annealed,
@@ -21,7 +21,8 @@ from redoxmc.engine.sampling.split import (
     integrated,
     listed,
 )
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system, inverse_temperature
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, inverse_temperature
 from redoxmc.kernels.energy import total_energies
 
 from .conftest import HOST, SODIUM

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
-from redoxmc.engine.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
-from redoxmc.engine.sampling.stage import place_slots, window_targets
-from redoxmc.engine.system import System
+from redoxmc.engine.sampling.run import place_slots, window_targets
+from redoxmc.engine.sampling.system import System
 
 KINK = slice(26, 38)  # of 64 formula units
 WRONG = 4.0  # kT per step

@@ -11,32 +11,32 @@ from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redoxmc.engine.config import EvaluationInput, RelaxationInput
+from redoxmc.engine.crystal.lattice import Lattice, Supercell, build_lattice, hermite_form
+from redoxmc.engine.crystal.neutrality import count_neutral_states, random_neutral_state
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.evaluation.reference import (
-    ReferenceCell,
-    configuration_of,
-    formation_energies,
-    reference_cells,
-    series,
-)
-from redoxmc.engine.evaluation.report import tables_of
-from redoxmc.engine.evaluation.stage import _hull, against_reference, held_out_errors, prepared_orders, retention
-from redoxmc.engine.labelling.configurations import (
+from redoxmc.engine.input.checks.structure import read_structure
+from redoxmc.engine.input.schema import EvaluationInput, RelaxationInput
+from redoxmc.engine.potentials.labelling.configurations import (
     Configuration,
     charge_orders,
     choose_configurations,
     enumerate_configurations,
     key,
 )
-from redoxmc.engine.labelling.relaxations import Relaxations
-from redoxmc.engine.labelling.retention import total
-from redoxmc.engine.lattice import Lattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.neutrality import count_neutral_states, random_neutral_state
+from redoxmc.engine.potentials.labelling.relaxations import Relaxations
+from redoxmc.engine.potentials.labelling.retention import total
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
-from redoxmc.engine.prepare.structure import read_structure
+from redoxmc.engine.stages.evaluation.held_out import _hull, against_reference, held_out_errors, prepared_orders, retention
+from redoxmc.engine.stages.evaluation.reference import (
+    ReferenceCell,
+    configuration_of,
+    formation_energies,
+    reference_cells,
+    series,
+)
+from redoxmc.engine.stages.evaluation.report import tables_of
 
 from .conftest import HOST, IRON, SODIUM, STRUCTURE
 from .test_labelling import INPUT, write_input

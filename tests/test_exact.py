@@ -9,14 +9,14 @@ from mpi4py import MPI
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
-from redoxmc.engine.moves import Mix, MoveSet, build_moves
 from redoxmc.engine.sampling.anneal import anneal, estimated_steps, ideal_steps
 from redoxmc.engine.sampling.chain import advance
+from redoxmc.engine.sampling.moves import Mix, MoveSet, build_moves
 from redoxmc.engine.sampling.plan import empty_tally, end_energies, integrate_steps
-from redoxmc.engine.sampling.stage import window_targets
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, inverse_temperature
-from redoxmc.engine.thermodynamics.free_energy import Ends, Isotherm, isotherm
+from redoxmc.engine.sampling.run import window_targets
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, Isotherm, isotherm
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.chain import group_sites, hastings, hastings_shifts
 from redoxmc.kernels.layout import Ensemble, Tally
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from redoxmc.engine.errors import InputError, RedoxError
-from redoxmc.engine.experiment import read_experiment
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.report.experiment import read_experiment
+from redoxmc.engine.stages.prepare import prepare
 
 from .conftest import ROOT
 from .runs import write_input

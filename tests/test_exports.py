@@ -9,17 +9,17 @@ from monty.serialization import loadfn
 from scipy.optimize import brentq
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.exports.calphad import J_PER_MOL, CalphadModel, fit_model
-from redoxmc.engine.exports.deviation import deviation, gaps_of_model
-from redoxmc.engine.exports.formula import formula_unit
-from redoxmc.engine.exports.readback import pycalphad_energy_J_per_mol
-from redoxmc.engine.exports.redlich_kister import basis
-from redoxmc.engine.exports.tdb import phase_name
-from redoxmc.engine.exports.two_sublattices import two_sublattices
-from redoxmc.engine.exports.write import write_exports, write_tdb
-from redoxmc.engine.results import Results
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K
-from redoxmc.engine.thermodynamics.hull import hull_values, lower_hull
+from redoxmc.engine.report.exports.calphad import J_PER_MOL, CalphadModel, fit_model
+from redoxmc.engine.report.exports.deviation import deviation, gaps_of_model
+from redoxmc.engine.report.exports.formula import formula_unit
+from redoxmc.engine.report.exports.readback import pycalphad_energy_J_per_mol
+from redoxmc.engine.report.exports.redlich_kister import basis
+from redoxmc.engine.report.exports.tdb import phase_name
+from redoxmc.engine.report.exports.two_sublattices import two_sublattices
+from redoxmc.engine.report.exports.write import write_exports, write_tdb
+from redoxmc.engine.runtime.results import Results
+from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .made_up import NASICON, OLIVINE, SPINEL, Formula, Material, made_up_results
 

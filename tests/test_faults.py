@@ -20,11 +20,11 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxmc.engine import storage
 from redoxmc.engine.cli import main
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.results import read_results
-from redoxmc.engine.storage import SEAL_LENGTH, differences, known_before, read_h5, read_json, write_h5, write_json
+from redoxmc.engine.runtime import storage
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.storage import SEAL_LENGTH, differences, known_before, read_h5, read_json, write_h5, write_json
 
 from .conftest import ROOT, STRUCTURE
 from .runs import LABELLED_LATTICE, SMALL, hashes

@@ -17,11 +17,11 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from redoxmc.engine.figures import FIGURES
-from redoxmc.engine.figures.diagram import _draw_invariants
-from redoxmc.engine.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
 from redoxmc.engine.report.diagram_tables import diagram_tables
-from redoxmc.engine.results import Group
+from redoxmc.engine.report.figures import FIGURES
+from redoxmc.engine.report.figures.diagram import _draw_invariants
+from redoxmc.engine.report.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
+from redoxmc.engine.runtime.results import Group
 
 from .colour_vision import VISIONS, contrast_with_white, distance
 from .reported import reported, with_couplings

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.ground_state import bias_eV, exact_hamiltonian, ground_states, ions_lattice, of_ions
 from redoxmc.engine.hamiltonian.electrostatics import electrostatic_clusters
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
+from redoxmc.engine.sampling.electron_ground_state import bias_eV, exact_hamiltonian, ground_states, ions_lattice, of_ions
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from .conftest import HOST, SODIUM
 from .exact import Enumeration, enumerate_states

@@ -14,23 +14,23 @@ from icet import ClusterExpansion
 from icet.tools import ConvexHull, enumerate_structures
 from pymatgen.core import Structure
 
-from redoxmc.engine.charged_structure import charged_cif
-from redoxmc.engine.config import GroundStatesInput
+from redoxmc.engine.crystal.cif import charged_cif
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.supercells import hermite_forms, supercells_of
 from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.moves import Mix
-from redoxmc.engine.neutrality import random_neutral_state
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.sampling import search
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import GroundStatesInput
+from redoxmc.engine.sampling import ground_state_search as search
+from redoxmc.engine.sampling.ground_state_search import Lowest, listed_lowest, lowest_states, searched_lowest
 from redoxmc.engine.sampling.ground_states import tasks
-from redoxmc.engine.sampling.search import Lowest, listed_lowest, lowest_states, searched_lowest
-from redoxmc.engine.supercells import hermite_forms, supercells_of
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.sampling.moves import Mix
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.ground_states import corners, ground_state_group, ground_state_notes
+from redoxmc.engine.units import NEV_PER_EV
 
 from .conftest import SODIUM
 from .exact import enumerate_states

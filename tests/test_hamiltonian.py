@@ -5,13 +5,13 @@ import pytest
 from ase import Atoms
 from icet import ClusterExpansion
 
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.sampling.chain import advance
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.energy import fill_halo, site_change
 
 from .conftest import HOST, SODIUM

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
 from redoxmc.engine.sampling.cycle import cycles
-from redoxmc.engine.system import System
+from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.hysteresis import describe, hysteresis_group
+from redoxmc.engine.units import NEV_PER_EV
 
 from .exact import enumerate_states
 

@@ -10,19 +10,20 @@ from ase import Atoms
 from ase.io import write
 from icet import ClusterExpansion
 
-from redoxmc.engine.check import plan_rows
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.electrostatics import electrostatic_clusters
 from redoxmc.engine.hamiltonian.importers import clease, clease_figures, smol
-from redoxmc.engine.hamiltonian.model import Model, read_model
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.hamiltonian.importers.read import read_model
+from redoxmc.engine.hamiltonian.model import Model
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.inputfile import InputFile, read_input
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.provenance import sample_identity
-from redoxmc.engine.system import build_system
+from redoxmc.engine.input.reader import InputFile, read_input
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.check import plan_rows
+from redoxmc.engine.stages.identity import sample_identity
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.units import NEV_PER_EV
 
 DATA = Path(__file__).parent / "data/importers"
 SMOL = ("smol_layered", "smol_rocksalt", "smol_olivine")

@@ -10,10 +10,10 @@ from ase.io import read, write
 from ruamel.yaml import YAML
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.config import json_schema
 from redoxmc.engine.errors import InputError, RedoxError
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import json_schema
+from redoxmc.engine.stages.prepare import prepare
 
 from .conftest import ROOT
 

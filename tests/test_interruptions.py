@@ -15,7 +15,7 @@ import h5py
 import pytest
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.storage import TEMPORARY, SampleStore
+from redoxmc.engine.runtime.storage import TEMPORARY, SampleStore
 
 from .conftest import STRUCTURE
 from .runs import (

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from redoxmc.engine.thermodynamics.free_energy import Curves, Ends, Isotherm
-from redoxmc.engine.thermodynamics.joined import joined
+from redoxmc.engine.thermodynamics.free_energy.least_squares import joined
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
 
 Float = NDArray[np.float64]
 SITES = 60

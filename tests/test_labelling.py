@@ -15,11 +15,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.config import RelaxationInput
-from redoxmc.engine.dataset import read_relaxed
-from redoxmc.engine.labelling.configurations import choose_configurations
-from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.input.schema import RelaxationInput
 from redoxmc.engine.potentials.calculations import read_calculations
+from redoxmc.engine.potentials.dataset import read_relaxed
+from redoxmc.engine.potentials.labelling.configurations import choose_configurations
 from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.neutrality import (
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from redoxmc.engine.crystal.neutrality import (
     count_change,
     count_neutral_states,
     exchangeable_ions,

@@ -14,17 +14,18 @@ from ase.io import read
 from icet import ClusterSpace
 from scipy.stats import chi2
 
-from redoxmc.engine.config import LearningInput
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.crystal.symmetry import canonical, site_permutations
 from redoxmc.engine.hamiltonian.clusters import cluster_space
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.labelling.arrangements import canonical, site_permutations
-from redoxmc.engine.labelling.configurations import Configuration
-from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.learning.choose import _narrowing, choose, ensemble_errors
-from redoxmc.engine.learning.loop import _finished
-from redoxmc.engine.learning.visited import Visited, visit
-from redoxmc.engine.results import read_results
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
+from redoxmc.engine.input.schema import LearningInput
+from redoxmc.engine.potentials.labelling.configurations import Configuration
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.learning.choose import _narrowing, choose, ensemble_errors
+from redoxmc.engine.stages.learning.loop import _finished
+from redoxmc.engine.stages.learning.visited import Visited, visit
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .conftest import STRUCTURE
 from .exact import enumerate_states

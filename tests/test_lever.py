@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.results import Group, Results
-from redoxmc.engine.thermodynamics.lever import gaps_at, lever_rule
+from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.thermodynamics.phase_diagram.lever import gaps_at, lever_rule
 
 POINTS = [  # temperature, x, region, side: one region closes between 500 and 600 K, the other exists from 400 K to the top
     (300.0, 0.1, 0, 0), (300.0, 0.5, 0, 1), (500.0, 0.2, 0, 0), (500.0, 0.3, 0, 1),

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from redoxmc.engine import progress
 from redoxmc.engine.cli import main
-from redoxmc.engine.results import read_results
-from redoxmc.engine.sampling import stage
-from redoxmc.engine.storage import SampleStore, read_h5
+from redoxmc.engine.runtime import progress
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.storage import SampleStore, read_h5
+from redoxmc.engine.sampling import run as stage
 from redoxmc.engine.thermodynamics.samples import read_samples
 
 from .runs import SMALL, TINY, hashes, kill, start, wait_for_samples, write_input

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redoxmc.engine.config import SplitInput
+from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.lattice import Lattice
+from redoxmc.engine.input.schema import SplitInput
 from redoxmc.engine.potentials.calculations import label_frames, read_calculations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential, predict
-from redoxmc.engine.training.mace import arguments
-from redoxmc.engine.training.mace import curve as mace_curve
-from redoxmc.engine.training.networks import read_curve
-from redoxmc.engine.training.stage import split, train
+from redoxmc.engine.potentials.training.mace import arguments
+from redoxmc.engine.potentials.training.mace import curve as mace_curve
+from redoxmc.engine.potentials.training.networks import read_curve
+from redoxmc.engine.potentials.training.train import split, train
 
 from .test_potentials import LABELS
 from .test_training import FRAMES, TRAINING, entry, fit, watch

@@ -10,12 +10,12 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from redoxmc.engine.cautions import cautions
 from redoxmc.engine.errors import InputError, RedoxError
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.report.distrust import distrust
-from redoxmc.engine.results import Group, Results
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.report.limitations import distrust
+from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.stages.input_warnings import cautions
+from redoxmc.engine.stages.prepare import prepare
 
 from .conftest import ROOT, STRUCTURE
 from .runs import run

@@ -3,7 +3,7 @@
 import pytest
 
 from redoxmc.engine.sampling import chain as sampling_chain
-from redoxmc.engine.system import System
+from redoxmc.engine.sampling.system import System
 
 from . import exact
 from .exact import Enumeration, enumerate_states

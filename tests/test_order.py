@@ -12,16 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
-from redoxmc.engine.figures.order import dilute_limits, order_parameters, short_range_order
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, diagonal_form, hermite_form
-from redoxmc.engine.results import Group, read_results
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.thermodynamics import order
-from redoxmc.engine.thermodynamics.order import ChainMeans, recognise
-from redoxmc.engine.thermodynamics.phases import example_point, name_regions, write_examples
+from redoxmc.engine.crystal.lattice import (
+    Lattice,
+    Species,
+    Sublattice,
+    Supercell,
+    build_lattice,
+    diagonal_form,
+    hermite_form,
+)
+from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
+from redoxmc.engine.runtime.results import Group, read_results
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.thermodynamics.order import waves as order
+from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
+from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
+from redoxmc.engine.thermodynamics.order.waves import ChainMeans, recognise
+from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
 from redoxmc.engine.thermodynamics.samples import read_samples
-from redoxmc.engine.thermodynamics.short_range import correlations, neighbour_shells
-from redoxmc.engine.thermodynamics.structure_factor import Field, Waves, deviations, electron_field, ion_field
 
 from .runs import run, write_input
 

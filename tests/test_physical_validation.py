@@ -11,15 +11,15 @@ import numpy as np
 import physical_validation as pv
 import pytest
 
-from redoxmc.engine.diagnostics import autocorrelation_time
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.moves import Mix, MoveSet
-from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling import chain as sampling_chain
 from redoxmc.engine.sampling.chain import advance
+from redoxmc.engine.sampling.diagnostics import autocorrelation_time
+from redoxmc.engine.sampling.moves import Mix, MoveSet
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from .exact import begin, semigrand
 from .mutants import broken_chain

@@ -14,8 +14,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from e3nn import o3
 from numpy.typing import NDArray
 
+from redoxmc.engine.crystal.lattice import Species
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.lattice import Species
 from redoxmc.engine.potentials.chgnet import CHGNetNetwork, adopt_proxies, published
 from redoxmc.engine.potentials.cpainn import CPaiNN
 from redoxmc.engine.potentials.labels import Labels

@@ -7,12 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.results import read_results
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.samples import read_samples
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .exact import enumerate_states
 from .runs import TINY, hashes, run

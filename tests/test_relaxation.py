@@ -9,13 +9,18 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from redoxmc.engine.config import RelaxationInput
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.symmetry import site_permutations
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.labelling.arrangements import site_permutations
-from redoxmc.engine.labelling.configurations import Configuration, choose_configurations, enumerate_configurations, key
-from redoxmc.engine.labelling.relaxations import Relaxations
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, build_lattice
+from redoxmc.engine.input.schema import RelaxationInput
 from redoxmc.engine.potentials.charges import bond_lengths_A
+from redoxmc.engine.potentials.labelling.configurations import (
+    Configuration,
+    choose_configurations,
+    enumerate_configurations,
+    key,
+)
+from redoxmc.engine.potentials.labelling.relaxations import Relaxations
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start

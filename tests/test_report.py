@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from redoxmc.engine.report import write_report
 from redoxmc.engine.report.citing import FILE, SCOPES, citations
-from redoxmc.engine.report.health import COLUMNS, health_table
-from redoxmc.engine.results import read_results
+from redoxmc.engine.report.convergence import COLUMNS, health_table
+from redoxmc.engine.runtime.results import read_results
 
 from .browser import CHROMIUM, Browser
 from .conftest import ROOT

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import System, build_system
-from redoxmc.engine.thermodynamics.analyse import Analysis
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.thermodynamics.analysis import Analysis
 from redoxmc.engine.thermodynamics.samples import Samples, read_samples
 
 from .runs import run, write_input

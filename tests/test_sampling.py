@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from redoxmc.engine.config import AnalysisInput, Config
-from redoxmc.engine.moves import Mix
-from redoxmc.engine.parallel import StopWatch
-from redoxmc.engine.results import Group
+from redoxmc.engine.input.schema import AnalysisInput, Config
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.storage import SampleStore
 from redoxmc.engine.sampling.anneal import cooling
-from redoxmc.engine.sampling.stage import run_sampling
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System
-from redoxmc.engine.thermodynamics.analyse import Analysis
+from redoxmc.engine.sampling.moves import Mix
+from redoxmc.engine.sampling.run import run_sampling
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.analysis import Analysis
 from redoxmc.engine.thermodynamics.samples import Samples, read_samples
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .exact import enumerate_states
 

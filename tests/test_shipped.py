@@ -8,11 +8,11 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from redoxmc.engine.config import RelaxationInput
-from redoxmc.engine.dataset import map_to_lattice, read_relaxed
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.labelling.configurations import choose_configurations
-from redoxmc.engine.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import RelaxationInput
+from redoxmc.engine.potentials.dataset import map_to_lattice, read_relaxed
+from redoxmc.engine.potentials.labelling.configurations import choose_configurations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator, load_potential, predict
 from redoxmc.engine.potentials.relax import relax, start

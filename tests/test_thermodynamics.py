@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.diagnostics import assess, autocorrelation_time, equilibration
-from redoxmc.engine.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
+from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.hamiltonian.clusters import from_icet
-from redoxmc.engine.hamiltonian.table import NEV_PER_EV
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.prepare.expansion import Training
+from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
 from redoxmc.engine.sampling.ladder import place_rungs
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, build_system, inverse_temperature
-from redoxmc.engine.thermodynamics.free_energy import local_mean
-from redoxmc.engine.thermodynamics.hull import facets, hull_values, lower_hull
-from redoxmc.engine.thermodynamics.phase_diagram import find_gaps, join_regions
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.prepare.expansion import Training
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
+from redoxmc.engine.thermodynamics.phase_diagram.boundaries import find_gaps, join_regions
+from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 
 from .conftest import ROOT
 
@@ -153,7 +153,7 @@ def test_predictions_do_not_change_along_the_null_vector(training: Training, oli
     for matrix in (np.diag([1, 1, 1]), np.diag([2, 1, 2])):
         a = build_system(from_icet(expansion(training.space, fit), olivine), matrix, ("Na+",))
         b = build_system(from_icet(shifted, olivine), matrix, ("Na+",))
-        from redoxmc.engine.neutrality import random_neutral_state
+        from redoxmc.engine.crystal.neutrality import random_neutral_state
 
         for n in range(1, 4):
             state = random_neutral_state(a.supercell, "Na+", n, np.random.default_rng(n))

@@ -15,25 +15,18 @@ from ase.io import read, write
 from ase.stress import full_3x3_to_voigt_6_stress
 from mpi4py import MPI
 
-from redoxmc.engine.config import LossWeightsInput, SplitInput, TrainedPotentialInput, TrainingInput
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.parallel import StopWatch
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import LossWeightsInput, SplitInput, TrainedPotentialInput, TrainingInput
 from redoxmc.engine.potentials.cpainn import CPaiNN
 from redoxmc.engine.potentials.network import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import load_potential, predict
+from redoxmc.engine.potentials.training.networks import CURVE_COLUMNS, _epoch, read_curve, target, train_network, weights_at
+from redoxmc.engine.potentials.training.train import Frames, split, train, train_all
 from redoxmc.engine.potentials.weights import read_weights
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.stages import labelled_frames, place_of
-from redoxmc.engine.training.networks import (
-    CURVE_COLUMNS,
-    _epoch,
-    read_curve,
-    target,
-    train_network,
-    weights_at,
-)
-from redoxmc.engine.training.stage import Frames, split, train, train_all
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.stages.potentials import labelled_frames, place_of
+from redoxmc.engine.stages.prepare import prepare
 
 from .runs import ROOT, run
 from .test_potentials import AWARE, LABELS, rock_salt

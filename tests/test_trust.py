@@ -15,21 +15,21 @@ from ase import Atoms
 from icet import ClusterExpansion
 from PIL import Image
 
-from redoxmc.engine.asefiles import read_by_pymatgen, read_frames
-from redoxmc.engine.check import print_plan
-from redoxmc.engine.config import TrainedPotentialInput
+from redoxmc.engine.crystal.files import read_by_pymatgen, read_frames
 from redoxmc.engine.errors import InputError, RedoxError
-from redoxmc.engine.exports.formula import formula_unit
-from redoxmc.engine.figures.style import plain, save_figures
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.output import Output
+from redoxmc.engine.input.checks.structure import read_structure
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import TrainedPotentialInput
 from redoxmc.engine.potentials.calculations import read_calculations
+from redoxmc.engine.potentials.training.mace import arguments
 from redoxmc.engine.potentials.weights import read_weights
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.prepare.structure import read_structure
+from redoxmc.engine.report.exports.formula import formula_unit
+from redoxmc.engine.report.figures.style import plain, save_figures
 from redoxmc.engine.report.page import Cell, Citations, Content, Table, write_page
-from redoxmc.engine.stages import Place, _candidates
-from redoxmc.engine.training.mace import arguments
+from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.output import Output
+from redoxmc.engine.stages.potentials import Place, _candidates
+from redoxmc.engine.stages.prepare import prepare
 
 from .conftest import ROOT, STRUCTURE
 from .made_up import OLIVINE, made_up_results

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from redoxmc.engine.config import Config
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.moves import Mix
-from redoxmc.engine.parallel import StopWatch
-from redoxmc.engine.sampling import stage
+from redoxmc.engine.input.schema import Config
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling import run as stage
+from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.stage import read_ladder, run_sampling, window_targets
+from redoxmc.engine.sampling.run import read_ladder, run_sampling, window_targets
+from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tune import LEAST_WEIGHT, mix_of, tuned_mix
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import System, build_system
 
 from .test_sampling import configuration
 

@@ -13,10 +13,10 @@ import pytest
 from ruamel.yaml import YAML
 
 import redoxmc
-from redoxmc.engine.check import plan_rows
-from redoxmc.engine.config import json_schema
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.prepare import prepare
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import json_schema
+from redoxmc.engine.stages.check import plan_rows
+from redoxmc.engine.stages.prepare import prepare
 
 from .conftest import ROOT
 from .runs import environment

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine import figures
-from redoxmc.engine.config import AnalysisInput
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.lattice import Lattice
-from redoxmc.engine.phonons import KJ_PER_MOL_OF_EV
-from redoxmc.engine.prepare import prepare
-from redoxmc.engine.results import read_results
-from redoxmc.engine.storage import SampleStore
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K, System, build_system
-from redoxmc.engine.thermodynamics.analyse import Analysis
-from redoxmc.engine.thermodynamics.diagram import build_diagram
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.input.schema import AnalysisInput
+from redoxmc.engine.report import figures
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.thermodynamics.analysis import Analysis
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
+from redoxmc.engine.thermodynamics.phonons import KJ_PER_MOL_OF_EV
 from redoxmc.engine.thermodynamics.samples import Samples, read_samples
-from redoxmc.engine.vibrations import Vibrations, read_vibrations
+from redoxmc.engine.thermodynamics.vibrations import Vibrations, read_vibrations
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .mean_field import Float, ideal, isotherms_of
 from .runs import run, write_input

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 from scipy.special import gammaln
 
-from redoxmc.engine.exports.calphad import fit_model
-from redoxmc.engine.results import read_results
-from redoxmc.engine.system import BOLTZMANN_EV_PER_K
+from redoxmc.engine.report.exports.calphad import fit_model
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from .runs import run, write_input
 

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from redoxmc.engine.asefiles import read_frames
-from redoxmc.engine.check import print_plan
-from redoxmc.engine.inputfile import read_input
-from redoxmc.engine.parallel import run_on_all_ranks
-from redoxmc.engine.prepare import Prepared, prepare
+from redoxmc.engine.crystal.files import read_frames
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.mpi import run_on_all_ranks
+from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.prepare import Prepared, prepare
 
 from .wrong_inputs import (
     CIF_WORDS,

@@ -15,7 +15,7 @@ from ase.io import read, write
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from redoxmc.engine.config import json_schema
+from redoxmc.engine.input.schema import json_schema
 
 from .conftest import ROOT
 

@@ -7,10 +7,10 @@ from redoxmc.engine import __version__
 from redoxmc.engine.errors import RedoxError
 
 if TYPE_CHECKING:
-    from redoxmc.building import build_system
-    from redoxmc.opening import open_results
-    from redoxmc.plotting import plot_phase_diagram
-    from redoxmc.sampling import sample
+    from redoxmc._building import build_system
+    from redoxmc._opening import open_results
+    from redoxmc._plotting import plot_phase_diagram
+    from redoxmc._sampling import sample
 
 __all__ = ["RedoxError", "__version__", "build_system", "open_results", "plot_phase_diagram", "sample"]
 _HOMES = {
@@ -23,7 +23,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"redoxmc.{_HOMES[name]}"), name)
+        return getattr(import_module(f"redoxmc._{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

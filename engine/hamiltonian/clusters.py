@@ -4,8 +4,9 @@ import numpy as np
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from ..errors import RedoxError
-from ..lattice import Lattice
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.errors import RedoxError
+
 from .frame import Frame
 from .terms import Cluster, Hamiltonian
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-from ..lattice import Lattice, Supercell
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+
 from .terms import Cluster, Hamiltonian
 
 Float = NDArray[np.float64]

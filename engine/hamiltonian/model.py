@@ -1,19 +1,8 @@
-"""A cluster expansion from a file: of icet, smol or CLEASE, told apart by what the file holds."""
+"""A cluster expansion that was read from a file."""
 
-import json
-import tarfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from icet import ClusterExpansion
-
-from ..errors import RedoxError
-from ..lattice import Lattice
-from .clusters import from_icet
 from .terms import Hamiltonian
-
-ALLOWED = "a .ce file of icet, the JSON of a ClusterExpansion of smol, or {settings: , eci: } with the two JSON files of CLEASE"
 
 
 @dataclass(frozen=True)
@@ -24,39 +13,3 @@ class Model:
     n_parameters: int
     charges: dict[str, float] = field(default_factory=dict)
     dielectric: float = 1.0
-
-
-def read_model(paths: tuple[Path, ...], lattice: Lattice) -> Model:
-    """One file of icet or smol; of CLEASE the settings and the couplings. Raises RedoxError, naming the file, if it does not fit."""
-    name = " and ".join(path.name for path in paths)
-    try:
-        return _read(paths, lattice)
-    except RedoxError as error:
-        raise RedoxError(f"{name}: {error}") from None
-    except Exception as error:  # whatever a file of another origin makes a parser raise
-        raise RedoxError(f"{name}: unreadable cluster expansion: {type(error).__name__}: {error}; allowed: {ALLOWED}") from None
-
-
-def _read(paths: tuple[Path, ...], lattice: Lattice) -> Model:
-    if missing := [path for path in paths if not path.is_file()]:
-        raise RedoxError(f"no such file: {missing[0]}")
-    if len(paths) == 2:
-        from .importers.clease import from_clease  # pymatgen, which only the importers need, takes a second to load
-
-        return from_clease(paths[0].read_text(), _json(paths[1]), lattice)
-    if tarfile.is_tarfile(paths[0]):
-        expansion = ClusterExpansion.read(str(paths[0]))
-        return Model(from_icet(expansion, lattice), len(expansion.parameters))
-    from .importers.smol import from_smol
-
-    return from_smol(_json(paths[0]), lattice)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise RedoxError(f"found no JSON object; allowed: {ALLOWED}")
-    return document

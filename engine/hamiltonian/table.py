@@ -9,11 +9,12 @@ sites and the change of one site never needs to know about its own images.
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Couplings, Geometry
-from ..lattice import Supercell
+from redoxmc.engine.crystal.lattice import Supercell
+from redoxmc.engine.units import NEV_PER_EV
+from redoxmc.kernels.layout import Couplings, Geometry
+
 from .terms import Cluster, Hamiltonian
 
-NEV_PER_EV = 1_000_000_000
 Partner = tuple[int, tuple[int, int, int]]  # (site of the cell, wrapped cell offset from the centre)
 Entries = dict[tuple[Partner, ...], NDArray[np.int64]]
 

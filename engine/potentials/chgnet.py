@@ -12,7 +12,8 @@ from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from ..errors import RedoxError
+from redoxmc.engine.errors import RedoxError
+
 from .labels import Labels
 from .network import Network
 from .weights import Weights

@@ -9,8 +9,9 @@ import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
-from ..errors import RedoxError
-from ..storage import write_whole
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.runtime.storage import write_whole
+
 from .weights import Weights, read_weights
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ..errors import RedoxError
-from ..storage import write_whole
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.runtime.storage import write_whole
 
 FORMAT = "redoxmc-potential-1"
 

@@ -4,13 +4,14 @@ import json
 import logging
 from pathlib import Path
 
-from ..exports.write import write_exports
-from ..figures import draw_all
-from ..results import read_results
+from redoxmc.engine.report.exports.write import write_exports
+from redoxmc.engine.runtime.results import read_results
+
 from .citing import citations
-from .distrust import distrust, summary
+from .convergence import health_table
 from .facts import facts
-from .health import health_table
+from .figures import draw_all
+from .limitations import distrust, summary
 from .page import Content, write_page
 from .tables import result_tables
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ..results import Group, Results
+from redoxmc.engine.runtime.results import Group, Results
+
 from .page import Citations
 
 FILE = Path(__file__).with_name("CITATION.cff")  # a link to that of the project, so that an installed package has it too

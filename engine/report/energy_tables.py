@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ..results import Group
-from ..thermodynamics.ground_states import fraction
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.units import fraction
+
 from .page import Table
 
 

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..results import Results
-from ..storage import SampleStore
+from redoxmc.engine.runtime.results import Results
+from redoxmc.engine.runtime.storage import SampleStore
 
 KEYS = {
     "redoxmc_version": "RedoxMC",

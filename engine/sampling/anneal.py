@@ -13,15 +13,16 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
-from ..neutrality import random_neutral_state
-from ..parallel import share
-from ..progress import Progress
-from ..system import System
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.runtime.mpi import share
+from redoxmc.engine.runtime.progress import Progress
+from redoxmc.kernels.layout import Ensemble
+from redoxmc.kernels.random import new_stream
+
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .ladder import PROPOSAL_STREAM, SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
+from .system import System
 
 Float = NDArray[np.float64]
 LEAST_STEPS = 24  # of the cooling, from beta = 0 to the coldest rung

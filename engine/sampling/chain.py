@@ -6,11 +6,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.chain import WHERE_CHEAPER, run
-from ...kernels.domains import run_domains
-from ...kernels.layout import Ensemble, Record, Tally
-from ..moves import MoveSet
-from ..system import System
+from redoxmc.kernels.chain import WHERE_CHEAPER, run
+from redoxmc.kernels.domains import run_domains
+from redoxmc.kernels.layout import Ensemble, Record, Tally
+
+from .moves import MoveSet
+from .system import System
 
 Float = NDArray[np.float64]
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.lanes import run_lanes
-from ...kernels.layout import Ensemble, Ensembles, Record, Tally
-from ...kernels.simd import LANES
-from ..moves import MoveSet
-from ..system import System
+from redoxmc.kernels.lanes import run_lanes
+from redoxmc.kernels.layout import Ensemble, Ensembles, Record, Tally
+from redoxmc.kernels.simd import LANES
+
 from .chain import Chain, advance
+from .moves import MoveSet
+from .system import System
 
 LEAST_LANES = 8  # fewer chains are faster one by one
 EXCHANGES = 4  # one directed exchange for so many sites and sweep of the lanes

@@ -5,16 +5,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
-from ..diagnostics import autocorrelation_time
-from ..neutrality import random_neutral_state
-from ..parallel import share
-from ..progress import Progress
-from ..system import System, inverse_temperature
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.runtime.mpi import share
+from redoxmc.engine.runtime.progress import Progress
+from redoxmc.engine.units import inverse_temperature
+from redoxmc.kernels.layout import Ensemble
+from redoxmc.kernels.random import new_stream
+
 from .chain import advance, start_chain
+from .diagnostics import autocorrelation_time
 from .ladder import CYCLE_STREAM
 from .plan import Cycles, empty_tally
+from .system import System
 
 Float = NDArray[np.float64]
 COMPOSITIONS = 13

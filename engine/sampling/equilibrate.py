@@ -11,12 +11,13 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ..progress import Progress
-from ..system import System
+from redoxmc.engine.runtime.progress import Progress
+
 from .anneal import mixed_ends, seen_steps
 from .ladder import SETTLING_STREAM
 from .plan import Plan, empty_tally
 from .replicas import BLOCK_WITHOUT_EXCHANGE, Group, build_replicas
+from .system import System
 
 Float = NDArray[np.float64]
 ROUNDS = 4

@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ..config import GroundStatesInput
-from ..errors import RedoxError
-from ..farm import farm
-from ..ground_state import HamiltonianOf
-from ..lattice import Lattice, Supercell
-from ..neutrality import count_neutral_states
-from ..parallel import StopWatch
-from ..storage import SampleStore, read_h5, write_h5
-from ..supercells import supercells_of
-from ..system import build_system
-from .search import Lowest, lowest_states
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.neutrality import count_neutral_states
+from redoxmc.engine.crystal.supercells import supercells_of
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.input.schema import GroundStatesInput
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
+from redoxmc.engine.runtime.task_farm import farm
+
+from .electron_ground_state import HamiltonianOf
+from .ground_state_search import Lowest, lowest_states
+from .system import build_system
 
 
 @dataclass(frozen=True)

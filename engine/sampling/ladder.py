@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
-from ..hamiltonian.table import NEV_PER_EV
-from ..neutrality import random_neutral_state
-from ..system import BOLTZMANN_EV_PER_K, System, inverse_temperature
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
+from redoxmc.kernels.layout import Ensemble
+from redoxmc.kernels.random import new_stream
+
 from .chain import advance, start_chain
 from .plan import empty_tally
+from .system import System
 
 Float = NDArray[np.float64]
 STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians

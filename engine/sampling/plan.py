@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble, Tally
-from ..hamiltonian.table import NEV_PER_EV
-from ..moves import Mix
-from ..neutrality import random_neutral_state
-from ..system import System, inverse_temperature
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
+from redoxmc.kernels.layout import Ensemble, Tally
+
+from .moves import Mix
+from .system import System
 
 Float = NDArray[np.float64]
 TALLY_UNIT_NEV_PER_FU = 1.0

@@ -12,14 +12,15 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ...kernels.layout import Record, Tally
-from ...kernels.random import new_stream
-from ..parallel import share
-from ..storage import SampleStore, read_h5, write_h5
-from ..system import System
+from redoxmc.engine.runtime.mpi import share
+from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
+from redoxmc.kernels.layout import Record, Tally
+from redoxmc.kernels.random import new_stream
+
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM
 from .plan import Plan
+from .system import System
 
 BLOCK_WITHOUT_EXCHANGE = 10
 BIN_SWEEPS = 40

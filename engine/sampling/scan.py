@@ -3,14 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble, Tally
-from ...kernels.random import new_stream
-from ..neutrality import random_neutral_state
-from ..system import System, inverse_temperature
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.units import inverse_temperature
+from redoxmc.kernels.layout import Ensemble, Tally
+from redoxmc.kernels.random import new_stream
+
 from .anneal import estimated_steps, ideal_steps
 from .chain import advance, start_chain
 from .ladder import SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
+from .system import System
 
 Float = NDArray[np.float64]
 STEPS_PER_WINDOW = 8

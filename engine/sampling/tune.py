@@ -12,15 +12,16 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensembles
-from ...kernels.random import new_stream
-from ..moves import Mix, MoveSet, build_moves, list_moves
-from ..parallel import share
-from ..progress import Progress
-from ..system import System
+from redoxmc.engine.runtime.mpi import share
+from redoxmc.engine.runtime.progress import Progress
+from redoxmc.kernels.layout import Ensembles
+from redoxmc.kernels.random import new_stream
+
 from .chains import advance_undirected, groups_of, stack, start_chains
 from .ladder import TUNE_STREAM
+from .moves import Mix, MoveSet, build_moves, list_moves
 from .plan import Plan, Slot, empty_tally
+from .system import System
 
 Float = NDArray[np.float64]
 NOTHING = Mix(**dict.fromkeys(asdict(Mix()), 0.0))

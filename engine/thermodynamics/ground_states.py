@@ -1,18 +1,18 @@
 """/ground_states of results.h5: the hull at T = 0 from the lowest energies of many supercells, and its corners as structures."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..charged_structure import charged_cif
-from ..hamiltonian.table import NEV_PER_EV
-from ..lattice import Supercell
-from ..results import Group
-from ..sampling.search import Lowest
-from ..storage import write_text
-from .hull import hull_values, lower_hull
+from redoxmc.engine.crystal.cif import charged_cif
+from redoxmc.engine.crystal.lattice import Supercell
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.storage import write_text
+from redoxmc.engine.sampling.ground_state_search import Lowest
+from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from redoxmc.engine.units import NEV_PER_EV, fraction
+
 from .samples import Samples
 
 Float = NDArray[np.float64]
@@ -72,11 +72,6 @@ def write_corners(found: list[tuple[Supercell, Lowest]], group: Group, folder: P
         path.unlink()
     for name, text in files.items():
         write_text(folder / name, text)
-
-
-def fraction(x: float) -> str:
-    """2/3 for 0.6667: a composition of a small cell."""
-    return str(Fraction(float(x)).limit_denominator(10_000))
 
 
 def ground_state_notes(group: Group, samples: Samples | None, n_fu: int) -> list[str]:

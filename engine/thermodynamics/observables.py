@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..diagnostics import Health
-from ..hamiltonian.table import NEV_PER_EV
-from ..results import Group
-from ..system import System
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.sampling.diagnostics import Health
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.units import NEV_PER_EV
+
 from .samples import Samples
 
 Float = NDArray[np.float64]

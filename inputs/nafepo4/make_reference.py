@@ -46,7 +46,7 @@ STEPS = 80
 
 def configurations(given: argparse.Namespace, lattice: Any) -> list[Any]:
     """Over all compositions, or with one composition: charge orders on its lowest ion arrangement by point charges."""
-    from redoxmc.engine.labelling.configurations import charge_orders, choose_configurations
+    from redoxmc.engine.potentials.labelling.configurations import charge_orders, choose_configurations
 
     if given.step != "orders":
         shapes = SHAPES if given.step == "draw" else SHAPES[:2]
@@ -60,11 +60,11 @@ def configurations(given: argparse.Namespace, lattice: Any) -> list[Any]:
 
 def draw(given: argparse.Namespace) -> None:
     """Relaxes what is drawn; for training also an early frame of each, and a strained and rattled one of every third."""
-    from redoxmc.engine.inputfile import read_input
+    from redoxmc.engine.input.reader import read_input
     from redoxmc.engine.potentials.labels import labels_of
     from redoxmc.engine.potentials.potential import load_potential
     from redoxmc.engine.potentials.relax import start
-    from redoxmc.engine.prepare import prepare
+    from redoxmc.engine.stages.prepare import prepare
 
     prepared = prepare(read_input(HERE.parent / "nafepo4_potentials.yaml"))
     labels = labels_of(prepared.lattice)

@@ -13,22 +13,23 @@ from pathlib import Path
 import numpy as np
 from icet import ClusterExpansion
 
-from redoxmc.engine.config import RelaxationInput
-from redoxmc.engine.diagnostics import autocorrelation_time
+from redoxmc.engine.correction.corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
+from redoxmc.engine.correction.energies import relaxed_energies
+from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.hybrid.corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
-from redoxmc.engine.hybrid.energies import relaxed_energies
-from redoxmc.engine.labelling.relaxations import Relaxations
-from redoxmc.engine.lattice import Species, Sublattice, build_lattice
-from redoxmc.engine.neutrality import random_neutral_state
+from redoxmc.engine.input.checks.structure import read_structure
+from redoxmc.engine.input.schema import RelaxationInput
+from redoxmc.engine.potentials.labelling.relaxations import Relaxations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential
-from redoxmc.engine.prepare.structure import read_structure
-from redoxmc.engine.provenance import file_hash
+from redoxmc.engine.runtime.hashes import file_hash
 from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
+from redoxmc.engine.sampling.diagnostics import autocorrelation_time
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, build_system, inverse_temperature
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.random import new_stream
 
 ROOT = Path(__file__).resolve().parents[2]

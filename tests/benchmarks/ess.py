@@ -22,15 +22,16 @@ from model import olivine
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.diagnostics import autocorrelation_time
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.moves import Mix
-from redoxmc.engine.neutrality import random_neutral_state
 from redoxmc.engine.sampling.chains import Chains, advance_together, stack, start_chains
+from redoxmc.engine.sampling.diagnostics import autocorrelation_time
+from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tune import tuned_mix
-from redoxmc.engine.system import System, build_system, inverse_temperature
+from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensemble, Record
 from redoxmc.kernels.random import new_stream
 

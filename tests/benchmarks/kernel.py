@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 from icet import ClusterExpansion
 
+from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-from redoxmc.engine.lattice import Species, Sublattice, build_lattice
-from redoxmc.engine.moves import Mix
-from redoxmc.engine.neutrality import random_neutral_state
-from redoxmc.engine.prepare.structure import read_structure
+from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.sampling.chain import advance, start_chain
+from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, build_system, inverse_temperature
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.moves import Mix
 from redoxmc.engine.sampling.chain import advance, start_chain
 from redoxmc.engine.sampling.chains import advance_undirected, stack, start_chains
+from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.system import System, inverse_temperature
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.lanes import PROPOSALS
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream

@@ -21,11 +21,11 @@ from model import model, olivine
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutrality import random_neutral_state
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
-from redoxmc.engine.sampling.stage import place_slots, window_targets
-from redoxmc.engine.system import System, build_system
+from redoxmc.engine.sampling.run import place_slots, window_targets
+from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.kernels.layout import Tally
 
 Float = NDArray[np.float64]

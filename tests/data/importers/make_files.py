@@ -20,7 +20,7 @@ from smol.cofe.extern import EwaldTerm
 from smol.io import save_work
 from smol.moca import Ensemble
 
-from redoxmc.engine.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 
 HERE = Path(__file__).parent
 warnings.simplefilter("ignore")

@@ -1,0 +1,38 @@
+"""Figures of the report, from results that are open."""
+
+from os import PathLike
+
+import matplotlib.pyplot as plt
+import xarray as xr
+from matplotlib.figure import Figure
+
+from redoxmc._opening import open_results
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.report.figures.diagram import phase_diagram
+from redoxmc.engine.report.figures.style import STYLE
+from redoxmc.engine.runtime.results import Group
+
+
+def plot_phase_diagram(results: xr.DataTree | str | PathLike[str]) -> Figure:
+    """The phase diagram as the report has it: two-phase regions with the errors of their boundaries, untrusted parts hatched.
+
+    results: of `open_results`, or a path for it. Raises RedoxError if they hold no phase diagram.
+
+    >>> figure = plot_phase_diagram("outputs/tutorial/ising")
+    >>> figure.axes[0].get_ylabel()
+    'temperature (K)'
+    """
+    tree = results if isinstance(results, xr.DataTree) else open_results(results)
+    with plt.rc_context(STYLE):
+        figure = phase_diagram({name: group_of(node.to_dataset()) for name, node in tree.children.items()}, None)
+    if figure is None:
+        raise RedoxError("these results have no phase diagram")
+    return figure
+
+
+def group_of(dataset: xr.Dataset) -> Group:
+    """The group that a node of results was made of."""
+    group = Group(attributes=dict(dataset.attrs))
+    for name, v in dataset.variables.items():
+        group.add(str(name), tuple(map(str, v.dims)), v.values, v.attrs["units"], v.attrs["long_name"])
+    return group

@@ -1,0 +1,107 @@
+"""Chains at given temperatures and chemical potentials or compositions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import xarray as xr
+from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
+
+from redoxmc._opening import dataset_of
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.diagnostics import assess
+from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.replicas import build_replicas
+from redoxmc.engine.sampling.replicas import sample as run_replicas
+from redoxmc.engine.sampling.run import place_slots, starts_of, write_ladder
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.observables import Observables
+from redoxmc.engine.thermodynamics.samples import read_samples
+
+Float = NDArray[np.float64]
+EXCHANGE_EVERY = 10  # sweeps
+
+
+def sample(
+    system: System,
+    temperature_K: ArrayLike,
+    *,
+    chemical_potential_eV: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    x: ArrayLike | None = None,
+    sweeps: int = 1000,
+    walkers: int = 4,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Means of x and energy with their errors, heat capacity, acceptance and health, over temperature and the axis given.
+
+    chemical_potential_eV: semigrand chains, on the zero of the energies; with several ions a grid for each of `system.ions`. Or
+    x: chains at fixed composition, ions per formula unit, snapped to whole numbers of ions. Chains of neighbouring
+    temperatures and chemical potentials exchange; `walkers` independent ones each start from either end of composition, or
+    at random at x. What they forget first is left out of the means, and `trusted` says where they are too short. Free
+    energies and phase diagrams want more than that: the command `redoxmc`.
+
+    Raises RedoxError if a number is out of range. The same seed gives the same result, bit for bit.
+
+    >>> system = build_system("inputs/small.yaml")
+    >>> found = sample(system, [400, 800], chemical_potential_eV=[-4.2, -4.1], sweeps=200)
+    >>> found["x"].dims, found["energy_eV_error"].shape
+    (('temperature_K', 'chemical_potential_eV'), (2, 2))
+    """
+    temperatures = _axis("temperature_K", temperature_K)
+    if temperatures[0] <= 0:
+        raise RedoxError(f"temperature_K: found {temperatures[0]:g}; allowed: above 0")
+    for name, value, least in (("sweeps", sweeps, 8), ("walkers", walkers, 2)):
+        if value < least:
+            raise RedoxError(f"{name}: found {value}; allowed: at least {least}")
+    if (chemical_potential_eV is None) == (x is None):
+        raise RedoxError("give either chemical_potential_eV or x")
+    if not system.ions:
+        raise RedoxError("no ion of this system is exchangeable, so that it has no composition to fix")
+    kind = "semigrand" if x is None else "canonical"
+    mu = () if chemical_potential_eV is None else _potentials(system.ions, chemical_potential_eV)
+    targets = np.zeros(0) if x is None else _counts(system, _axis("x", x))
+    steps = np.zeros((len(temperatures), len(empty_tally(system).sums)))
+    plan = Plan(temperatures, np.ones(len(temperatures), bool), (), targets, 1.0, mu, steps, walkers, system.mix)
+    plan = replace(plan, slots=place_slots(system, plan, [kind]))
+    starts = starts_of(system, plan, None, seed)
+    replicas = build_replicas(plan, starts, system, seed, (), MPI.COMM_SELF)
+    with TemporaryDirectory() as folder:
+        store = SampleStore(Path(folder))
+        write_ladder(store, plan, starts)
+        run_replicas(
+            replicas, store, empty_tally(system), sweeps, EXCHANGE_EVERY,
+            should_commit=lambda held_bytes: False, should_stop=lambda: False, report=lambda block, n_blocks: None,
+        )  # fmt: skip
+        samples = read_samples(store)
+    health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
+    return dataset_of(Observables(samples, system, health).group(kind))
+
+
+def _axis(name: str, values: ArrayLike) -> Float:
+    """Ascending and distinct."""
+    found = np.unique(np.atleast_1d(np.asarray(values, float)))
+    if not found.size or found.ndim != 1 or not np.isfinite(found).all():
+        raise RedoxError(f"{name}: found {values!r}; allowed: a finite number, or a list of such")
+    return found
+
+
+def _potentials(ions: Sequence[str], given: ArrayLike | Mapping[str, ArrayLike]) -> tuple[Float, ...]:
+    """One axis per ion."""
+    grids = dict(given) if isinstance(given, Mapping) else {ion: given for ion in ions[:1]}
+    if set(grids) != set(ions):
+        raise RedoxError(f"chemical_potential_eV: found {', '.join(grids)}; allowed: a grid for each of {', '.join(ions)}")
+    return tuple(_axis(f"chemical_potential_eV of {ion}", grids[ion]) for ion in ions)
+
+
+def _counts(system: System, x: Float) -> Float:
+    """Numbers of ions at compositions x, without repeats."""
+    if len(system.ions) > 1:
+        raise RedoxError(f"x: found {len(system.ions)} exchangeable ions; allowed: one, or chemical_potential_eV in its place")
+    n, n_fu = system.neutral_counts[0], system.n_formula_units
+    if x[0] * n_fu < n[0] - 0.5 or x[-1] * n_fu > n[-1] + 0.5:
+        raise RedoxError(f"x: found {x[0]:g} to {x[-1]:g}; allowed: {n[0] / n_fu:g} to {n[-1] / n_fu:g}")
+    return np.unique(n[np.abs(n - x[:, None] * n_fu).argmin(axis=1)]).astype(float)

@@ -1,0 +1,68 @@
+"""Files that ASE reads, and what ASE would read without end, by another name, or with code in it."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.io import read
+from ase.io.formats import filetype, open_with_compression
+
+from redoxmc.engine.errors import RedoxError
+
+GUESSES = r"(?s).*(Defaulting to P1|parsed as|occupanc)"
+
+
+def read_frames(path: Path) -> tuple[str, list[Atoms]]:
+    """ASE's name of the format, and all frames. Raises RedoxError, or whatever ASE's parsers raise.
+
+    Only a file is read: a folder would be a trajectory in pieces, and a name with an @ is a name.
+    """
+    if not path.is_file():
+        raise RedoxError(f"no such file: {path}")
+    if path.stat().st_size == 0:
+        raise RedoxError("the file is empty")
+    kind = filetype(str(path))
+    if kind in ("extxyz", "xyz"):
+        _check_counts(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = read(path, ":", format=kind, do_not_split_by_at_sign=True)
+    return kind, [found] if isinstance(found, Atoms) else list(found)
+
+
+def _check_counts(path: Path) -> None:
+    """ASE reads as many lines as a frame says, be they there or not."""
+    with open_with_compression(str(path)) as handle:
+        lines = handle.read().splitlines()
+    start = 0
+    while start < len(lines) and lines[start].strip():
+        n = int(lines[start])
+        if n < 1 or start + 2 + n > len(lines):
+            raise RedoxError(f"line {start + 1} says {n} atoms; the file has {len(lines)} lines")
+        start += 2 + n
+        while start < len(lines) and lines[start].lstrip().startswith("VEC"):
+            start += 1
+
+
+def read_by_pymatgen(path: Path) -> Atoms:
+    """A structure in a format of pymatgen's, not where it guesses. JSON and YAML are taken as data: classes that they name are not loaded."""
+    from pymatgen.core import Structure
+    from pymatgen.io.ase import AseAtomsAdaptor
+    from ruamel.yaml import YAML
+
+    if path.suffix.lower() in (".json", ".yaml", ".yml"):
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix.lower() == ".json" else YAML(typ="safe", pure=True).load(text)
+        return AseAtomsAdaptor.get_atoms(Structure.from_dict(_plain(data)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=GUESSES)
+        return AseAtomsAdaptor.get_atoms(Structure.from_file(path))
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items() if not str(key).startswith("@")}
+    return [_plain(value) for value in data] if isinstance(data, list) else data

@@ -1,0 +1,207 @@
+"""Fit of a cluster expansion to a charge-labelled data set, and what it is worth."""
+
+import warnings
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from icet import ClusterExpansion, ClusterSpace
+from numpy.typing import NDArray
+from scipy.linalg import null_space
+from sklearn.exceptions import UndefinedMetricWarning
+from trainstation import CrossValidationEstimator, EnsembleOptimizer
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.potentials.dataset import DataSet
+
+RANK_TOLERANCE = 1e-6
+ROUNDING = 1e-10
+DRAWS = 40
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Parameters and errors, all energies in eV per formula unit.
+
+    parameters (p,): icet's, constant first. reference_eV, fitted_eV (cells,). fold_rmse_eV (folds,): errors on held-out folds.
+    left_out_eV (cells,): prediction of each cell by the fold that did not see it. draws (DRAWS, p): parameters of fits to as many
+    cells drawn with replacement: how far the data leave them open. is_end (cells,): met exactly by every fit, so no test of any.
+    """
+
+    parameters: NDArray[np.float64]
+    draws: NDArray[np.float64]
+    reference_eV: NDArray[np.float64]
+    fitted_eV: NDArray[np.float64]
+    left_out_eV: NDArray[np.float64]
+    fold_rmse_eV: NDArray[np.float64]
+    is_end: NDArray[np.bool_]
+
+    @property
+    def rmse_eV(self) -> float:
+        return float(np.sqrt(np.mean((self.fitted_eV - self.reference_eV) ** 2)))
+
+    @property
+    def validation_rmse_eV(self) -> float:
+        return float(np.sqrt(np.mean((self.left_out_eV - self.reference_eV)[~self.is_end] ** 2)))
+
+    @property
+    def validation_spread_eV(self) -> float:
+        """Standard deviation of the error over the folds."""
+        return float(np.std(self.fold_rmse_eV, ddof=1))
+
+
+def cluster_vectors(space: ClusterSpace, data: DataSet) -> NDArray[np.float64]:
+    """(cells, parameters)."""
+    return np.array([space.get_cluster_vector(cell) for cell in data.cells])
+
+
+def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+    """The parameters, up to a factor, that predict the charge of a configuration: zero for all that is neutral.
+
+    Adding any multiple of it to the parameters changes no prediction. It has a constant and points only, so it follows
+    from the mean charge of every sublattice's sites as a combination of icet's point functions.
+    """
+    points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
+    samples, charges = [], []
+    rng = np.random.default_rng(0)
+    for _ in range(4 * len(points)):
+        atoms = lattice.atoms.copy()
+        charge = lattice.spectator_charge
+        symbols = np.array(atoms.get_chemical_symbols(), dtype=object)
+        for atom, g in zip(lattice.site_atom, lattice.site_sublattice):
+            choice = lattice.sublattices[g].species[rng.integers(len(lattice.sublattices[g].species))]
+            symbols[atom] = choice.symbol
+            charge += choice.charge
+        atoms.set_chemical_symbols(symbols.tolist())
+        samples.append(space.get_cluster_vector(atoms)[points])
+        charges.append(charge / lattice.n_formula_units)
+    null = np.zeros(len(space))
+    null[points] = np.linalg.lstsq(np.array(samples), np.array(charges), rcond=None)[0]
+    null[np.abs(null) < 1e-10] = 0.0
+    return null
+
+
+def end_vectors(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+    """Cluster vectors (ends, parameters) of the neutral arrangements in which every sublattice holds one species alone."""
+    vectors = []
+    for held in product(*(s.species for s in lattice.sublattices)):
+        charge = sum(sp.charge * n for sp, n in zip(held, lattice.sites_per_sublattice.tolist()))
+        if charge + lattice.spectator_charge:
+            continue
+        atoms = lattice.atoms.copy()
+        symbols = np.array(atoms.get_chemical_symbols(), dtype=object)
+        symbols[lattice.site_atom] = [held[g].symbol for g in lattice.site_sublattice]
+        atoms.set_chemical_symbols(symbols.tolist())
+        vectors.append(space.get_cluster_vector(atoms))
+    return np.array(vectors).reshape(-1, len(space))
+
+
+def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
+    """Groups of parameters that the cells cannot tell apart, apart from what neutrality makes equivalent."""
+    norm = np.linalg.norm(null)
+    projector = np.eye(len(null)) - (np.outer(null, null) / norm**2 if norm else 0)
+    _, singular, right = np.linalg.svd(vectors @ projector, full_matrices=True)
+    rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+    kernel = right[rank:] @ projector
+    kernel = kernel[np.linalg.norm(kernel, axis=1) > 0.5]
+    involved = np.flatnonzero(np.linalg.norm(kernel, axis=0) > 1e-3) if len(kernel) else np.array([], int)
+    groups: list[list[int]] = []
+    overlap = kernel.T @ kernel if len(kernel) else np.zeros((len(null), len(null)))
+    for i in involved:
+        home = next((g for g in groups if any(abs(overlap[i, j]) > 1e-3 for j in g)), None)
+        if home is None:
+            groups.append([int(i)])
+        else:
+            home.append(int(i))
+    return groups
+
+
+def fit_expansion(
+    space: ClusterSpace,
+    vectors: NDArray[np.float64],
+    data: DataSet,
+    null: NDArray[np.float64],
+    ends: NDArray[np.float64],
+    method: str,
+    n_folds: int,
+    seed: int,
+) -> Fit:
+    """Fit energies per formula unit; cells at `ends`, as of `end_vectors`, are met exactly, so that mixing energies are those of the data.
+
+    The constant and the points meet the ends, given all other parameters; what freedom they have left is first taken out by least
+    squares (their size would otherwise set the scale of the priors). The parameter that neutrality makes redundant is held at zero
+    in the fit, and the gauge is fixed afterwards by taking the parameters orthogonal to the null vector, which changes no prediction.
+    """
+    is_end = np.array([bool(np.isclose(ends, v, atol=ROUNDING).all(axis=1).any()) for v in vectors])
+    gauge = _Gauge(space, null, vectors[is_end], data.energies_eV[is_end])
+    columns, residual = gauge.reduce(vectors, data.energies_eV)
+    seen = ~is_end
+    start = np.zeros(columns.shape[1])
+    start[: gauge.n_free] = np.linalg.lstsq(columns[seen, : gauge.n_free], residual[seen], rcond=None)[0]
+    to_fit = columns[seen], residual[seen] - columns[seen] @ start
+    settings = {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
+    estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # R^2, which nobody asks for, of folds of one cell
+        estimator.validate()
+    estimator.train()
+    bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
+    bootstrap.train()
+
+    parameters = gauge.expand(start + estimator.parameters)
+    draws = np.array([gauge.expand(start + p) for p in bootstrap.parameters_splits])
+    left_out = vectors @ parameters
+    for rows, found in zip(_held_out_rows(int(seen.sum()), n_folds, seed), estimator.parameters_splits):
+        cells = np.flatnonzero(seen)[rows]
+        left_out[cells] = vectors[cells] @ gauge.expand(start + found)
+    errors = np.asarray(estimator.rmse_validation_splits)
+    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors, is_end)
+
+
+class _Gauge:
+    """Parameters (p,) as fewer, free ones: what the constant and the points may still do, then all other clusters.
+
+    ends (k, p), energies_eV (k,): cluster vectors and energies that the constant and the points meet whatever the others are.
+    """
+
+    def __init__(
+        self, space: ClusterSpace, null: NDArray[np.float64], ends: NDArray[np.float64], energies_eV: NDArray[np.float64]
+    ) -> None:
+        redundant = int(np.argmax(np.abs(null) * (np.arange(len(null)) > 0))) if null.any() else -1
+        self.base = [i for i, row in enumerate(space.as_list) if row["order"] <= 1 and i != redundant]
+        self.others = [i for i, row in enumerate(space.as_list) if row["order"] > 1]
+        self.null, self.ends, self.energies_eV = null, ends, energies_eV
+        self.inverse = np.linalg.pinv(ends[:, self.base])
+        self.free = null_space(ends[:, self.base]) if len(ends) else np.eye(len(self.base))
+
+    @property
+    def n_free(self) -> int:
+        return self.free.shape[1]
+
+    def reduce(
+        self, vectors: NDArray[np.float64], energies_eV: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Columns (cells, free parameters), and the energies (cells,) that are left for them."""
+        base = vectors[:, self.base]
+        others = vectors[:, self.others] - base @ self.inverse @ self.ends[:, self.others]
+        columns = np.hstack([base @ self.free, others])
+        columns[np.abs(columns) < ROUNDING] = 0.0
+        return columns, energies_eV - base @ self.inverse @ self.energies_eV
+
+    def expand(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        parameters = np.zeros(len(self.null))
+        others = found[self.n_free :]
+        parameters[self.others] = others
+        met = self.inverse @ (self.energies_eV - self.ends[:, self.others] @ others)
+        parameters[self.base] = met + self.free @ found[: self.n_free]
+        return parameters - self.null * (self.null @ parameters) / (self.null @ self.null) if self.null.any() else parameters
+
+
+def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:
+    from sklearn.model_selection import KFold
+
+    return [rows for _, rows in KFold(n_folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(n))]
+
+
+def expansion(space: ClusterSpace, fit: Fit) -> ClusterExpansion:
+    return ClusterExpansion(space, fit.parameters)

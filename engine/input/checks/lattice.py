@@ -1,0 +1,184 @@
+"""The lattice of an input: sublattices, charges that can balance, supercells."""
+
+import re
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from redoxmc.engine.crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from redoxmc.engine.crystal.neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.input.reader import InputFile, Location
+from redoxmc.engine.input.schema import Shape, SublatticeInput, matrix_of
+from redoxmc.kernels.chain import MOST_FLIPS
+
+from .checker import Checker
+from .structure import read_structure
+
+MOST_SITES = 10_000_000  # of a supercell
+MOST_EFFORT = 3e7  # pairs of compositions: seconds
+MOST_SPECIES = 8  # of a sublattice
+MOST_STRAIN = 0.3
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}[+-]?")
+
+
+def read_lattice(source: InputFile, check: Checker) -> Lattice:
+    """Raises InputError with every problem of structure, sublattices and supercells that can be found together."""
+    given = source.config.lattice
+    atoms = None
+    try:
+        atoms = read_structure(source.resolve(given.structure))
+    except RedoxError as error:
+        check.wrong(("lattice", "structure"), str(error))
+    sublattices: list[Sublattice] = []
+    for k, s in enumerate(given.sublattices):
+        species = tuple(Species(name, sp.charge, sp.proxy, sp.moment_muB) for name, sp in s.species.items())
+        _check_element(k, given.sublattices, source, atoms, check)
+        for sp in species:
+            _check_species(("lattice", "sublattices", k, "species", sp.name), sp, sublattices, atoms, check)
+        if len(species) > MOST_SPECIES:
+            check.wrong(("lattice", "sublattices", k, "species"), f"found {len(species)} species; allowed: up to {MOST_SPECIES}")
+        sublattices.append(Sublattice(s.element, species))
+    if atoms is not None:
+        _check_spectators(source, atoms, check)
+    if source.config.sampling is not None and "supercell" not in given.model_fields_set:
+        check.wrong(("lattice", "supercell"), "missing; this key is needed to sample")
+    check.stop_if_wrong()
+    assert atoms is not None
+    lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
+    for at, shape in _supercells(source):
+        _check_supercell(at, shape, lattice, check)
+    check.stop_if_wrong()
+    _check_second(source, lattice, check)
+    _check_lengths(source, lattice, check)
+    return lattice
+
+
+def read_exchanges(lattice: Lattice, check: Checker) -> list[Exchange]:
+    """The moves that change composition or charges, if the kernel can make them. Raises InputError."""
+    found: list[Exchange] = []
+    try:
+        found = neutral_exchanges(lattice)
+    except RedoxError as error:
+        check.wrong(("lattice", "sublattices"), str(error))
+    if (longest := max((len(e.flips) for e in found), default=0)) > MOST_FLIPS:
+        check.wrong(
+            ("lattice", "sublattices"), f"an exchange that stays neutral changes {longest} sites; allowed: up to {MOST_FLIPS}"
+        )
+    check.stop_if_wrong()
+    return found
+
+
+def _check_element(k: int, given: tuple[SublatticeInput, ...], source: InputFile, atoms: Atoms | None, check: Checker) -> None:
+    element, at = given[k].element, ("lattice", "sublattices", k, "element")
+    if element in [t.element for t in given[:k]]:
+        check.wrong(at, f"{element} already has a sublattice")
+    if element in source.config.lattice.spectators:
+        check.wrong(at, f"{element} is also a spectator; allowed: one or the other")
+    if atoms is not None and element not in atoms.get_chemical_symbols():
+        check.wrong(at, f"found {element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}")
+    homes = {Species(name, 0).element: s.element for s in given for name in s.species}
+    if homes.get(element, element) != element and element not in {Species(name, 0).element for name in given[k].species}:
+        check.wrong(
+            at,
+            f"the species of {element} stand on the sublattice of {homes[element]}; are the species of the two sublattices swapped?",
+        )
+
+
+def _check_species(at: Location, sp: Species, before: list[Sublattice], atoms: Atoms | None, check: Checker) -> None:
+    if not NAME.fullmatch(sp.name):
+        check.wrong(
+            at,
+            f"found the name {sp.name!r}; allowed: an element or a word of letters, digits and _, with its charge: Na+, Fe2+, Va",
+        )
+    if sp.name == VACANCY and sp.charge:
+        check.wrong(at, f"found charge {sp.charge}; a vacancy has charge 0")
+    if (said := re.search(r"(\d*)([+-])$", sp.name)) and sp.charge != (named := int(f"{said[2]}{said[1] or 1}")):
+        check.wrong(at, f"found charge {sp.charge:+d}; the name says {named:+d}: mend one or the other")
+    for other in (o for t in before for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)):
+        check.wrong(at, f"found charge {sp.charge}, but {other.charge} on another sublattice")
+    if sp.proxy is not None:
+        if sp.proxy not in atomic_numbers or sp.proxy == "X":
+            check.wrong((*at, "proxy"), f"found {sp.proxy}; allowed: a chemical symbol, e.g. Ga")
+        elif atoms is not None and sp.proxy in atoms.get_chemical_symbols() and sp.proxy != sp.element:
+            check.wrong((*at, "proxy"), f"{sp.proxy} is in the structure already; give an element that is not, e.g. Ga")
+
+
+def _check_spectators(source: InputFile, atoms: Atoms, check: Checker) -> None:
+    given, present = source.config.lattice, set(atoms.get_chemical_symbols())
+    if missing := sorted(present - {s.element for s in given.sublattices} - set(given.spectators)):
+        check.wrong(
+            ("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator"
+        )
+    for element in sorted(set(given.spectators) - present):
+        check.wrong(("lattice", "spectators", element), "not in the structure")
+
+
+def _supercells(source: InputFile) -> list[tuple[Location, Shape]]:
+    """Every supercell that the input gives, and where."""
+    config = source.config
+    shapes: list[tuple[Location, Shape]] = [(("lattice", "supercell"), config.lattice.supercell)]
+    if "label" in config.model_fields_set or (config.energy and config.energy.needs_labels):
+        shapes += [(("label", "supercells", k), s) for k, s in enumerate(config.label.supercells)]
+    if config.evaluation:
+        shapes += [(("evaluation", "supercells", k), s) for k, s in enumerate(config.evaluation.supercells)]
+    if config.correction:
+        shapes.append((("correction", "supercell"), config.correction.supercell))
+    if config.label.learning and config.label.learning.supercell:
+        shapes.append((("label", "learning", "supercell"), config.label.learning.supercell))
+    if config.sampling and config.sampling.second_supercell:
+        shapes.append((("sampling", "second_supercell"), config.sampling.second_supercell))
+    return shapes
+
+
+def _check_second(source: InputFile, lattice: Lattice, check: Checker) -> None:
+    given = source.config.sampling
+    if given is None or given.second_supercell is None:
+        return
+    first, second = (
+        int(Supercell(lattice, np.array(matrix_of(s))).n_cells) for s in (source.config.lattice.supercell, given.second_supercell)
+    )
+    if second >= first:
+        check.wrong(
+            ("sampling", "second_supercell"),
+            f"found {second} cells; allowed: fewer than the {first} of lattice.supercell, to show the shift with size",
+        )
+
+
+def _check_lengths(source: InputFile, lattice: Lattice, check: Checker) -> None:
+    """Starting cells for relaxations, near that of the structure."""
+    lengths = lattice.atoms.cell.lengths()
+    for x, given in source.config.relaxation.cell_lengths_A.items():
+        if not np.all(np.abs(np.array(given) / lengths - 1) < MOST_STRAIN):
+            check.wrong(
+                ("relaxation", "cell_lengths_A", x),
+                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of the structure's, {lengths.round(3).tolist()}",
+            )
+
+
+def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checker) -> None:
+    """It has a volume, not too large a one, and neutral states."""
+    if any(isinstance(v, int) and v < 1 for v in shape):
+        return check.wrong(at, f"found {shape}; allowed: repeats of at least 1")
+    try:
+        supercell = Supercell(lattice, np.array(matrix_of(shape)))
+        n_cells = int(np.prod(np.diag(hermite_form(supercell.matrix)).astype(object)))
+    except ValueError as error:
+        return check.wrong(at, f"found {shape}; {error}")
+    if n_cells * lattice.n_sites > MOST_SITES:
+        return check.wrong(at, f"found {shape}, {n_cells * lattice.n_sites:.2g} active sites; allowed: up to {MOST_SITES:.0e}")
+    if (effort := effort_of_counting(supercell)) > MOST_EFFORT:
+        return check.wrong(
+            at,
+            f"found {shape}, whose compositions cannot be counted ({effort:.0e} pairs; allowed: {MOST_EFFORT:.0e}): give a smaller cell or fewer species",
+        )
+    if not len(count_neutral_states(supercell)[0]):
+        parts = [f"spectators {lattice.spectator_charge:+d}"]
+        for n, s in zip(lattice.sites_per_sublattice, lattice.sublattices):
+            low, high = (int(n) * pick(sp.charge for sp in s.species) for pick in (min, max))
+            parts.append(f"{'/'.join(sp.name for sp in s.species)} {low:+d} to {high:+d}")
+        check.wrong(
+            ("lattice", "sublattices") if at == ("lattice", "supercell") else at,
+            f"the charges of a cell cannot add up to 0: {', '.join(parts)}; mend the charge of a species or of a spectator",
+        )

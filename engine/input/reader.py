@@ -1,0 +1,159 @@
+"""Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
+
+import json
+import reprlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from glob import escape, glob
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from redoxmc.engine.errors import InputError, Problem, RedoxError
+
+from .schema import Config
+from .yamltext import read_yaml
+
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
+Location = tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A parsed input file. Relative paths in it are relative to the file."""
+
+    path: Path
+    text: str
+    document: dict[str, Any]
+    config: Config
+
+    def resolve(self, path: Path) -> Path:
+        """Raises RedoxError for a path that cannot be followed: links in a circle, folders that may not be read."""
+        try:
+            found = (self.path.parent / path).resolve()
+            found.exists()
+            return found
+        except (OSError, RuntimeError) as error:
+            raise RedoxError(f"cannot follow the path {path}: {error}") from None
+
+    def files(self, patterns: tuple[str, ...]) -> list[Path]:
+        """Files that names or patterns (dft/*/OUTCAR) stand for, in order. Raises RedoxError for one that names none."""
+        found: list[Path] = []
+        for pattern in patterns:
+            whole = Path(escape(str(self.path.parent))) / pattern
+            matches = sorted(Path(p).resolve() for p in glob(str(whole)))
+            if not matches:
+                raise RedoxError(f"no such file: {self.path.parent / pattern}")
+            if folders := [path for path in matches if not path.is_file()]:  # ASE would open a folder as a pickled trajectory
+                raise RedoxError(f"not a file: {folders[0]}")
+            found += matches
+        return found
+
+    def problem(self, location: Location, message: str) -> Problem:
+        """At the line of the key, or of the section that lacks it."""
+        known, line = _locate(self.document, location)
+        return Problem(_spell(location if len(known) >= len(location) - 1 else known or location), message, line)
+
+
+def read_input(path: Path) -> InputFile:
+    """Read and validate; raises InputError with all problems at once, RedoxError if there is no such file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise RedoxError(f"cannot read the input file {path}: not a file")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RedoxError(f"cannot read the input file {path}: {error}") from None
+    document, values = read_yaml(text, str(path))
+    # strict, so that no word or true becomes a number; as JSON, so that lists may still become tuples and text paths
+    read = partial(Config.model_validate_json, json.dumps(values), strict=True)
+    return InputFile(path.resolve(), text, document, _validated(read, document, str(path)))
+
+
+def typed_input(sections: dict[str, Any]) -> InputFile:
+    """The same of sections that no file holds; relative paths are relative to the current folder. Raises InputError."""
+    name = "the sections typed in"
+    return InputFile(Path.cwd() / name, "", sections, _validated(partial(Config.model_validate, sections), sections, name))
+
+
+def _validated(read: Callable[[], Config], document: dict[str, Any], source: str) -> Config:
+    try:
+        return read()
+    except ValidationError as error:
+        raise InputError(_problems(error, document), source) from None
+
+
+def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
+    """The part of a location that exists in the document, and its line. Tags that pydantic adds for unions are skipped."""
+    node, line, known = document, None, []
+    for part in location:
+        is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
+        if is_item or (isinstance(node, dict) and part in node):
+            line = _line(node, part) or line
+            known.append(part)
+            node = node[part]
+    return tuple(known), line
+
+
+def _line(node: Any, part: str | int | float) -> int | None:
+    """Of a key or an item; None where no file was read, or YAML's merging brought it here."""
+    try:
+        lines = node.lc
+        return int((lines.key(part) if isinstance(node, dict) else lines.item(part))[0]) + 1
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _spell(location: Location) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "file"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Annotated, Union, UnionType, tuple, dict, list):
+        return [m for a in get_args(annotation) for m in _models_in(a)]
+    return []
+
+
+def _allowed_keys(location: Location) -> list[str]:
+    models: list[type[BaseModel]] = [Config]
+    for part in location[:-1]:
+        deeper = [
+            m for model in models if part in model.model_fields for m in _models_in(model.model_fields[str(part)].annotation)
+        ]
+        models = deeper or models
+    return list(models[0].model_fields)
+
+
+def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+    grouped: dict[tuple[str, int | None], list[str]] = {}
+    for e in error.errors(include_url=False):
+        location: Location = tuple(e["loc"])
+        known, line = _locate(document, location)
+        if e["type"] == "missing":
+            key, message = _spell((*known, location[-1])), "missing; this key is needed"
+        elif e["type"] == "extra_forbidden":
+            key, message = _spell(known), f"unknown key; allowed: {', '.join(_allowed_keys(location))}"
+        elif e["type"] == "value_error":
+            key, message = _spell(known), f"{e['ctx']['error']}"
+        else:
+            found = SHOWN.repr(e["input"])
+            key, message = (
+                _spell(known),
+                f"found {found}; allowed: {e['msg'].removeprefix('Input should be ').removeprefix('a valid ')}",
+            )
+        grouped.setdefault((key, line), []).append(message)
+    return [Problem(key, _join(messages), line) for (key, line), messages in grouped.items()]
+
+
+def _join(messages: list[str]) -> str:
+    """Alternatives of a union read as one sentence."""
+    first, *others = dict.fromkeys(messages)
+    return " or ".join([first, *(m.split("allowed: ")[-1] for m in others)])

@@ -1,0 +1,119 @@
+"""Charge-labelled data sets: relaxed cells mapped back onto the lattice."""
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from icet.tools import map_structure_to_reference
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.errors import RedoxError
+
+from .calculations import label_frames, read_calculations
+from .labels import labels_of
+
+LARGEST_SHIFT_A = 1.0  # beyond it an atom has left its site
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Cells on ideal positions, data-set symbols, vacancies as X.
+
+    energies_eV (cells,): per formula unit. n_formula_units (cells,).
+    """
+
+    cells: tuple[Atoms, ...]
+    names: tuple[str, ...]
+    energies_eV: NDArray[np.float64]
+    n_formula_units: NDArray[np.int64]
+
+    def fraction(self, symbol: str) -> NDArray[np.float64]:
+        """Atoms with this symbol per formula unit, (cells,)."""
+        counts = [list(c.symbols).count(symbol) for c in self.cells]
+        return np.array(counts) / self.n_formula_units
+
+
+def read_relaxed(paths: list[Path], lattice: Lattice) -> tuple[list[Atoms], list[str]]:
+    """Labelled relaxed cells, the last step of each calculation, and why others are refused.
+
+    Charge states are those of the proxies, or else read off moments and bond lengths. Raises RedoxError, naming file and
+    frame, on anything that cannot be an occupation of the lattice.
+    """
+    labels, frames, refusals = labels_of(lattice), [], []
+    for path in paths:
+        found = read_calculations(path, every_step=False)
+        if not found:
+            raise RedoxError(f"the data set {path.name} is empty")
+        wrong = [message for k, frame in enumerate(found) if (message := _frame_problem(frame, lattice, k))]
+        if wrong:
+            more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise RedoxError(f"{path.name}: " + "; ".join(wrong[:5]) + more)
+        labelled, refused = label_frames(found, labels) if labels.redox else (found, [])
+        frames += labelled
+        refusals += refused
+    if not frames:
+        raise RedoxError("no frame of the data set can be used: " + "; ".join(refusals[:3]))
+    return frames, refusals
+
+
+def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
+    name = frame.info.get("config", f"number {number + 1}")
+    charge_of = dict(lattice.spectators)
+    charge_of |= {sp.symbol: sp.charge for s in lattice.sublattices for sp in s.species}
+    elements = {sp.element for s in lattice.sublattices for sp in s.species}
+    counts = Counter(frame.get_chemical_symbols())
+    if strange := sorted(set(counts) - set(charge_of) - elements):
+        return f"frame {name} holds {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
+    if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
+        return f"frame {name} has no energy"
+    if not np.isfinite(frame.cell).all() or not np.isfinite(frame.positions).all():
+        return f"frame {name} has lengths that are no finite numbers"
+    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < len(frame):  # A^3
+        return f"frame {name} is not periodic in three directions"
+    proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
+    labelled = any(sp.symbol in counts for sp in proxied) or not any(sp.element in counts for sp in proxied)
+    if labelled and set(counts) <= set(charge_of) and (charge := sum(charge_of[s] * n for s, n in counts.items())):
+        return f"frame {name} ({frame.get_chemical_formula()}) has charge {charge:+d}, not 0"
+    host = Counter(lattice.atoms.get_chemical_symbols())
+    ratios = {counts[s] / host[s] for s in lattice.spectators}
+    if len(ratios) > 1 or any(r != round(r) for r in ratios):
+        return f"frame {name} ({frame.get_chemical_formula()}) is not a whole number of cells of the lattice"
+    return None
+
+
+def _misplaced(cell: Atoms, lattice: Lattice) -> str | None:
+    """An atom on a site that cannot hold it; icet goes by places alone. cell: on ideal positions."""
+    allowed, own = lattice.allowed_symbols(), lattice.atoms.get_scaled_positions()
+    apart = (cell.positions @ np.linalg.inv(np.asarray(lattice.atoms.cell)))[:, None] - own[None]
+    sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(lattice.atoms.cell), axis=2).argmin(axis=1)
+    wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
+    return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
+
+
+def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
+    """Cells on ideal positions. Raises RedoxError if an atom lies too far from every site it may take."""
+    cells = []
+    for k, frame in enumerate(frames):
+        name = frame.info.get("config", f"number {k + 1}")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cell, info = map_structure_to_reference(
+                    frame, lattice.atoms, inert_species=sorted(lattice.spectators) or None, suppress_warnings=True
+                )
+        except Exception as error:  # icet raises bare exceptions
+            raise RedoxError(f"frame {name} does not fit the lattice: {error}") from None
+        if not info.drmax < LARGEST_SHIFT_A:
+            raise RedoxError(f"frame {name}: an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
+        if strange := _misplaced(cell, lattice):
+            raise RedoxError(f"frame {name}: {strange}; is it another structure of the same atoms?")
+        cells.append(cell)
+    per_cell = len(lattice.atoms) / lattice.n_formula_units
+    units = np.array([round(len(c) / per_cell) for c in cells])
+    energies = np.array([f.get_potential_energy() for f in frames]) / units
+    names = tuple(str(f.info.get("config", k + 1)) for k, f in enumerate(frames))
+    return DataSet(tuple(cells), names, energies, units)

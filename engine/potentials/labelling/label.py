@@ -1,0 +1,93 @@
+"""The `label` stage: configurations chosen over x, relaxed by the potential, checked, and written as a data set."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.input.schema import Config, matrix_of
+from redoxmc.engine.potentials.labelling import retention
+from redoxmc.engine.potentials.labels import Labels, labels_of
+from redoxmc.engine.potentials.potential import load_potential
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.storage import write_json, write_whole
+
+from .configurations import Configuration, choose_configurations
+from .relaxations import Done, Relaxations, relax_all
+
+log = logging.getLogger("redoxmc")
+
+
+def run_labelling(
+    config: Config, lattice: Lattice, weights_file: Path | None, mark: str, folder: Path, comm: Any, watch: StopWatch
+) -> None:
+    """Writes folder/labelled.extxyz and label.json; finished relaxations in folder/relaxations are not done again. Collective."""
+    assert config.potential is not None
+    given = config.potential
+    torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
+    labels = labels_of(lattice)
+    store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
+    chosen: list[Configuration] = comm.bcast(first_configurations(config, lattice) if comm.rank == 0 else None)
+    calculator = load_potential(given.model, weights_file, labels, given.charge_aware, given.options)
+    relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
+    if comm.rank == 0:
+        write_labels(chosen, [store.read(c) for c in chosen], labels, folder)
+
+
+def first_configurations(config: Config, lattice: Lattice) -> list[Configuration]:
+    matrices = [np.array(matrix_of(s), np.int64) for s in config.label.supercells]
+    chosen = choose_configurations(lattice, matrices, config.label.configurations, config.seed)
+    if len(chosen) < config.label.configurations:
+        log.info("label: these supercells hold %d distinct configurations, not %d", len(chosen), config.label.configurations)
+    return chosen
+
+
+def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, folder: Path) -> None:
+    """labelled.extxyz and label.json. Raises RedoxError if no relaxation can be used."""
+    kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
+    reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
+    if not kept:
+        raise RedoxError(f"label: none of {len(done)} relaxations can be used; the first: {done[0].problem}")
+    write_whole(folder / "labelled.extxyz", lambda p: write(p, kept, format="extxyz", columns=["symbols", "positions"]))
+    hours = sum(d.seconds for d in done) / 3600
+    shown = retention.total([retention.kept(d.cell, d.cell.arrays["by_bond"], labels) for d in done])
+    record = {
+        "configurations": len(done),
+        "kept": len(kept),
+        "relaxations_per_hour_and_core": round(len(done) / hours, 1) if hours else None,
+        "charge_labels": shown,
+        "median_steps": float(np.median([d.steps for d in done])),
+        "rejected": [{"config": c.name, "reason": d.problem} for c, d in zip(chosen, done) if d.problem],
+    }
+    write_json(folder / "label.json", record)
+    log.info(
+        "label: %d of %d configurations kept; %s relaxations per hour and core",
+        len(kept),
+        len(done),
+        record["relaxations_per_hour_and_core"],
+    )
+    if shown["labels"]:
+        log.info(
+            "label: %d of %d charge labels kept in relaxation, by bond lengths; %.2f to %.2f %% (Wilson, 95 %%)",
+            shown["kept"],
+            shown["labels"],
+            100 * shown["low"],
+            100 * shown["high"],
+        )
+    for reason, n in reasons.items():
+        log.info("label: %d rejected: %s", n, reason)
+
+
+def _plain(configuration: Configuration, done: Done) -> Atoms:
+    cell = Atoms(done.cell.symbols, positions=done.cell.positions, cell=done.cell.cell, pbc=True)
+    cell.calc = SinglePointCalculator(cell, energy=done.cell.get_potential_energy())
+    cell.info = {"config": configuration.name}
+    return cell

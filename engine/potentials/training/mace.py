@@ -1,0 +1,174 @@
+"""Training of MACE by mace-torch's own command, as a process of its own, which is resumed from its checkpoints."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.io import write
+
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.input.schema import TrainedPotentialInput
+from redoxmc.engine.runtime.storage import write_whole
+
+from .networks import write_curve
+
+OWNED = frozenset({"name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",
+                   "batch_size", "valid_batch_size", "max_num_epochs", "lr", "energy_weight", "forces_weight", "stress_weight",
+                   "foundation_model", "restart_latest", "loss", "compute_stress", "log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir",
+                   "wandb_dir", "config"})  # fmt: skip
+NETWORK = {"r_max": 4.5, "hidden_irreps": "32x0e + 32x1o", "max_ell": 2, "correlation": 2, "E0s": "average", "default_dtype": "float32",
+           "ema": True, "ema_decay": 0.99, "eval_interval": 1}  # fmt: skip
+POLL_S = 0.5
+
+
+def train_mace(
+    training: list[Atoms],
+    validation: list[Atoms],
+    settings: TrainedPotentialInput,
+    seed: int,
+    folder: Path,
+    stopped: Callable[[], bool],
+) -> torch.nn.Module | None:
+    """The trained network, or None if `stopped` said so before the end. Raises RedoxError if the command fails."""
+    if len(training) < settings.batch_size:  # which mace-torch drops, being no whole batch
+        raise RedoxError(
+            f"training: {settings.name}: {len(training)} frames to train; batch_size {settings.batch_size} wants that many"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frames in (("training", training), ("validation", validation)):
+        if not (folder / f"{name}.xyz").exists():
+            _write_frames(folder / f"{name}.xyz", frames)
+    results = folder / "results" / f"mace_run-{seed}_train.txt"
+    if not run_command(arguments(settings, seed, folder, settings.epochs), folder, settings, results, stopped):
+        return None
+    write_curve(folder / "curve.csv", curve(results))
+    final = folder / ("mace_stagetwo.model" if "start_stage_two" in settings.settings else "mace.model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(final, map_location="cpu", weights_only=False)  # made by the process just run
+
+
+def arguments(settings: TrainedPotentialInput, seed: int, folder: Path, epochs: int) -> list[str]:
+    """Arguments of mace_run_train. Raises RedoxError for an option that it lacks or that the input file sets elsewhere."""
+    if owned := sorted(OWNED & set(settings.settings)):
+        raise RedoxError(f"training: {settings.name}: settings: {', '.join(owned)} is set by other keys of the input")
+    if settings.last_weights:
+        raise RedoxError(f"training: {settings.name}: last_weights: MACE has stage_two and its weights, in settings")
+    w = settings.weights
+    options: dict[str, Any] = {
+        **NETWORK,
+        **settings.settings,
+        "name": "mace",
+        "train_file": folder / "training.xyz",
+        "valid_file": folder / "validation.xyz",
+        "work_dir": folder,
+        "seed": seed,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "energy_key": "REF_energy",
+        "forces_key": "REF_forces",
+        "stress_key": "REF_stress",
+        "loss": "stress",
+        "compute_stress": True,
+        "batch_size": settings.batch_size,
+        "valid_batch_size": settings.batch_size,
+        "max_num_epochs": epochs,
+        "lr": settings.learning_rate,
+        "energy_weight": w.energy,
+        "forces_weight": w.forces,
+        "stress_weight": w.stress,
+        "restart_latest": True,
+    }
+    if settings.start_from:
+        options |= {"foundation_model": settings.start_from, "multiheads_finetuning": False}
+    flags = {"restart_latest", "ema", "stage_two", "amsgrad", "save_cpu", "keep_checkpoints"}
+    words: list[str] = []
+    for key, value in options.items():
+        words += ([f"--{key}"] if value else []) if key in flags else [f"--{key}", str(value)]
+    _check(words, settings.name)
+    return words
+
+
+def _check(words: list[str], name: str) -> None:
+    import contextlib
+    import io
+
+    from mace.tools import build_default_arg_parser
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            build_default_arg_parser().parse_args(words)
+    except SystemExit:
+        raise RedoxError(f"training: {name}: settings: {said.getvalue().strip().splitlines()[-1]}") from None
+
+
+def run_command(
+    words: list[str], folder: Path, settings: TrainedPotentialInput, results: Path, stopped: Callable[[], bool]
+) -> bool:
+    """Run, and go on from the checkpoint to the last stage when the minutes are spent. False if stopped before the end."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "HYDRA", "MPI", "OMPI", "SLURM"))}
+    environment |= {"PYTHONWARNINGS": "ignore", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+    begin = time.monotonic()
+    with open(folder / "mace.log", "a") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mace.cli.run_train", *words], stdout=said, stderr=said, env=environment
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(POLL_S)
+                late = settings.minutes is not None and time.monotonic() - begin > 60 * settings.minutes
+                if stopped() or late:
+                    process.send_signal(signal.SIGTERM)
+                    process.wait()
+                    if not late:
+                        return False
+                    done = int(max([1.0, *(row[0] for row in (curve(results) if results.exists() else []))]))
+                    shorter = [str(done) if before == "--max_num_epochs" else word for before, word in zip(["", *words], words)]
+                    return run_command(shorter, folder, settings.model_copy(update={"minutes": None}), results, stopped)
+        finally:
+            if process.poll() is None:
+                process.kill()
+    if process.returncode:
+        last = (folder / "mace.log").read_text().strip().splitlines()[-1]
+        raise RedoxError(f"training: {settings.name}: mace_run_train failed: {last} (all of it in {folder / 'mace.log'})")
+    return True
+
+
+def curve(results: Path) -> list[list[float]]:
+    """Rows of the learning curve from mace-torch's own record; epochs that were begun twice count with their last go."""
+    losses: dict[int, list[float]] = {}
+    rows: dict[int, list[float]] = {}
+    for line in results.read_text().splitlines():
+        record = json.loads(line)
+        epoch = record.get("epoch")
+        if epoch is None:
+            continue
+        if record["mode"] == "opt":
+            losses.setdefault(epoch, []).append(record["loss"])
+        else:
+            loss = float(np.mean(losses.pop(epoch, [np.nan])))
+            rows[epoch + 1] = [epoch + 1, loss, record["loss"], record["mae_e_per_atom"], record["mae_f"], record["mae_stress"]]
+    return [rows[e] for e in sorted(rows)]
+
+
+def _write_frames(path: Path, frames: list[Atoms]) -> None:
+    """Frames with the keys that mace-torch is told to read."""
+    plain = []
+    for frame in frames:
+        copy = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell, pbc=True)
+        copy.info = {"REF_energy": frame.get_potential_energy()}
+        if "stress" in frame.calc.results:
+            copy.info["REF_stress"] = frame.get_stress(voigt=False)
+        copy.arrays["REF_forces"] = frame.get_forces()
+        plain.append(copy)
+    write_whole(path, lambda p: write(p, plain, format="extxyz"))

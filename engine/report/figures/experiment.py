@@ -1,0 +1,33 @@
+"""What was measured, drawn on the phase diagram."""
+
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from redoxmc.engine.report.experiment import KINDS
+from redoxmc.engine.runtime.results import Group
+
+from .style import plain
+
+MARKERS = "soPXp"  # one for each label, none of them that of an invariant point
+FILLS = dict(zip(KINDS, ("full", "none", "left")))
+
+
+def draw_experiment(axes: Axes, group: Group) -> None:
+    """Points of /experiment with their errors, black; full: boundary, open: one phase, half: two phases. Widens the range of T to hold all."""
+    for marker, label in zip(cycle(MARKERS), dict.fromkeys(group["label"].tolist())):
+        for kind, fill in FILLS.items():
+            mine = (group["label"] == label) & (group["kind"] == kind)
+            if mine.any():
+                x, t, x_error, t_error = (group[name][mine] for name in ("x", "temperature_K", "x_error", "temperature_K_error"))
+                axes.errorbar(
+                    x, t, t_error, x_error, fmt="none", elinewidth=0.6, capsize=2.5, ecolor="0.25", zorder=6, clip_on=False
+                )
+                look: Any = {"ms": 4.5, "mew": 0.8, "mfcalt": "white", "fillstyle": fill, "zorder": 6, "clip_on": False}
+                axes.plot(x, t, marker, color="k", label=f"{plain(label)}, {kind}", **look)
+    low, high = axes.get_ylim()
+    margin = 0.04 * (high - low)
+    t = group["temperature_K"]
+    axes.set_ylim(min(low, np.min(t) - margin), max(high, np.max(t) + margin))

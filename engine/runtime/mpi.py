@@ -1,0 +1,127 @@
+"""MPI: who does what, and ending all ranks together."""
+
+import errno
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import ase.parallel
+from mpi4py import MPI
+
+from redoxmc.engine.errors import Interrupted, RedoxError
+
+EXIT_FAULT, EXIT_MEND, EXIT_REQUEUE = 1, 2, 75
+OF_THE_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR, errno.EMFILE,
+}  # fmt: skip
+RELAY_S = 0.5  # mpirun passes on what a rank says in its own time, and may lose the last words of one that is gone
+
+# ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while others wait for something else
+ase.parallel.world.comm = ase.parallel.DummyMPI()
+
+
+def share(n_items: int, rank: int, size: int) -> range:
+    """Contiguous share of a rank; the shares of all ranks cover range(n_items)."""
+    return range(n_items * rank // size, n_items * (rank + 1) // size)
+
+
+def wait_idly(comm: Any) -> None:
+    """A barrier for long waits that leaves the processor to others; MPI_Barrier spins."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(0.05)
+
+
+@dataclass
+class StopWatch:
+    """Turns SIGTERM, SIGUSR1, SIGINT and the walltime into one question, answered alike on all ranks, where work is committed bit by bit.
+
+    Elsewhere a signal ends the run at once: all that is on disk is whole. So does a second Ctrl-C.
+    """
+
+    comm: Any
+    walltime_s: float | None = None
+    start: float = field(default_factory=time.monotonic)
+    signalled_at: float | None = None
+    commits: bool = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Inside, whoever works asks `rings` or `asks_to_stop` often."""
+        self.commits = True
+        try:
+            yield
+        finally:
+            self.commits = False
+
+    def _note(self, number: int, _: Any) -> None:
+        now = time.monotonic()
+        again = number == signal.SIGINT and self.signalled_at is not None and now - self.signalled_at > 1
+        self.signalled_at = self.signalled_at or now
+        if again or not self.commits:
+            raise Interrupted("start the same command again to continue from the last commit", together=False)
+
+    def rings(self) -> bool:
+        """Whether this rank has been asked to stop."""
+        late = self.walltime_s is not None and time.monotonic() - self.start > self.walltime_s
+        return self.signalled_at is not None or late
+
+    def asks_to_stop(self) -> bool:
+        """Whether any rank has; collective."""
+        return bool(self.comm.allreduce(int(self.rings()), op=MPI.MAX))
+
+
+def run_on_all_ranks(work: Callable[[], None]) -> int:
+    """Run `work`; any exception on any rank ends all ranks at once with one readable message. Returns the exit code."""
+    comm = MPI.COMM_WORLD
+    try:
+        work()
+        return 0
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0
+        message, code = _told(error, comm.rank)
+        together = isinstance(error, Interrupted) and error.together
+        if code == EXIT_REQUEUE and comm.rank:
+            if together:
+                return code
+            time.sleep(RELAY_S)  # the same signal often comes to all ranks; then rank 0 speaks
+        print(message, file=sys.stderr, flush=True)
+        if comm.size > 1 and not together:
+            time.sleep(RELAY_S)
+            comm.Abort(code)
+        return code
+
+
+def _told(error: BaseException, rank: int) -> tuple[str, int]:
+    """What to say, and the exit code."""
+    if isinstance(error, (Interrupted, KeyboardInterrupt)):
+        return f"stopped: {error or 'by Ctrl-C'}", EXIT_REQUEUE
+    if isinstance(error, RedoxError):
+        return f"error: {error}", EXIT_MEND
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        return (
+            f"error: {where}{error.strerror}; what was committed is kept: mend this and start the same command again",
+            EXIT_MEND,
+        )
+    if os.environ.get("REDOXMC_TRACEBACK"):
+        traceback.print_exc()
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(at.filename)}:{at.lineno}"
+    return f"error on rank {rank}: {type(error).__name__}: {error} ({place})", EXIT_FAULT

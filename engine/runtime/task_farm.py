@@ -1,0 +1,88 @@
+"""Independent tasks of unequal length over MPI ranks: whoever is free takes the next."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mpi4py import MPI
+
+from redoxmc.engine.errors import Interrupted
+
+from .mpi import StopWatch
+from .progress import Progress
+
+_ASK, _GIVE = 1, 2
+_POLL_S = 0.005
+
+
+class _Queue:
+    """Numbers 0..n-1, handed out once; nothing more after `close`."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.next, self.lock = n, 0, threading.Lock()
+
+    def take(self) -> int | None:
+        with self.lock:
+            if self.next >= self.n:
+                return None
+            self.next += 1
+            return self.next - 1
+
+    def close(self) -> None:
+        with self.lock:
+            self.next = self.n
+
+
+def farm(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:
+    """Run work(0), ..., work(n_tasks - 1), each on one rank; collective. `work` keeps its own results, whole or not at all.
+
+    Rank 0 hands the tasks out from a thread and works as well. Raises Interrupted on all ranks when a signal or the
+    walltime stopped it: tasks under way were finished, later ones were not begun.
+    """
+    with watch.committing():
+        if comm.rank == 0:
+            _serve_and_work(n_tasks, work, comm, watch, what)
+        else:
+            while True:
+                comm.send(watch.rings(), dest=0, tag=_ASK)
+                task = comm.recv(source=0, tag=_GIVE)
+                if task is None:
+                    break
+                work(task)
+        if watch.asks_to_stop():
+            raise Interrupted(f"{what}: finished tasks are kept; the same command goes on from here")
+
+
+def _serve_and_work(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:
+    queue = _Queue(n_tasks)
+    failed: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            waiting = comm.size - 1
+            status = MPI.Status()
+            while waiting:
+                if not comm.iprobe(source=MPI.ANY_SOURCE, tag=_ASK, status=status):
+                    time.sleep(_POLL_S)
+                    continue
+                if comm.recv(source=status.Get_source(), tag=_ASK):
+                    queue.close()
+                task = queue.take()
+                comm.send(task, dest=status.Get_source(), tag=_GIVE)
+                waiting -= task is None
+        except BaseException as error:  # handed to the main thread, which ends the run
+            failed.append(error)
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    with Progress(what, 0) as progress:
+        while not failed and (task := queue.take()) is not None:
+            work(task)
+            if watch.rings():
+                queue.close()
+            else:
+                progress.update(queue.next, n_tasks)
+        server.join()
+    if failed:
+        raise failed[0]

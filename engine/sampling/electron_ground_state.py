@@ -1,0 +1,182 @@
+"""Without electronic entropy: Z = sum over ion arrangements of exp(-beta min_e E(ions, e)), the literature's comparison.
+
+What is left is a lattice of ions alone. In a small supercell the minimum over the electrons is found by listing them, and the
+energy is one table over all ion sites: exact. In a larger one an expansion of the ions is fitted to such minima in all small supercells.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from icet import ClusterSpace
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.supercells import hermite_forms
+from redoxmc.engine.crystal.symmetry import distinct_supercells, orbits, site_permutations
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
+from redoxmc.engine.hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, undetermined
+from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian
+from redoxmc.engine.potentials.dataset import DataSet
+from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
+from redoxmc.kernels.energy import total_energies
+
+from .ions_and_electrons import MOST_LISTED, FreeHalf, has_electrons, separable
+from .system import System, build_system
+
+Float = NDArray[np.float64]
+HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell matrix: point charges differ from cell to cell
+CUTOFFS_A = tuple((pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0))  # the first that the cells determine
+FOLDS = 10
+WHAT = "the electrons are in their ground state for every arrangement of the ions, found "
+N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
+
+
+@dataclass(frozen=True)
+class GroundStates:
+    """The Hamiltonian of the ions; record: how it was made and how well; note: the same for a reader."""
+
+    hamiltonian: Hamiltonian
+    record: dict[str, Any]
+    note: str
+
+
+def ions_lattice(lattice: Lattice) -> Lattice:
+    """The ions alone, uncharged: the electrons follow them. Raises RedoxError if ions and electrons share a sublattice."""
+    if not has_electrons(lattice) or not separable(lattice):
+        raise RedoxError("energy: electrons: ground_state needs sublattices of ions and sublattices of electrons, apart")
+    kept = [s for s in lattice.sublattices if len({sp.element for sp in s.species}) > 1]
+    sublattices = tuple(Sublattice(s.element, tuple(Species(sp.name, 0, sp.proxy) for sp in s.species)) for s in kept)
+    moving = {s.element for s in kept}
+    hosts = {symbol: 0 for symbol in lattice.atoms.get_chemical_symbols() if symbol not in moving}
+    return build_lattice(lattice.atoms, sublattices, hosts)
+
+
+def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
+    """Least energy over all arrangements of the electrons, with the ions as in `species` (n_sites,) of the full lattice."""
+    states = FreeHalf(system, species, "electrons").states
+    if not len(states):
+        raise RedoxError("energy: electrons: ground_state: an arrangement of the ions has no neutral electrons")
+    return int(total_energies(states, system.geometry, system.couplings).min())
+
+
+def ion_states(system: System) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """All ion arrangements (k, n_sites) of a small supercell, each with some neutral electrons, and their ion counts (k,)."""
+    counts, _ = system.neutral_counts
+    states = [FreeHalf(system, _some_state(system, n), "ions").states for n in counts.tolist()]
+    return np.concatenate(states), np.repeat(counts, [len(s) for s in states])
+
+
+def _some_state(system: System, n: int) -> NDArray[np.int8]:
+    return random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(0))
+
+
+def is_listed(system: System) -> bool:
+    """Whether both halves of the supercell are few enough to be listed."""
+    start = _some_state(system, system.n_range[1])
+    return FreeHalf(system, start, "electrons").few and FreeHalf(system, start, "ions").few
+
+
+def of_ions(system: System, states: NDArray[np.int8]) -> NDArray[np.int8]:
+    """States (k, n_sites) of the full lattice as states (k, ion sites) of the lattice of ions."""
+    ionic = [len({sp.element for sp in s.species}) > 1 for s in system.lattice.sublattices]
+    return np.ascontiguousarray(states[:, np.array(ionic)[system.supercell.site_sublattice]])
+
+
+def exact_hamiltonian(system: System, ions: Lattice) -> Hamiltonian:
+    """One table over all ion sites of the supercell, shared evenly by its cells."""
+    states, _ = ion_states(system)
+    energies = np.array([lowest_energy_neV(system, s) for s in states]) / NEV_PER_EV
+    cell = Supercell(ions, system.supercell.matrix)
+    places = np.array(np.unravel_index(np.arange(cell.n_cells), cell.shape)).T.tolist()
+    sites = tuple((site, tuple(place)) for place in places for site in range(ions.n_sites))
+    table = np.zeros([len(ions.sublattices[g].species) for g in cell.site_sublattice])
+    table[tuple(of_ions(system, states).T.astype(int))] = energies / cell.n_cells
+    return Hamiltonian(ions, (Cluster(sites, table),), 0.0, "lowest energies over all electrons, listed")
+
+
+def ground_states(
+    lattice: Lattice,
+    matrix: NDArray[np.int64],
+    ion: str,
+    hamiltonian_of: HamiltonianOf,
+    temperatures_K: tuple[float, ...],
+    seed: int,
+) -> GroundStates:
+    """The Hamiltonian of the ions in the supercell `matrix`: exact where that is small, else an expansion.
+
+    temperatures_K: where the expansion's bias in F is measured.
+    """
+    ions = ions_lattice(lattice)
+    whole = Supercell(lattice, matrix)
+    if whole.n_sites <= 2 * np.log2(MOST_LISTED) and is_listed(system := build_system(hamiltonian_of(matrix), matrix, (ion,))):
+        return GroundStates(exact_hamiltonian(system, ions), {"ground_states": "listed"}, WHAT + "exactly, by listing")
+    systems = _small_systems(lattice, ion, hamiltonian_of)
+    data = _data_set(systems, ions)
+    space, vectors = _determined_space(ions, data)
+    fit = fit_expansion(space, vectors, data, np.zeros(len(space)), end_vectors(space, ions), "ardr", FOLDS, seed)
+    fitted = from_icet(expansion(space, fit), ions)
+    small = [s for s in systems if s.supercell.n_cells < N_CELLS]
+    bias = {t: max(float(np.abs(bias_eV(s, fitted, t)).max()) for s in small) for t in temperatures_K}
+    note = (
+        f"by an expansion of the ions fitted to the lowest energies of {len(data.cells)} arrangements: error {1e3 * fit.validation_rmse_eV:.1f} meV/fu "
+        f"({FOLDS}-fold); free energies of the {len(small)} smallest supercells off by at most {1e3 * max(bias.values()):.1f} meV/fu"
+    )
+    record = {"ground_states": "fitted", "n_cells": len(data.cells), **_errors(fit), "largest_bias_eV": bias}
+    return GroundStates(fitted, record, WHAT + note)
+
+
+def _errors(fit: Fit) -> dict[str, float]:
+    return {"n_parameters": len(fit.parameters), "rmse_eV": fit.rmse_eV, "validation_rmse_eV": fit.validation_rmse_eV}
+
+
+def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) -> list[System]:
+    """The distinct supercells of up to N_CELLS cells that can be listed, smallest first."""
+    shapes = [h for n_cells in range(1, N_CELLS + 1) for h in hermite_forms(n_cells)]
+    cells = distinct_supercells([Supercell(lattice, m) for m in shapes])
+    systems = [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
+    listed = [s for s in systems if is_listed(s)]
+    if not listed:
+        raise RedoxError("energy: electrons: ground_state: the cell of the structure file has too many sites to list its states")
+    return listed
+
+
+def _data_set(systems: list[System], ions: Lattice) -> DataSet:
+    """Lowest energies of all ion arrangements of the supercells that symmetry tells apart."""
+    cells, names, energies, units = [], [], [], []
+    for k, system in enumerate(systems):
+        supercell = Supercell(ions, system.supercell.matrix)
+        states, _ = ion_states(system)
+        full = dict(zip((s.tobytes() for s in of_ions(system, states)), states))
+        for number, first in enumerate(orbits(of_ions(system, states), site_permutations(supercell)).values()):
+            cells.append(supercell.to_atoms(np.frombuffer(first, np.int8)))
+            names.append(f"{k}/{number}")
+            energies.append(lowest_energy_neV(system, full[first]) / NEV_PER_EV / system.n_formula_units)
+            units.append(system.n_formula_units)
+    return DataSet(tuple(cells), tuple(names), np.array(energies), np.array(units))
+
+
+def _determined_space(ions: Lattice, data: DataSet) -> tuple[ClusterSpace, Float]:
+    """The widest cutoffs whose clusters the cells can tell apart."""
+    for cutoffs in CUTOFFS_A:
+        space = cluster_space(ions, cutoffs)
+        vectors = cluster_vectors(space, data)
+        if not undetermined(vectors, np.zeros(len(space))) and len(space) < len(data.cells):
+            return space, vectors
+    raise RedoxError("energy: electrons: ground_state: the small supercells cannot tell apart the clusters of the ions")
+
+
+def bias_eV(system: System, hamiltonian: Hamiltonian, temperature_K: float) -> Float:
+    """F of an expansion of the ions minus the exact one, eV/fu, at every ion count of a small supercell of the full lattice."""
+    states, n = ion_states(system)
+    exact = np.array([lowest_energy_neV(system, s) for s in states])
+    approximate = build_system(hamiltonian, system.supercell.matrix, system.ions)
+    found = total_energies(of_ions(system, states), approximate.geometry, approximate.couplings)
+    beta = inverse_temperature(temperature_K)
+    counts = np.unique(n)
+    log_z = [[logsumexp(-beta * (e[n == m] - exact.min())) for m in counts] for e in (found, exact)]
+    return (np.array(log_z[1]) - np.array(log_z[0])) / beta / NEV_PER_EV / system.n_formula_units

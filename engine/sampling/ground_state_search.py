@@ -1,0 +1,124 @@
+"""The state of lowest energy at every count of the ion in one supercell: listed where states are few, else searched for.
+
+A search is an annealing that leaves a replica at every rung of a ladder of temperatures, and exchange Monte Carlo (Hukushima, Nemoto,
+J. Phys. Soc. Jpn. 65, 1604, 1996) between them; the lowest state met is the answer. Searches of one composition are independent, so
+how many of them agree says how hard it is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.symmetry import neutral_states
+from redoxmc.kernels.energy import total_energies
+from redoxmc.kernels.layout import Ensemble
+from redoxmc.kernels.random import new_stream
+
+from .chain import Chain, advance, start_chain
+from .ladder import SEARCH_STREAM
+from .plan import empty_tally
+from .system import System
+
+Float = NDArray[np.float64]
+FEW_STATES = 200_000  # of one composition: as soon listed as searched
+HOTTEST = 0.5  # kT over the standard deviation of the energy at beta = 0
+COLDEST = 0.0025
+RUNGS = 20
+HOT_SWEEPS = 100  # at beta = 0
+COOLING_SWEEPS = 40  # per rung, on the way down
+ROUNDS = 60  # of exchange
+ROUND_SWEEPS = 10
+FROZEN = 1e3  # beta (1/neV) that lets no energy rise by 1 neV
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """Of one supercell, at all counts n (k,) of the ion: energy_neV (k,) of the whole supercell and a state (k, n_sites) with it.
+
+    listed (k,): all states were looked at. agree (k,): how many searches met that energy; 0 where listed.
+    """
+
+    n: NDArray[np.int64]
+    energy_neV: NDArray[np.int64]
+    states: NDArray[np.int8]
+    listed: NDArray[np.bool_]
+    agree: NDArray[np.int64]
+
+
+def lowest_states(system: System, searches: int, seed: int, list_all: bool) -> Lowest:
+    """At every count of the ion, by so many independent searches where the states are not listed."""
+    counts, log_states = system.neutral_counts
+    listed = list_all | (log_states <= np.log(FEW_STATES) + 1e-9)
+    found = [
+        listed_lowest(system, n) if few else searched_lowest(system, n, searches, seed)
+        for n, few in zip(counts.tolist(), listed.tolist())
+    ]
+    energies, states, agree = zip(*found)
+    return Lowest(counts, np.array(energies, np.int64), np.array(states, np.int8), listed, np.array(agree, np.int64))
+
+
+def listed_lowest(system: System, n: int) -> tuple[int, NDArray[np.int8], int]:
+    """Energy (neV) and state (n_sites,) of the lowest of all neutral states with n of the ion; agree is 0."""
+    states = neutral_states(system.supercell, system.ion, n)
+    energies = total_energies(states, system.geometry, system.couplings)
+    best = int(energies.argmin())
+    return int(energies[best]), states[best], 0
+
+
+def searched_lowest(system: System, n: int, searches: int, seed: int) -> tuple[int, NDArray[np.int8], int]:
+    """The lowest energy (neV) met, a state (n_sites,) with it, and how many of the searches met that energy."""
+    key = (*system.supercell.hermite.ravel().tolist(), n)
+    found = [Search(system, n, seed, (*key, k)).run() for k in range(searches)]
+    best = min(range(searches), key=lambda k: found[k][0])
+    return *found[best], sum(energy == found[best][0] for energy, _ in found)
+
+
+class Search:
+    """One search at n of the ion. key: tells its random numbers from those of the other searches."""
+
+    def __init__(self, system: System, n: int, seed: int, key: tuple[int, ...]) -> None:
+        self.system, self.seed, self.key = system, seed, (SEARCH_STREAM, *key)
+        self.rng = np.random.default_rng([seed, *self.key])
+        self.tally = empty_tally(system)
+        self.start = random_neutral_state(system.supercell, system.ion, n, self.rng)
+        self.energy, self.state = system.energy_neV(self.start), self.start
+
+    def run(self) -> tuple[int, NDArray[np.int8]]:
+        """The lowest energy (neV) met and its state (n_sites,)."""
+        betas, replicas = self._anneal()
+        for turn in range(ROUNDS):
+            for beta, chain in zip(betas, replicas):
+                self._advance(chain, beta, ROUND_SWEEPS)
+            self._exchange(betas, replicas, turn % 2)
+        for chain in replicas:
+            self._advance(chain, FROZEN, ROUND_SWEEPS)
+        return self.energy, self.state
+
+    def _advance(self, chain: Chain, beta: float, sweeps: int) -> NDArray[np.int64]:
+        """Energies (sweeps,); the state at the end is kept if it is the lowest yet."""
+        zeros = np.zeros(len(self.tally.sums))
+        ensemble = Ensemble(float(beta), np.zeros(len(chain.ions)), zeros, zeros, 0)
+        energies = advance(chain, self.system, self.system.canonical_moves, ensemble, self.tally, sweeps).energy
+        if chain.energy < self.energy:
+            self.energy, self.state = chain.energy, chain.species.copy()
+        return energies
+
+    def _anneal(self) -> tuple[Float, list[Chain]]:
+        """The ladder, hottest first, and at each rung a replica left there by a chain on its way down."""
+        chain = start_chain(self.system, self.start, new_stream(self.seed, *self.key))
+        spread = float(self._advance(chain, 0.0, HOT_SWEEPS).std()) or 1.0
+        betas = 1 / (spread * np.geomspace(HOTTEST, COLDEST, RUNGS))
+        replicas = []
+        for rung, beta in enumerate(betas):
+            self._advance(chain, beta, COOLING_SWEEPS)
+            replicas.append(start_chain(self.system, chain.species, new_stream(self.seed, *self.key, rung)))
+        return betas, replicas
+
+    def _exchange(self, betas: Float, replicas: list[Chain], first: int) -> None:
+        for a in range(first, len(betas) - 1, 2):
+            hot, cold = replicas[a], replicas[a + 1]
+            if np.log(self.rng.random()) < (betas[a + 1] - betas[a]) * (cold.energy - hot.energy):
+                hot.species, cold.species = cold.species, hot.species
+                hot.energy, cold.energy = cold.energy, hot.energy

@@ -1,0 +1,108 @@
+"""The two halves of a state: which element sits where (the ions), and which charge each element has (the electrons)."""
+
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice, Sublattice
+from redoxmc.engine.crystal.neutrality import Group, Pool
+
+from .system import System
+
+Half = Literal["ions", "electrons"]
+MOST_LISTED = 2**12  # arrangements of a half, neutral or not, up to which they are listed one by one
+
+
+def has_electrons(lattice: Lattice) -> bool:
+    """Whether some element has several charges on one sublattice."""
+    return any(len(s.species) > len({sp.element for sp in s.species}) for s in lattice.sublattices)
+
+
+def separable(lattice: Lattice) -> bool:
+    """Whether every sublattice belongs to one half: several elements, or several charges of one element.
+
+    Only then can the ions move while the electrons stay where they are.
+    """
+    return all(len({sp.element for sp in s.species}) in (1, len(s.species)) for s in lattice.sublattices)
+
+
+class FreeHalf:
+    """One half of a state, free to change while the other half stays as in `species` (n_sites,), counts of ions included.
+
+    frozen: what stays, as bytes.
+    """
+
+    def __init__(self, system: System, species: NDArray[np.int8], half: Half) -> None:
+        self.system, self.species, self.half = system, species, half
+        groups = _electron_groups(system, species) if half == "electrons" else _ion_groups(system)
+        inside = np.concatenate([g.sites for g in groups]) if groups else np.array([], np.int64)
+        outside = np.setdiff1d(np.arange(len(species)), inside)
+        self.frozen = species[outside].tobytes()
+        sub = system.supercell.site_sublattice
+        kinds = [[(sp.charge, sp.name == system.ion) for sp in s.species] for s in system.lattice.sublattices]
+        kept = [kinds[g][k] for g, k in zip(sub[outside].tolist(), species[outside].tolist())]
+        charge = system.supercell.n_cells * system.lattice.spectator_charge + sum(q for q, _ in kept)
+        self.n = int(system.count_ions(species)[0]) - sum(is_ion for _, is_ion in kept)
+        self.pool = Pool(tuple(groups), system.ion, charge)
+
+    @property
+    def log_states(self) -> float:
+        """ln of the number of arrangements of this half."""
+        return self.pool.log_states(self.n)
+
+    @property
+    def few(self) -> bool:
+        return float(sum(len(g.sites) * np.log(len(g.codes)) for g in self.pool.groups)) <= np.log(MOST_LISTED) + 1e-9
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int8]:
+        """A state (n_sites,) with this half drawn uniformly: exact at infinite temperature."""
+        state = self.species.copy()
+        self.pool.draw(state, self.n, rng)
+        return state
+
+    @cached_property
+    def states(self) -> NDArray[np.int8]:
+        """All arrangements of this half, (k, n_sites); only where they are few."""
+        groups = self.pool.groups
+        choices = [g.codes.tolist() for g in groups for _ in g.sites]
+        places = np.indices([len(c) for c in choices]).reshape(len(choices), -1)
+        codes = np.array([np.array(c, np.int8)[p] for c, p in zip(choices, places)], np.int8).reshape(len(choices), -1).T
+        tables = [_charge_and_ion(g, self.system.ion) for g in groups for _ in g.sites]
+        sums = sum((t[c] for t, c in zip(tables, codes.T.astype(int))), np.zeros((len(codes), 2), np.int64))
+        codes = codes[(sums == [-self.pool.charge, self.n]).all(axis=1)]
+        states = np.repeat(self.species[None], len(codes), axis=0)
+        if groups:
+            states[:, np.concatenate([g.sites for g in groups])] = codes
+        return states
+
+
+def _charge_and_ion(group: Group, ion: str | None) -> NDArray[np.int64]:
+    """(species numbers, 2): charge and whether it is the ion."""
+    table = np.zeros((int(group.codes.max()) + 1, 2), np.int64)
+    for code, sp in zip(group.codes, group.sublattice.species):
+        table[code] = sp.charge, sp.name == ion
+    return table
+
+
+def _electron_groups(system: System, species: NDArray[np.int8]) -> list[Group]:
+    """Sites of one element of one sublattice, wherever that element has several charges."""
+    found, sub = [], system.supercell.site_sublattice
+    for g, s in enumerate(system.lattice.sublattices):
+        for element in sorted({sp.element for sp in s.species}):
+            codes = np.array([k for k, sp in enumerate(s.species) if sp.element == element])
+            sites = np.flatnonzero((sub == g) & np.isin(species, codes))
+            if len(codes) > 1 and len(sites):
+                found.append(Group(Sublattice(s.element, tuple(s.species[k] for k in codes)), codes, sites))
+    return found
+
+
+def _ion_groups(system: System) -> list[Group]:
+    """The sublattices of several elements."""
+    sub = system.supercell.site_sublattice
+    return [
+        Group(s, np.arange(len(s.species)), np.flatnonzero(sub == g))
+        for g, s in enumerate(system.lattice.sublattices)
+        if len({sp.element for sp in s.species}) > 1
+    ]

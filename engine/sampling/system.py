@@ -1,0 +1,130 @@
+"""Everything that a chain needs and that does not change during a run."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.neutrality import count_neutral_states
+from redoxmc.engine.hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
+from redoxmc.engine.hamiltonian.table import build_table
+from redoxmc.engine.hamiltonian.terms import Hamiltonian
+from redoxmc.kernels.energy import total_energy
+from redoxmc.kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
+
+from .domains import cut
+from .moves import Mix, MoveSet, build_moves
+
+VERY_LARGE = 40_000  # sites, more than the caches hold
+
+
+@dataclass(frozen=True)
+class System:
+    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition; description: of the energy.
+
+    domains, where the cell is very large: the boxes that a single chain advances one by one, and the cell on which it does.
+    """
+
+    supercell: Supercell
+    geometry: Geometry
+    couplings: Couplings
+    mix: Mix
+    ions: tuple[str, ...]
+    description: str = ""
+    domains: "tuple[Domains, System] | None" = None
+
+    @cached_property
+    def polynomial(self) -> Polynomial | None:
+        """The energy table in a shorter form; None with more than two species on a sublattice."""
+        return build_polynomial(self.couplings) if self.lattice.n_species <= 2 else None
+
+    @cached_property
+    def fields(self) -> tuple[Polynomial, Mutual]:
+        """The polynomial as a single chain reads it, and what two sites of a move have in common."""
+        polynomial = wide_polynomial(self.polynomial)
+        return polynomial, build_mutual(polynomial, self.geometry)
+
+    @cached_property
+    def moves(self) -> MoveSet:
+        return build_moves(self.supercell, self.ions, self.mix)
+
+    @cached_property
+    def canonical_moves(self) -> MoveSet:
+        """Those at fixed counts of the ions."""
+        return build_moves(self.supercell, self.ions, self.mix, "composition")
+
+    @cached_property
+    def exchange_moves(self) -> MoveSet:
+        """Those that change the counts of the ions."""
+        return build_moves(self.supercell, self.ions, self.mix, "arrangement")
+
+    @cached_property
+    def electron_moves(self) -> MoveSet:
+        """Those that leave every ion where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, "ions")
+
+    @cached_property
+    def ion_moves(self) -> MoveSet:
+        """Those at fixed counts that leave every electron where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, "electrons")
+
+    def with_mix(self, mix: Mix) -> "System":
+        """The same energies with other weights of the moves; what is known already and does not depend on them is not made anew."""
+        if mix == self.mix:
+            return self
+        other = replace(self, mix=mix)
+        vars(other).update(
+            {name: value for name, value in vars(self).items() if name in ("polynomial", "fields", "neutral_counts")}
+        )
+        return other
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.supercell.lattice
+
+    @property
+    def n_formula_units(self) -> int:
+        return self.supercell.n_formula_units
+
+    @property
+    def ion(self) -> str | None:
+        return self.ions[0] if self.ions else None
+
+    @cached_property
+    def neutral_counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Counts n of the first ion that neutral states can have, and ln of the number of states at each."""
+        return count_neutral_states(self.supercell, self.ion)
+
+    @property
+    def n_range(self) -> tuple[int, int]:
+        counts, _ = self.neutral_counts
+        return int(counts[0]), int(counts[-1])
+
+    @property
+    def step(self) -> int:
+        """Smallest change of the first ion's count by a move; 0 if none changes it."""
+        changes = np.abs(self.moves.arrays.ion_change[:, 0])
+        return int(np.gcd.reduce(changes))
+
+    def energy_neV(self, species: NDArray[np.int8]) -> int:
+        return int(total_energy(species, self.geometry, self.couplings))
+
+    def count_ions(self, species: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Counts of the ions, (ions,); a single 0 if there are none."""
+        sub = self.supercell.site_sublattice
+        counts = [sum(int(np.sum(species[sub == g] == k)) for g, k in self.lattice.rows(ion)) for ion in self.ions]
+        return np.array(counts or [0], np.int64)
+
+
+def build_system(hamiltonian: Hamiltonian, matrix: NDArray[np.int64], ions: tuple[str, ...], mix: Mix | None = None) -> System:
+    supercell = Supercell(hamiltonian.lattice, np.asarray(matrix))
+    geometry, couplings = build_table(hamiltonian, supercell)
+    system = System(supercell, geometry, couplings, mix or Mix(), ions, hamiltonian.description)
+    if supercell.n_sites < VERY_LARGE:
+        return system
+    domains = cut(supercell, geometry.margin)
+    if domains is None or np.prod(domains.board) * supercell.lattice.n_sites >= VERY_LARGE:
+        return system
+    return replace(system, domains=(domains, build_system(hamiltonian, np.diag(domains.board), ions, mix)))

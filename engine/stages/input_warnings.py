@@ -1,0 +1,93 @@
+"""What a sound input may still get wrong, known before anything runs: --check says it, and the report under what to distrust."""
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import minkowski_reduce
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.crystal.supercells import fits
+from redoxmc.engine.crystal.symmetry import space_group
+from redoxmc.engine.units import fraction
+
+from .fit_record import ground_states, mixing
+from .prepare import Prepared
+
+COLD_K = 100.0
+DEPTH_EV = 1e-3  # of a corner of the hull that matters
+LEAST_COHESION_EV = 1.0  # per atom: total energies are larger
+LEAST_END_EV = 0.3  # per formula unit: formation energies vanish at the ends
+
+
+def cautions(prepared: Prepared) -> list[str]:
+    """In plain words, each with its cure; none for an input that samples nothing."""
+    if prepared.config.sampling is None:
+        return []
+    return [text for text in (_cold(prepared), _own_images(prepared), _small_energies(prepared), *_orders(prepared)) if text]
+
+
+def _cold(prepared: Prepared) -> str | None:
+    coldest = min(prepared.config.sampler.temperature_K)
+    if coldest >= COLD_K:
+        return None
+    return f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; if degrees Celsius were meant, add 273"
+
+
+def _own_images(prepared: Prepared) -> str | None:
+    """A supercell that repeats within the reach of the energy."""
+    lattice, energy = prepared.lattice, prepared.config.energy
+    given = energy.cluster_expansion if energy else None
+    reach = max([*((given.cutoffs_A or ()) if given else ()), *(p.r_A[1] for p in (energy.pairs if energy else ()))], default=0.0)
+    vectors, _ = minkowski_reduce(prepared.matrix @ np.asarray(lattice.atoms.cell))
+    period = float(np.linalg.norm(vectors, axis=1).min())
+    if period > reach:
+        return None
+    repeats = [int(np.ceil(2 * reach / length)) for length in lattice.atoms.cell.lengths()]
+    return (
+        f"the supercell repeats after {period:.1f} A, within the reach of the energy, {reach:g} A: ions meet their own images; "
+        f"lattice.supercell should be {repeats} or larger"
+    )
+
+
+def _small_energies(prepared: Prepared) -> str | None:
+    """Neither total energies nor formation energies."""
+    if prepared.training is None:
+        return None
+    lattice, data = prepared.lattice, prepared.training.data
+    per_atom = float(np.abs(data.energies_eV).max()) * lattice.n_formula_units / len(lattice.atoms)
+    if per_atom > LEAST_COHESION_EV or np.abs(data.energies_eV).min() < LEAST_END_EV:
+        return None
+    return f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; `energy` must be eV of the whole cell, not per atom"
+
+
+def _orders(prepared: Prepared) -> list[str]:
+    """Ground states of the data that the supercell cannot hold."""
+    training, lattice = prepared.training, prepared.lattice
+    if training is None or len(prepared.ions) != 1:
+        return []
+    data = training.data
+    x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == prepared.ions[0]))
+    energy = mixing(x, data.energies_eV)
+    said = []
+    for corner, depth in zip(*ground_states(x, energy)):
+        cells = [c for c, level, e in zip(data.cells, x, energy) if np.isclose(level, corner) and e <= depth + DEPTH_EV]
+        periods = [_periods(c, lattice) for c in cells]
+        if depth < -DEPTH_EV and not any(fits(cell, prepared.matrix, lattice, repeats) for cell, repeats in periods):
+            said.append(does_not_fit(float(corner), periods[0][0], prepared.matrix))
+    return said
+
+
+def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Vectors (3, 3) of a cell on ideal positions, and translations (k, 3) within it that map it on itself, in cells of the lattice."""
+    matrix = np.rint(np.asarray(cell.cell) @ np.linalg.inv(np.asarray(lattice.atoms.cell)))
+    rotations, shifts = space_group(cell)
+    moves = shifts[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2))] @ matrix
+    whole = np.isclose(moves, np.rint(moves), atol=1e-3).all(axis=1)
+    return matrix.astype(np.int64), np.rint(moves[whole]).astype(np.int64)
+
+
+def does_not_fit(x: float, order: NDArray[np.int64], supercell: NDArray[np.int64]) -> str:
+    return (
+        f"the ground state at x = {fraction(x)} has the cell {order.tolist()}, which does not fit into lattice.supercell {supercell.tolist()}: "
+        "that order cannot form; give multiples of its cell"
+    )

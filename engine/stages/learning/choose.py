@@ -1,0 +1,84 @@
+"""What to label next: what may be a ground state, what would narrow the widest band, what is most often there."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+
+from .visited import Visited
+
+Float = NDArray[np.float64]
+
+
+def choose(visited: Visited, labelled: set[str], mixing: Float, band: Float, noise_eV: float, number: int) -> dict[int, str]:
+    """Arrangement -> why, of those worth a label that have none: a third each as far as there are.
+
+    mixing (arrangements, draws): predicted mixing energies, eV/fu, by every draw of the couplings; band (draws,): the least certain
+    number of the diagram by the same draws; noise_eV: of a label about any expansion.
+    """
+    free = [k for k, c in enumerate(visited.configurations) if visited.distinct[k] and c.name not in labelled]
+    picked: dict[int, str] = {}
+    third = -(-number // 3)
+    for why, order in (("ground state", _by_height(visited)), ("frequent", _by_share(visited))):
+        left = [k for k in order if k in set(free) - set(picked)]
+        picked |= dict.fromkeys(left[: min(third, number - len(picked))], why)
+    rest = [k for k in free if k not in picked]
+    narrowing = _narrowing(mixing, band, noise_eV, list(picked), rest, number - len(picked))
+    return picked | dict.fromkeys(narrowing, "widest band")
+
+
+def _by_height(visited: Visited) -> list[int]:
+    """Lowest above the hull of all that was visited first."""
+    levels, at = np.unique(visited.x.round(9), return_inverse=True)
+    lowest = np.full(len(levels), np.inf)
+    np.minimum.at(lowest, at, visited.energy_eV)
+    hull = hull_values(levels, lowest, lower_hull(levels, lowest))
+    return np.argsort(visited.energy_eV - hull[at], kind="stable").tolist()
+
+
+def _by_share(visited: Visited) -> list[int]:
+    """Largest share of a composition at any temperature first; the coldest breaks ties."""
+    _, at = np.unique(visited.x.round(9), return_inverse=True)
+    total = np.zeros((at.max() + 1, visited.seen.shape[1]))
+    np.add.at(total, at, visited.seen)
+    share = (visited.seen / np.maximum(total[at], 1)).max(axis=1)
+    return np.argsort(-share, kind="stable").tolist()
+
+
+def _narrowing(mixing: Float, band: Float, noise_eV: float, known: list[int], free: list[int], number: int) -> list[int]:
+    """One after the other those whose labels would take most of the band's variance away, given the others'.
+
+    By the covariance over the draws: the variance falls by cov(band, E)^2 / (var E + noise^2), and so do all covariances.
+    """
+    draws = mixing.shape[1]
+    p = (mixing - mixing.mean(axis=1, keepdims=True)) / np.sqrt(draws - 1)
+    q = (band - band.mean()) / np.sqrt(draws - 1)
+    own, cross = p @ p.T, p @ q
+    picked: list[int] = []
+
+    def condition(k: int) -> None:
+        nonlocal own, cross
+        gain = own[:, k] / (own[k, k] + noise_eV**2)
+        own, cross = own - np.outer(gain, own[k]), cross - gain * cross[k]
+
+    for k in known:
+        condition(k)
+    while len(picked) < number and (left := [k for k in free if k not in picked]):
+        best = left[int(np.argmax(cross[left] ** 2 / (np.diag(own)[left] + noise_eV**2)))]
+        condition(best)
+        picked.append(best)
+    return picked
+
+
+def ensemble_errors(visited: Visited, squared_eV2: Float, spacing: float) -> tuple[Float, Float]:
+    """x (bins,) and the root mean square error of what is visited there, eV/fu, (temperatures, bins); nan: nothing is.
+
+    squared_eV2 (arrangements,): expected squared error of each.
+    """
+    at = np.rint(visited.x / spacing).astype(int)
+    total, weight = np.zeros((2, visited.seen.shape[1], at.max() + 1))
+    for k, bin_ in enumerate(at):
+        total[:, bin_] += visited.seen[k] * squared_eV2[k]
+        weight[:, bin_] += visited.seen[k]
+    with np.errstate(invalid="ignore"):
+        return np.arange(at.max() + 1) * spacing, np.sqrt(total / weight)

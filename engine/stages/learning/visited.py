@@ -1,0 +1,100 @@
+"""What the expansion visits in the supercells that can be labelled, over all temperatures and compositions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from icet import ClusterSpace
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.symmetry import (
+    canonical,
+    distinct_supercells,
+    is_primitive,
+    site_permutations,
+    site_translations,
+)
+from redoxmc.engine.potentials.labelling.configurations import Configuration, configuration_of
+from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
+from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf
+from redoxmc.engine.sampling.ladder import LEARNING_STREAM
+from redoxmc.engine.sampling.plan import empty_tally
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
+from redoxmc.kernels.random import new_stream
+
+Float = NDArray[np.float64]
+SETTLE_SWEEPS, APART_SWEEPS, LOOKS, WALKERS = 400, 50, 8, 2
+Counts = dict[tuple[int, bytes], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Visited:
+    """Symmetry-distinct arrangements as the expansion visits them.
+
+    seen (arrangements, temperatures): how often; temperatures ascending. energy_eV (arrangements,): predicted, per formula unit.
+    vectors (arrangements, p): cluster vectors. distinct (arrangements,): not one of a smaller cell repeated, so worth a label.
+    """
+
+    temperature_K: Float
+    configurations: list[Configuration]
+    x: Float
+    vectors: Float
+    energy_eV: Float
+    seen: NDArray[np.int64]
+    distinct: NDArray[np.bool_]
+
+
+def visit(
+    lattice: Lattice,
+    ions: tuple[str, ...],
+    of_supercell: HamiltonianOf,
+    space: ClusterSpace,
+    matrices: list[NDArray[np.int64]],
+    temperatures_K: tuple[float, ...],
+    seed: int,
+    round_number: int,
+    comm: Any,
+) -> Visited:
+    """Chains at every count of the ion, cooled through the temperatures. Collective; the same for any number of ranks."""
+    cells = distinct_supercells([Supercell(lattice, m) for m in matrices])
+    systems = [build_system(of_supercell(np.asarray(c.matrix)), np.asarray(c.matrix), ions) for c in cells]
+    jobs = [(c, int(n)) for c, s in enumerate(systems) for n in s.neutral_counts[0]]
+    temperatures = np.sort(np.array(temperatures_K))
+    found: Counts = {}
+    for c, n in jobs[comm.rank :: comm.size]:
+        for image, seen in _cooled(systems[c], n, temperatures, (seed, LEARNING_STREAM, round_number, c, n)).items():
+            found[c, image] = seen
+    everything: Counts = {key: seen for part in comm.allgather(found) for key, seen in part.items()}
+    translations = [site_translations(cell) for cell in cells]
+    rows = []
+    for (c, image), seen in sorted(everything.items(), key=lambda item: item[0]):
+        state, system = np.frombuffer(image, np.int8), systems[c]
+        energy = system.energy_neV(state) / NEV_PER_EV / system.n_formula_units
+        x = float(system.count_ions(state)[0] / system.n_formula_units)
+        worth = c == 0 or is_primitive(state, translations[c])
+        vector = space.get_cluster_vector(cells[c].to_atoms(state))
+        rows.append((configuration_of(cells[c], image), x, vector, energy, seen, worth))
+    configurations, *values = zip(*rows)
+    return Visited(temperatures, list(configurations), *(np.array(v) for v in values))
+
+
+def _cooled(system: System, n: int, temperatures_K: Float, key: tuple[int, ...]) -> dict[bytes, NDArray[np.int64]]:
+    """How often each canonical arrangement was seen at every temperature."""
+    permutations = site_permutations(system.supercell)
+    weights = np.zeros(len(empty_tally(system).sums))
+    found: dict[bytes, NDArray[np.int64]] = {}
+    for walker in range(WALKERS):
+        stream = (*key, walker)
+        chain = start_chain(
+            system, random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(stream)), new_stream(*stream)
+        )
+        for row in range(len(temperatures_K) - 1, -1, -1):
+            ensemble = ensemble_by_count(system, inverse_temperature(float(temperatures_K[row])), weights)
+            for sweeps in (SETTLE_SWEEPS, *[APART_SWEEPS] * (LOOKS - 1)):
+                advance(chain, system, system.canonical_moves, ensemble, empty_tally(system), sweeps)
+                image = canonical(chain.species, permutations)
+                found.setdefault(image, np.zeros(len(temperatures_K), np.int64))[row] += 1
+    return found

@@ -1,0 +1,173 @@
+"""The cluster expansion of an input: from its data set, from a model, or still to be made."""
+
+from dataclasses import dataclass
+from math import factorial
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from icet import ClusterSpace
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.crystal.neutrality import (
+    count_neutral_states,
+    exchangeable_ions,
+    neutral_exchanges,
+    random_neutral_state,
+)
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.hamiltonian.clusters import cluster_space
+from redoxmc.engine.hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
+from redoxmc.engine.hamiltonian.importers.read import read_model
+from redoxmc.engine.hamiltonian.model import Model
+from redoxmc.engine.hamiltonian.terms import nearest_A
+from redoxmc.engine.input.checks.checker import Checker
+from redoxmc.engine.input.checks.potentials import symbols_differ
+from redoxmc.engine.input.reader import InputFile, Location
+from redoxmc.engine.input.schema import matrix_of
+from redoxmc.engine.potentials.dataset import DataSet, map_to_lattice, read_relaxed
+
+from .data_energies import energy_problems, unseen
+from .terms import check_electrostatics, check_size
+
+MOST_NEIGHBOURS = 20_000  # of all atoms of the cell within the longest cutoff
+MOST_CLUSTERS = 20_000
+DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters).
+
+    null, ends: as of `neutrality_null_vector`, `end_vectors`. frames: the labelled relaxed cells; refusals: why others were left out.
+    """
+
+    space: ClusterSpace
+    data: DataSet
+    vectors: NDArray[np.float64]
+    null: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    frames: list[Atoms]
+    refusals: list[str]
+
+
+def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[Training | None, Model | None]:
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    if given is None:
+        return None, None
+    at: Location = ("energy", "cluster_expansion")
+    if given.model is not None:
+        try:
+            model = read_model(tuple(source.resolve(path) for path in given.model_files), lattice)
+            if model.charges:
+                check_electrostatics((*at, "model"), model.charges, source, lattice, check)
+            return None, model
+        except RedoxError as error:
+            check.wrong((*at, "model"), str(error))
+            return None, None
+    symbols_differ(source, lattice, check)
+    check.stop_if_wrong()
+    if given.dataset is None:
+        if (space := build_space(source, lattice, check)) is not None and not check.problems:
+            _labels_suffice(space, source, lattice, check)
+        return None, None
+    try:
+        return read_training(source, lattice, source.files(given.dataset), check), None
+    except RedoxError as error:
+        check.wrong((*at, "dataset"), str(error))
+        return None, None
+
+
+def build_space(source: InputFile, lattice: Lattice, check: Checker) -> ClusterSpace | None:
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None and given.cutoffs_A is not None
+    if problem := _unfit_cutoffs(given.cutoffs_A, lattice):
+        check.wrong(("energy", "cluster_expansion", "cutoffs_A"), problem)
+        return None
+    try:
+        return cluster_space(lattice, given.cutoffs_A)
+    except Exception as error:  # icet raises bare exceptions
+        check.wrong(("energy", "cluster_expansion", "cutoffs_A"), f"icet cannot build the clusters: {error}")
+        return None
+
+
+def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None:
+    """Too short to hold a cluster, or so long that icet would not come to an end."""
+    names = [sp.name for s in lattice.sublattices for sp in s.species]
+    nearest = min(nearest_A(lattice, (a, b)) for a in names for b in names)
+    if short := [r for r in cutoffs_A if r < nearest]:
+        return f"found {short[0]:g} A; the nearest sites are {nearest:.2f} A apart (nm? multiply by 10)"
+    atoms_within = [len(lattice.atoms) / lattice.atoms.get_volume() * 4 / 3 * np.pi * r**3 for r in cutoffs_A]
+    share = lattice.n_sites / len(lattice.atoms)
+    clusters = [lattice.n_sites * (share * n) ** k / factorial(k + 1) for k, n in enumerate(atoms_within, start=1)]
+    if len(lattice.atoms) * max(atoms_within) > MOST_NEIGHBOURS or sum(clusters) > MOST_CLUSTERS:
+        return f"found {list(cutoffs_A)} A, about {sum(clusters):.0e} clusters in a cell; allowed: shorter ones, which data can tell apart"
+    return None
+
+
+def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: Checker) -> None:
+    """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
+    ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
+    for shape in source.config.label.supercells:
+        supercell, rng = Supercell(lattice, np.array(matrix_of(shape))), np.random.default_rng(0)
+        counts, _ = count_neutral_states(supercell, ions[0] if ions else None)
+        for k in range(DRAWN_PER_PARAMETER * len(space)):
+            state = random_neutral_state(supercell, ions[0] if ions else None, int(counts[k % len(counts)]), rng)
+            vectors.append(space.get_cluster_vector(supercell.to_atoms(state)))
+    for group in undetermined(np.array(vectors), neutrality_null_vector(space, lattice)):
+        check.wrong(
+            ("label", "supercells"),
+            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; add a supercell of another shape, or shorten cutoffs_A",
+        )
+
+
+def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check: Checker) -> Training | None:
+    """The data set as cluster vectors; None with the problems noted. Raises RedoxError if its files cannot be used."""
+    given = source.config.energy.cluster_expansion if source.config.energy else None
+    assert given is not None
+    at: Location = ("energy", "cluster_expansion")
+    space = build_space(source, lattice, check)
+    if space is None:
+        return None
+    frames, refusals = read_relaxed(paths, lattice)
+    data = map_to_lattice(frames, lattice)
+    if len(data.cells) < given.fit.n_folds:
+        refused = f" ({len(refusals)} more were refused: {refusals[0]})" if refusals else ""
+        check.wrong(
+            (*at, "dataset"),
+            f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
+        )
+        return None
+    check_size((*at, "dataset"), float(np.abs(data.energies_eV).max()) * lattice.n_formula_units, source, lattice, check)
+    for problem in energy_problems(data, lattice):
+        check.wrong((*at, "dataset"), problem)
+    if gap := _unseen(source, data, lattice):
+        check.wrong((*at, "dataset"), f"no cell of the data is near {gap}, which lattice.supercell samples: add cells there")
+    vectors = cluster_vectors(space, data)
+    null = neutrality_null_vector(space, lattice)
+    for group in undetermined(vectors, null):
+        check.wrong(
+            (*at, "cutoffs_A"),
+            f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
+        )
+    return Training(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
+
+
+def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
+    ions = exchangeable_ions(lattice, neutral_exchanges(lattice))
+    if len(ions) != 1 or source.config.sampling is None:
+        return None
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    symbol = next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == ions[0])
+    return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
+
+
+def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
+    order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
+    rows = [space.as_list[i] for i in group]
+    words = [
+        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0]
+        for r in rows[:6]
+    ]
+    return ", ".join(words) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")

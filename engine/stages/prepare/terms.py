@@ -1,0 +1,78 @@
+"""Typed-in terms of the energy."""
+
+import numpy as np
+
+from redoxmc.engine.crystal.lattice import Lattice, Supercell
+from redoxmc.engine.hamiltonian.electrostatics import MOST_SITES
+from redoxmc.engine.hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters
+from redoxmc.engine.input.checks.checker import Checker
+from redoxmc.engine.input.reader import InputFile, Location
+from redoxmc.engine.input.schema import PairInput
+
+LONGEST_PAIR_A = 50.0
+MOST_CLUSTERS = 200_000  # per cell
+MOST_EV = 4e9
+
+
+def typed_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltonian:
+    energy = source.config.energy
+    if energy is None:
+        return Hamiltonian(lattice, (), 0.0, "")
+    names = {sp.name for s in lattice.sublattices for sp in s.species}
+    clusters = []
+    for k, point in enumerate(energy.points):
+        if point.species in [p.species for p in energy.points[:k]]:
+            check.wrong(("energy", "points", k, "species"), f"{point.species} is given twice; allowed: once, with the sum")
+        if point.species not in names:
+            check.wrong(("energy", "points", k, "species"), f"found {point.species}; allowed: {', '.join(sorted(names))}")
+        clusters += point_clusters(lattice, point.species, point.energy_eV)
+    for k, pair in enumerate(energy.pairs):
+        at: Location = ("energy", "pairs", k)
+        if unknown := [s for s in pair.species if s not in names]:
+            check.wrong((*at, "species"), f"found {', '.join(unknown)}; allowed: {', '.join(sorted(names))}")
+        elif (other := _overlapping(energy.pairs, k)) is not None:
+            check.wrong(
+                (*at, "r_A"),
+                f"the shell overlaps that of pairs[{other + 1}], and pairs of sites in both would count twice; make them meet",
+            )
+        elif pair.r_A[1] > LONGEST_PAIR_A:
+            check.wrong((*at, "r_A"), f"found {pair.r_A[1]} A; allowed: up to {LONGEST_PAIR_A:g}")
+        elif len(clusters) > MOST_CLUSTERS:
+            check.wrong((*at, "r_A"), f"the terms before hold {len(clusters)} pairs per cell; allowed: up to {MOST_CLUSTERS}")
+        elif not pairs_within(lattice, pair.species, pair.r_A):
+            near = nearest_A(lattice, pair.species)
+            check.wrong(
+                (*at, "r_A"),
+                f"no two sites for {pair.species[0]} and {pair.species[1]} are {pair.r_A[0]} to {pair.r_A[1]} A apart; "
+                f"the nearest are {near:.3f} A apart (nm? multiply by 10)",
+            )
+        else:
+            clusters += pair_clusters(lattice, pair.species, pair.r_A, pair.energy_eV)
+    check_size(("energy",), sum(float(np.abs(c.energies_eV).max()) for c in clusters), source, lattice, check)
+    if energy.electrostatics is not None:
+        check_electrostatics(("energy", "electrostatics", "charges"), energy.electrostatics.charges, source, lattice, check)
+    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
+    parts += [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
+    return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
+
+
+def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
+    """An earlier shell of the same two species, in either order, that shares distances with this one."""
+    (low, high), kind = pairs[k].r_A, sorted(pairs[k].species)
+    return next((j for j, p in enumerate(pairs[:k]) if sorted(p.species) == kind and low < p.r_A[1] and p.r_A[0] < high), None)
+
+
+def check_size(at: Location, largest_eV: float, source: InputFile, lattice: Lattice, check: Checker) -> None:
+    """Energies are summed as whole neV: those of the supercell must fit. largest_eV: per cell of the structure."""
+    total = largest_eV * Supercell(lattice, np.array(source.config.lattice.matrix)).n_cells
+    if not total < MOST_EV:
+        check.wrong(at, f"found energies of up to {total:.1e} eV in the supercell; allowed: {MOST_EV:.0e}")
+
+
+def check_electrostatics(at: Location, charges: dict[str, float], source: InputFile, lattice: Lattice, check: Checker) -> None:
+    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    names = sorted({sp.name for s in lattice.sublattices for sp in s.species})
+    if unknown := [name for name in charges if name not in names]:
+        check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
+    elif supercell.n_sites > MOST_SITES:
+        check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")

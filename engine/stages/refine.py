@@ -1,0 +1,233 @@
+"""Temperatures and then sweeps added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import interp1d
+
+from redoxmc.engine.input.schema import Config, RefineInput
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.storage import SampleStore, read_h5, read_json, write_json
+from redoxmc.engine.sampling.ladder import REFINE_STREAM
+from redoxmc.engine.sampling.plan import Plan
+from redoxmc.engine.sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.analysis import has_free_energies, isotherms_of
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, build_diagram
+from redoxmc.engine.thermodynamics.samples import Samples, last_states, read_samples
+from redoxmc.engine.thermodynamics.vibrations import Vibrations
+from redoxmc.engine.units import inverse_temperature
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+PER_ROUND = 2
+COMPOSITIONS = 97  # at which energies are smoothed; what is added must not depend on how the results are shown
+LONGER = (1.5, 4.0)  # times the sweeps, at least and at most, in one step: errors are estimates themselves
+INSIDE = 0.2  # a new temperature keeps so much of the distance between its neighbours from each of them
+
+
+def run_refinement(
+    system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, comm: Any, watch: StopWatch
+) -> None:
+    """Sample at new temperatures, PER_ROUND at a time, as long as the ladder was sampled; then all of them longer. Goes on with what was begun.
+
+    vibrations: rank 0's. Collective; raises Interrupted.
+    """
+    given = config.sampler.refine
+    if not (given.temperatures or given.sweeps) or not has_free_energies(system, read_ladder(store)[0]):
+        if comm.rank == 0:
+            _forget(store)
+        comm.Barrier()
+        return
+    known = comm.bcast(_begin(config, vibrations, store) if comm.rank == 0 else None)
+    rounds = 0
+    while added := comm.bcast(_round(system, config, vibrations, store, rounds) if comm.rank == 0 else None):
+        if comm.rank == 0:
+            store.refined(rounds).remove_uncommitted()
+        comm.Barrier()
+        name = "sampling " + ", ".join(f"{t:g}" for t in added) + " K"
+        sample_ladder(name, system, config, store.refined(rounds), (REFINE_STREAM, rounds), known.sweeps, comm, watch)
+        rounds += 1
+    step = 0
+    while more := comm.bcast(_longer(system, config, vibrations, store, step) if comm.rank == 0 else None):
+        for k, (place, key) in enumerate([(store, ()), *((store.refined(k), (REFINE_STREAM, k)) for k in range(rounds))]):
+            name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
+            sample_ladder(name, system, config, place, key, more, comm, watch)
+        step += 1
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided, kept in refinement.json. mark: of what the rounds depend on; sweeps: that they were decided on.
+
+    rounds: temperatures added in each, none in the last once there is enough. longer: (most sweeps allowed, sweeps to go on to), the
+    latter 0 where that was enough.
+    """
+
+    mark: dict[str, Any]
+    sweeps: int
+    rounds: list[list[float]]
+    longer: list[list[int]]
+
+    @property
+    def sampled(self) -> int:
+        """Sweeps that all ladders have, or are to have."""
+        return max([self.sweeps, *(to for _, to in self.longer)])
+
+    def write(self, store: SampleStore) -> None:
+        write_json(store.refinement, asdict(self))
+
+
+def _read(store: SampleStore) -> Decisions:
+    found = read_json(store.refinement)
+    if "longer" not in found:  # of a version that did not go on with more sweeps
+        sweeps = found["mark"].pop("sweeps")
+        found |= {"sweeps": sweeps, "longer": []}
+    return Decisions(**found)
+
+
+def _begin(config: Config, vibrations: Vibrations | None, store: SampleStore) -> Decisions:
+    """What is known, unless it was decided on other samples or for other aims, or a ladder is gone: then all that was added is forgotten."""
+    given, measure = config.sampler.refine, config.sampler.sweeps.measure
+    mark = {"vibrations": vibrations.content if vibrations else None, **given.model_dump(exclude={"sweeps"})}
+    if store.refinement.exists():
+        known = _read(store)
+        lost = [k for k, added in enumerate(known.rounds) if added and not store.refined(k).ladder.exists()]
+        if known.mark == mark and measure <= known.sampled and not lost:
+            return known
+    _forget(store)
+    fresh = Decisions(mark, _sweeps(store), [], [])
+    fresh.write(store)
+    return fresh
+
+
+def _sweeps(store: SampleStore) -> int:
+    """That the ladder has been sampled."""
+    state = read_h5(store.segment(None, store.committed() - 1), ("stream",))[1]
+    return int(state["block"] * state["block_sweeps"])
+
+
+def _forget(store: SampleStore) -> None:
+    store.refinement.unlink(missing_ok=True)
+    store.drop_refined(0)
+
+
+def _round(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, k: int) -> list[float]:
+    """The temperatures of round k, none once the budget is spent: those decided on earlier, else decided on now, their ladder written."""
+    given, known = config.sampler.refine, _read(store)
+    if k < len(known.rounds):
+        return known.rounds[k]
+    left = given.temperatures - sum(len(r) for r in known.rounds)
+    if not left:
+        return []
+    store.drop_refined(k)
+    samples = read_samples(store)
+    added: list[float] = []
+    if (found := _diagram(samples, system, config, vibrations)) is not None:
+        diagram, sampled_K = found
+        added = uncertain_temperatures(diagram, sampled_K, given, min(PER_ROUND, left))
+        if added:
+            _write(system, config, samples, store, k, added)
+            log.info("refinement: boundaries are uncertain near %s K", ", ".join(f"{t:g}" for t in added))
+    replace(known, rounds=[*known.rounds, added]).write(store)
+    return added
+
+
+def _longer(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, step: int) -> int:
+    """Sweeps that all ladders are to have after this step, 0 once the diagram is as certain as wanted or the budget is spent."""
+    given, known = config.sampler.refine, _read(store)
+    most = given.sweeps or 0
+    if step < len(known.longer) and (known.longer[step][1] or known.longer[step][0] == most):
+        return known.longer[step][1]
+    to = 0
+    if known.sampled < most and (found := _diagram(read_samples(store), system, config, vibrations)) is not None:
+        excess = float(excesses(found[0], given).max(initial=0.0))
+        if excess > 1:
+            to = min(most, int(np.ceil(known.sampled * np.clip(excess**2, *LONGER))))
+            log.info("refinement: errors are up to %.1f times those wanted; on to %d sweeps", excess, to)
+    replace(known, longer=[*known.longer[:step], [most, to]]).write(store)
+    return to
+
+
+def _diagram(samples: Samples, system: System, config: Config, vibrations: Vibrations | None) -> tuple[Diagram, Float] | None:
+    """The diagram of what has been sampled, and the temperatures (rungs,)."""
+    isotherms = isotherms_of(samples, system, COMPOSITIONS, config.seed, vibrations)
+    return None if isotherms is None else (build_diagram(isotherms), isotherms.temperature_K)
+
+
+def excesses(diagram: Diagram, wanted: RefineInput) -> Float:
+    """Largest error over the one wanted, of boundaries and of invariant points, at every temperature of the trace."""
+    t = diagram.trace.temperature_K
+    score = np.array(
+        [max((boundary_excess(diagram, k, g, wanted) for g in row), default=0.0) for k, row in enumerate(diagram.rows)]
+    )
+    for point in diagram.invariants:
+        above = int(np.clip(np.searchsorted(t, point.temperature_K), 1, len(t) - 1))
+        score[[above - 1, above]] = np.maximum(score[[above - 1, above]], point.error_K / wanted.tolerance_K)
+    return score
+
+
+def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInput, most: int) -> list[float]:
+    """Where the next temperatures help most: at most one between two that were sampled, where the errors exceed those wanted."""
+    t, score = diagram.trace.temperature_K, excesses(diagram, wanted)
+    found = []
+    for low, high in zip(sampled_K, sampled_K[1:]):
+        inside = np.flatnonzero((t > low) & (t < high))
+        if not len(inside) or high - low <= 2 * wanted.tolerance_K:
+            continue
+        worst = inside[np.argmax(score[inside])]
+        margin = INSIDE * (high - low)
+        found.append((float(score[worst]), round(float(np.clip(t[worst], low + margin, high - margin)), 1)))
+    return sorted(place for excess, place in sorted(found, reverse=True)[:most] if excess > 1)
+
+
+def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -> float:
+    """Error of a boundary over what is wanted, in x or, where it is steep, in T, whichever is kinder."""
+    t, worst = diagram.trace.temperature_K, 0.0
+    grid = diagram.trace.spacing / 2  # that much is not for more samples to mend
+    beside = max(row - 1, 0), min(row + 1, len(t) - 1)
+    same = [[g for g in diagram.rows[k] if g.region == gap.region] for k in beside]
+    for side in (0, 1):
+        if gap.x_error[side] <= grid:
+            continue
+        in_x = gap.x_error[side] / wanted.tolerance_x
+        in_t = np.inf
+        if all(same) and (moved := abs(same[1][0].x[side] - same[0][0].x[side])) > 0:
+            in_t = gap.x_error[side] * (t[beside[1]] - t[beside[0]]) / moved / wanted.tolerance_K
+        worst = max(worst, min(in_x, in_t))
+    return float(worst)
+
+
+def _write(system: System, config: Config, samples: Samples, store: SampleStore, k: int, temperatures: list[float]) -> None:
+    """The ladder of round k: windows, chemical potentials and walkers as before; the annealed bias, linear in beta between rungs."""
+    base, _ = read_ladder(store)
+    betas, order = np.array([inverse_temperature(t) for t in temperatures]), np.argsort(base.betas)
+    reference = interp1d(base.betas[order], base.reference[order], axis=0)(betas)
+    asked = np.zeros(len(betas), bool)
+    plan = replace(
+        base,
+        temperatures_K=np.array(temperatures),
+        asked=asked,
+        reference=reference,
+        slots=(),
+        scan_reference=None,
+        cycles=None,
+        notes=(),
+    )
+    plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system, config)))
+    write_ladder(store.refined(k), plan, _starts(plan, samples))
+
+
+def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
+    """Last states of the same window at the next higher and lower temperature, taken in turn: what differs then is hysteresis."""
+    known = samples.plan
+    where = {(s.rung, s.kind, s.index): i for i, s in enumerate(known.slots)}
+    rows = []
+    for slot in plan.slots:
+        hotter = int(np.searchsorted(known.temperatures_K, plan.temperatures_K[slot.rung]))
+        sides = [last_states(*samples.origin[where[r, slot.kind, slot.index]]) for r in (hotter, hotter - 1)]
+        rows.append([sides[w % 2][w] for w in range(plan.walkers)])
+    return np.array(rows, np.int8)

@@ -1,0 +1,120 @@
+"""How far the labels leave the free energies and the diagram open: the couplings' own uncertainty, carried to the end.
+
+Each draw of the couplings changes the energy of every sampled state; to first order F(T, x) changes by the mean of that, which is also
+the most it can rise (Gibbs, Bogoliubov). The boundaries are then those of the hull of each draw's free energies. What the expansion
+cannot express at all is not in it: that is the validation error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, spread
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
+from redoxmc.engine.thermodynamics.order.waves import read_snapshots
+from redoxmc.engine.thermodynamics.phase_diagram.boundaries import boundaries_drawn
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, least_height_eV
+from redoxmc.engine.thermodynamics.phase_diagram.invariants import Invariant, invariants
+from redoxmc.engine.thermodynamics.phase_diagram.trace import Trace
+from redoxmc.engine.units import NEV_PER_EV
+
+from .samples import Samples
+
+Float = NDArray[np.float64]
+ENERGIES = 80_000  # of sampled states that are looked at, by all draws together, but for one state of every replica
+SMOOTH = 24  # a mean over states is taken over the whole range of x over this
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Of the mixing free energy by each draw of the couplings, eV/fu: mixing_eV (draws, rungs, n) at all counts."""
+
+    mixing_eV: Float
+
+    def traced(self, isotherms: Isotherms, trace: Trace) -> Trace:
+        """The trace with the draws in place of the resamples, as the only error; between rungs the change is linear in T."""
+        at = np.searchsorted(isotherms.x, trace.x - 1e-12)
+        rungs, wanted = isotherms.temperature_K, trace.temperature_K
+        above = (
+            np.clip(np.searchsorted(rungs, wanted), 1, max(len(rungs) - 1, 1)) if len(rungs) > 1 else np.zeros(len(wanted), int)
+        )
+        below = np.maximum(above - 1, 0)
+        width = np.where(rungs[above] > rungs[below], rungs[above] - rungs[below], 1.0)
+        part = ((wanted - rungs[below]) / width)[:, None]
+        change = self.mixing_eV[:, :, at]
+        moved = (1 - part) * change[:, below] + part * change[:, above]
+        same = np.stack([trace.value, trace.value], axis=1)
+        return replace(trace, cubic=trace.value, halves=same, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
+
+
+def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Sequence[System]) -> Changes:
+    """From some states of every replica; `drawn`: the system with each draw of the couplings."""
+    n, n_fu, each = isotherms.n, isotherms.n_fu, max(1, ENERGIES // (len(drawn) * len(samples.plan.slots)))
+    total = np.zeros((len(isotherms.rungs), len(drawn), len(n)))
+    number = np.zeros((len(isotherms.rungs), len(n)))
+    row_of = {r: row for row, r in enumerate(isotherms.rungs)}
+    for k, slot in enumerate(samples.plan.slots):
+        if slot.rung not in row_of:
+            continue
+        store, number_there = samples.origin[k]
+        seen = read_snapshots(store, number_there, samples.n_sweeps).species
+        states = seen.reshape(-1, seen.shape[-1])
+        for state in states[np.unique(np.linspace(k % seen.shape[1], len(states) - 1, each).astype(int))]:
+            place, own = int(np.searchsorted(n, system.count_ions(state)[0])), system.energy_neV(state)
+            total[row_of[slot.rung], :, place] += [d.energy_neV(state) - own for d in drawn]
+            number[row_of[slot.rung], place] += 1
+    for place in (0, -1):
+        state = random_neutral_state(system.supercell, system.ion, int(n[place]), np.random.default_rng(0))
+        own = system.energy_neV(state)
+        total[:, :, place], number[:, place] = [d.energy_neV(state) - own for d in drawn], 1
+    rows = np.array([_smooth(t, w) for t, w in zip(total / NEV_PER_EV / n_fu, number)])  # (rungs, draws, n)
+    line = (n - n[0]) / max(n[-1] - n[0], 1)
+    mixing = rows - rows[..., :1] * (1 - line) - rows[..., -1:] * line
+    return Changes(mixing.swapaxes(0, 1))
+
+
+def _smooth(total: Float, number: Float) -> Float:
+    """Means (draws, n) of what was seen so often, along straight lines over the range of x over SMOOTH; the ends as they are."""
+    everywhere = np.arange(len(number))
+    with np.errstate(invalid="ignore"):
+        mean = total / number
+    found = []
+    for values in mean:
+        smooth = local_mean(values, number, everywhere, len(number) // SMOOTH // 2)
+        smooth[[0, -1]] = values[[0, -1]]
+        known = np.isfinite(smooth)
+        found.append(np.interp(everywhere, everywhere[known], smooth[known]))
+    return np.array(found)
+
+
+def add_couplings(groups: dict[str, Group], diagram: Diagram, isotherms: Isotherms, found: Changes) -> None:
+    """Errors by the couplings, beside those by sampling, in /canonical and /phase_diagram."""
+    canonical, drawn = groups["canonical"], groups["phase_diagram"]
+    words = "standard deviation of the mixing free energy over draws of the couplings from the data's posterior, to first order"
+    error = spread(found.mixing_eV)[:, isotherms.grid]
+    canonical.add("mixing_free_energy_eV_couplings", ("temperature_K", "x"), error, "eV/fu", words)
+    trace = found.traced(isotherms, diagram.trace)
+    ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
+    drawn.add("boundary_x_couplings", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings")
+    again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
+    error_K = [again.get(_name(i), np.nan) for i in diagram.invariants]
+    words = "deviation of invariant_temperature_K over draws of the couplings; nan: most draws have no such point within 80 K"
+    drawn.add("invariant_temperature_K_couplings", ("invariant",), np.array(error_K, float), "K", words)
+
+
+def widest_band(diagram: Diagram, isotherms: Isotherms, found: Changes) -> Float:
+    """What of the diagram is least certain, by every draw (draws,): the x of a boundary, or a mixing free energy where none is."""
+    trace = found.traced(isotherms, diagram.trace)
+    ends = [boundaries_drawn(trace.x, f, gap).T for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    values = np.concatenate(ends) if ends else found.mixing_eV.reshape(len(found.mixing_eV), -1).T
+    return values[np.argmax(values.std(axis=1))]
+
+
+def _name(point: Invariant) -> tuple[object, ...]:
+    return point.regions, tuple(np.nan_to_num(point.x))

@@ -1,0 +1,161 @@
+"""Free energies over all counts of the ion at every finite temperature, with their bootstrap: what the results are made of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.sampling.diagnostics import Health
+from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.samples import Samples
+from redoxmc.engine.thermodynamics.vibrations import Vibrational, Vibrations
+from redoxmc.engine.units import NEV_PER_EV
+from redoxmc.kernels.layout import Tally
+
+from .least_squares import joined
+from .transition_matrix import Curves, Ends, Isotherm, isotherm
+
+Float = NDArray[np.float64]
+BOOTSTRAP = 100
+BOOTSTRAP_STREAM = 99
+MOST_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Isotherms:
+    """rungs: those of finite temperature. curves: one per rung. hotter: those of the rungs above, up to beta = 0 if the ladder leads there.
+
+    grid: indices into an isotherm of the compositions asked for. vibrations: known at all `rungs`; what is hotter than that is in `hotter`.
+    """
+
+    system: System
+    plan: Plan
+    ends: Ends
+    rungs: tuple[int, ...]
+    curves: tuple[Curves, ...]
+    hotter: tuple[Curves, ...]
+    grid: NDArray[np.int64]
+    vibrations: Vibrations | None = None
+
+    @property
+    def n_fu(self) -> int:
+        return self.system.n_formula_units
+
+    @property
+    def temperature_K(self) -> Float:
+        return self.plan.temperatures_K[list(self.rungs)]
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        return self.plan.asked[list(self.rungs)]
+
+    @cached_property
+    def n(self) -> NDArray[np.int64]:
+        """All counts of the ion."""
+        return np.arange(self.ends.low, self.ends.high + 1, self.system.step)
+
+    @cached_property
+    def x(self) -> Float:
+        """All compositions, ions per formula unit."""
+        return self.n / self.n_fu
+
+    @property
+    def x_grid(self) -> Float:
+        return self.x[self.grid]
+
+    @property
+    def spacing(self) -> float:
+        """Of the compositions asked for."""
+        return float(self.x_grid[1] - self.x_grid[0]) if len(self.grid) > 1 else 1.0
+
+    @property
+    def half_step(self) -> int:
+        """Half the distance between compositions asked for, in steps of the count."""
+        return int((self.grid[1] - self.grid[0]) // 2) if len(self.grid) > 1 else 0
+
+    def per_fu_eV(self, rung: int) -> float:
+        """Factor from beta times an energy of the cell to eV/fu."""
+        return float(1 / self.plan.betas[rung] / NEV_PER_EV / self.n_fu)
+
+    @cached_property
+    def vibrational(self) -> Vibrational | None:
+        """Of the vibrations, (rungs, n)."""
+        return self.vibrations.at(self.temperature_K, self.x) if self.vibrations else None
+
+    def beta_f(self, curve: Isotherm, rung: int) -> Float:
+        """-ln Z_n of the whole cell, vibrations included, at all counts."""
+        if self.vibrational is None:
+            return curve.beta_f
+        return curve.beta_f + self.vibrational.free_energy_eV[self.rungs.index(rung)] / self.per_fu_eV(rung)
+
+    def free_energy(self, curve: Isotherm, rung: int) -> Float:
+        """F(T, x), eV/fu, at all counts."""
+        return self.beta_f(curve, rung) * self.per_fu_eV(rung)
+
+    def mixing_free_energy(self, curve: Isotherm, rung: int) -> Float:
+        """F above the line between the ends, eV/fu, at all counts."""
+        return above_ends(self.free_energy(curve, rung))
+
+
+def above_ends(values: Float) -> Float:
+    """Values (n,) over all counts above the line between the ends."""
+    t = np.linspace(0, 1, len(values))
+    return values - (1 - t) * values[0] - t * values[-1]
+
+
+def build_isotherms(
+    samples: Samples,
+    system: System,
+    health: Health,
+    ends: Ends,
+    compositions: int,
+    seed: int,
+    vibrations: Vibrations | None = None,
+) -> Isotherms:
+    """Compositions asked for are snapped to whole numbers of ions."""
+    temperature_K = samples.plan.temperatures_K
+    known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
+    tally = empty_tally(system)
+    apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
+    counts, log_states = system.neutral_counts
+    curves = joined(apart, samples.plan.betas, ends, np.interp(apart[0].all.n, counts, log_states), seed)
+    number = (ends.high - ends.low) // system.step + 1
+    grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
+    rungs, hotter = tuple(curves[: len(known)]), tuple(curves[len(known) :])
+    return Isotherms(system, samples.plan, ends, tuple(known.tolist()), rungs, hotter, grid, vibrations)
+
+
+def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
+    """Bins that overlap the equilibration are dropped alike for all rungs of a ladder: they exchange."""
+    plan, sums = samples.plan, samples.tallies
+    ladders = {samples.origin[k][0] for k, s in enumerate(plan.slots) if s.rung == rung}
+    own = [k for k, (ladder, _) in enumerate(samples.origin) if ladder in ladders]
+    drop = min(int(np.ceil(np.percentile(health.equilibrated_after[own], 90) / samples.bin_sweeps)), len(sums) // 2)
+    sums = sums[drop:, rung]
+    blocks = np.array([b.sum(axis=0) for b in np.array_split(sums, min(len(sums), MOST_BLOCKS))])
+    units = blocks.reshape(-1, *blocks.shape[2:])
+    beta, reference = float(plan.betas[rung]), plan.reference[rung]
+
+    def curve(total: NDArray[np.int64] | Float) -> Isotherm:
+        return isotherm(total, tally, reference, beta, system.step, ends)
+
+    rng = np.random.default_rng([seed, BOOTSTRAP_STREAM])  # the same resamples at every rung
+    resampled = []
+    flat = units.reshape(len(units), -1).astype(float)
+    for _ in range(BOOTSTRAP):
+        weights = np.bincount(rng.integers(len(units), size=len(units)), minlength=len(units))
+        resampled.append(curve((weights @ flat).reshape(units.shape[1:])))
+    return Curves(
+        curve(units.sum(axis=0)), resampled, curve(blocks[:, 0::2].sum(axis=(0, 1))), curve(blocks[:, 1::2].sum(axis=(0, 1)))
+    )
+
+
+def spread(samples: Float) -> Float:
+    """Standard deviation over bootstrap samples (samples, ...); nan where nothing is known."""
+    known = np.isfinite(samples)
+    if not known.any():
+        return np.full(samples.shape[1:], np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.where(known.all(axis=0), np.std(np.where(known, samples, 0.0), axis=0, ddof=1), np.nan)

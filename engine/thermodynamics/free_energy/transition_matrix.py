@@ -1,0 +1,102 @@
+"""ln Z_n at one temperature from the tallies: steps between neighbouring counts, anchored at the exact ends."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.sampling.anneal import estimated_steps
+from redoxmc.engine.sampling.plan import integrate_steps
+from redoxmc.kernels.layout import SQUARE_UNIT, Tally
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Lowest and highest count of the ion; ln of the number of states and the energy (neV) of a state at each."""
+
+    low: int
+    high: int
+    log_states: tuple[float, float]
+    energy_neV: tuple[int, int]
+
+    @property
+    def exact(self) -> tuple[bool, bool]:
+        """An end with a single state has a known free energy."""
+        return abs(self.log_states[0]) < 1e-9, abs(self.log_states[1]) < 1e-9
+
+
+@dataclass(frozen=True)
+class Isotherm:
+    """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
+
+    beta_f (n,): -ln Z_n; by_ratios (n,): the same by the steps of this temperature alone, which it is until rungs are joined; closure
+    (beta times energy): what was missing in them at the far end before it was spread evenly.
+    borrowed (n,): the step up from here was not seen both ways and is the reference's (from the annealing).
+    energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
+    """
+
+    n: NDArray[np.int64]
+    beta_f: Float
+    by_ratios: Float
+    closure: float
+    borrowed: NDArray[np.bool_]
+    energy_neV: Float
+    energy_variance_neV2: Float
+    weight: Float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from walkers started low and started high."""
+
+    all: Isotherm
+    resampled: list[Isotherm]
+    up: Isotherm
+    down: Isotherm
+
+
+def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
+    """Sums (n_max+1, 6) as in Tally. A step that was never accepted both ways is taken from the reference and marked."""
+    n = np.arange(ends.low, ends.high + 1, step)
+    found = estimated_steps(sums, reference, step)
+    missing = ~np.isfinite(found)
+    inner = np.where(np.isin(np.arange(len(found)), n[:-1]), np.where(missing, reference, found), 0.0)
+    beta_f = integrate_steps(inner, step)[n]
+    borrowed = missing[n] & (n < ends.high)
+    exact_low, exact_high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
+    closure = float("nan")
+    if all(ends.exact):
+        closure = float(beta_f[-1] - beta_f[0] - (exact_high - exact_low))
+        beta_f = beta_f - beta_f[0] + exact_low - closure * (n - ends.low) / max(ends.high - ends.low, 1)
+    elif ends.exact[1]:
+        beta_f = beta_f - beta_f[-1] + exact_high
+    else:
+        beta_f = beta_f - beta_f[0] + exact_low
+    weight = (sums[n, 0] + sums[n, 2]).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = sums[n, 4] / weight * tally.unit
+        square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
+    line = tally.origin + tally.slope * n
+    return Isotherm(n, beta_f, beta_f, closure, borrowed, line + excess, np.maximum(square - excess**2, 0.0), weight)
+
+
+def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
+    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre.
+
+    nan where what is known lies to one side: nothing is extrapolated.
+    """
+    reach = np.minimum(half_width, np.minimum(at, len(values) - 1 - at))
+    offset = np.arange(-half_width, half_width + 1)
+    place = np.clip(at[:, None] + offset, 0, len(values) - 1)
+    y = values[place]
+    w = np.where((np.abs(offset) <= reach[:, None]) & np.isfinite(y), weight[place], 0.0)
+    y = np.nan_to_num(y)
+    total = w.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_x, mean_y = (w * offset).sum(axis=1) / total, (w * y).sum(axis=1) / total
+        dx = offset - mean_x[:, None]
+        spread = (w * dx**2).sum(axis=1)
+        slope = np.where(spread > 0, (w * dx * (y - mean_y[:, None])).sum(axis=1) / spread, 0.0)
+    return np.where((total > 0) & (np.abs(mean_x) <= half_width / 2), mean_y - slope * mean_x, np.nan)

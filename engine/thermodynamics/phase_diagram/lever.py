@@ -1,0 +1,65 @@
+"""The lever rule: which phases there are at (T, x), and how much of each."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.runtime.results import Group, Results
+
+
+class PhaseShare(NamedTuple):
+    """A phase at composition x, and its share of the formula units."""
+
+    x: float
+    fraction: float
+
+
+class GapAt(NamedTuple):
+    """A two-phase region at one temperature; not certain: it ends somewhere between here and where it was last seen."""
+
+    low: float
+    high: float
+    certain: bool
+
+
+def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseShare, ...]:
+    """One phase of composition x, or two on the boundaries of a two-phase region, low x first; shares add up to 1.
+
+    Raises RedoxError outside the temperatures and compositions of the run, and where a region may have ended already:
+    between the last temperature that has it and the next one looked at.
+    """
+    if "phase_diagram" not in results.groups:
+        raise RedoxError("these results have no phase diagram")
+    diagram, compositions = results.groups["phase_diagram"], results.groups["canonical"]["x"]
+    for what, value, known in (("x", x, compositions), ("temperature_K", temperature_K, diagram["temperature_K"])):
+        if not known.min() <= value <= known.max():
+            raise RedoxError(f"{what}: found {value:g}; allowed: {known.min():g} to {known.max():g}, which the run looked at")
+    for gap in gaps_at(diagram, temperature_K):
+        if gap.low < x < gap.high:
+            if not gap.certain:
+                raise RedoxError(
+                    f"at x = {x:g} a two-phase region ends between the temperatures looked at, above or below {temperature_K:g} K"
+                )
+            right = (x - gap.low) / (gap.high - gap.low)
+            return PhaseShare(gap.low, 1 - right), PhaseShare(gap.high, right)
+    return (PhaseShare(float(x), 1.0),)
+
+
+def gaps_at(diagram: Group, temperature_K: float) -> list[GapAt]:
+    """Two-phase regions of /phase_diagram, ascending in x; boundaries are straight between a region's own temperatures."""
+    looked_at, at, found = diagram["temperature_K"], diagram["boundary_temperature_K"], []
+    for region in np.unique(diagram["boundary_region"]):
+        sides = [(diagram["boundary_region"] == region) & (diagram["boundary_side"] == side) for side in (0, 1)]
+        low, high = (float(np.interp(temperature_K, *_ascending(at[s], diagram["boundary_x"][s]))) for s in sides)
+        first, last = at[sides[0]].min(), at[sides[0]].max()
+        certain = bool(first <= temperature_K <= last)
+        gone = (looked_at > last) & (looked_at <= temperature_K) | (looked_at < first) & (looked_at >= temperature_K)
+        if certain or not gone.any():
+            found.append(GapAt(low, high, certain))
+    return sorted(found)
+
+
+def _ascending(temperature_K: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(temperature_K)
+    return temperature_K[order], x[order]

@@ -1,0 +1,157 @@
+"""The single-phase regions by name, and an example structure of each."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redoxmc.engine.crystal.lattice import VACANCY, Supercell
+from redoxmc.engine.crystal.symmetry import full_occupation, species_of_atoms
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.storage import write_text
+from redoxmc.engine.thermodynamics.order.waves import read_snapshots
+from redoxmc.engine.thermodynamics.samples import Samples
+
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+HALVES = ("ion", "electron")
+LARGEST_DENOMINATOR = 6  # of a composition that is named as a fraction
+MOST_ORDERS = 3  # named in a region that is mostly not ordered
+LEAST_POINTS = 2  # that an order must hold to be named there
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """One order within a region: of which species, its q, where it holds (temperature, x) and where it is strongest."""
+
+    species: str
+    q: tuple[float, float, float]
+    points: Bool
+    strongest: tuple[int, int]
+
+
+def name_regions(order: Group, labels: Int) -> list[str]:
+    """A name for each region 0, 1, ... of labels (temperature, x) on the grid of /order; -1 there: two phases."""
+    return [name_region(order, labels == region) for region in range(int(labels.max(initial=-1)) + 1)]
+
+
+def name_region(order: Group, region: Bool) -> str:
+    """Ordered if one order holds at half the points or more that were seen; else by its end of composition, if it has one."""
+    seen = region & (order["chains"] > 0)
+    if not seen.any():
+        return "not sampled"
+    found = orders_within(order, region)
+    if found and 2 * found[0].points.sum() >= seen.sum():
+        same = [o for o in found if o.q == found[0].q and 2 * o.points.sum() >= seen.sum()]
+        x = composition(order, found[0].strongest[1])
+        return f"ordered x = {x}, q = {wave(found[0].q)} of " + " and ".join(o.species for o in same)
+    notes = [_where(order, o) for o in found[:MOST_ORDERS] if o.points.sum() >= LEAST_POINTS]
+    return _unordered(order, region) + (f"; ordered within: {', '.join(notes)}" if notes else "")
+
+
+def orders_within(order: Group, region: Bool) -> list[Ordered]:
+    """Orders found in a region, the one that holds at most points first."""
+    found = []
+    for half in HALVES:
+        if f"{half}_ordered" not in order:
+            continue
+        points, q, weight = (order[f"{half}_{name}"] for name in ("ordered", "order_q", "order_weight"))
+        mine = points & region
+        for wave_vector in np.unique(q[mine], axis=0):
+            here = mine & (q == wave_vector).all(axis=-1)
+            t, c = np.unravel_index(np.where(here, weight, -1.0).argmax(), here.shape)
+            species = str(order.attributes[f"{half}_species"])
+            found.append(Ordered(species, tuple(wave_vector.tolist()), here, (int(t), int(c))))
+    return sorted(found, key=lambda o: -int(o.points.sum()))
+
+
+def composition(order: Group, column: int) -> str:
+    """x of a column: as a simple fraction where one is no further away than the next column, else as a decimal."""
+    x = order["x"]
+    fraction = Fraction(float(x[column])).limit_denominator(LARGEST_DENOMINATOR)
+    near = abs(float(fraction) - x[column]) <= np.diff(x).max(initial=0.0)
+    return str(fraction) if near else f"{x[column]:.2f}"
+
+
+def wave(q: Sequence[float]) -> str:
+    """(0 1/3 0)"""
+    return "(" + " ".join(str(Fraction(v).limit_denominator(1000)) for v in q) + ")"
+
+
+def _where(order: Group, o: Ordered) -> str:
+    rows, columns = np.nonzero(o.points)
+    x, t = order["x"][columns], order["temperature_K"][rows]
+    return f"q = {wave(o.q)} of {o.species} at x = {x.min():.2f} to {x.max():.2f} up to {t.max():g} K"
+
+
+def _unordered(order: Group, region: Bool) -> str:
+    columns = np.flatnonzero(region.any(axis=0))
+    last = region.shape[1] - 1
+    ends = [columns[0] == 0, columns[-1] == last]
+    if all(ends) or not any(ends) or np.ptp(columns) > last / 2:
+        return "solid solution"
+    side = "low_x" if ends[0] else "high_x"
+    words = "poor" if ends[0] else "rich"
+    return f"{order.attributes['ion_species']}-{words} end ({order.attributes[side]}-like)"
+
+
+def example_point(order: Group, region: Bool) -> tuple[int, int] | None:
+    """Where the region's order is strongest if it is named after one, else the middle of its coldest row."""
+    seen = region & (order["chains"] > 0)
+    if not seen.any():
+        return None
+    found = orders_within(order, region)
+    if found and 2 * found[0].points.sum() >= seen.sum():
+        return found[0].strongest
+    row = int(np.flatnonzero(seen.any(axis=1))[0])
+    columns = np.flatnonzero(seen[row])
+    return row, int(columns[np.abs(columns - columns.mean()).argmin()])
+
+
+def write_examples(
+    order: Group, labels: Int, names: Sequence[str], samples: Samples, supercell: Supercell, folder: Path
+) -> list[Path]:
+    """One sampled state of each region, on ideal positions and with its charges, as folder/region_NN.cif."""
+    for old in folder.glob("region_*.cif"):
+        old.unlink()
+    written = []
+    for region, name in enumerate(names):
+        point = example_point(order, labels == region)
+        if point is None:
+            continue
+        replica, sweep, walker = order["example"][point].tolist()
+        seen = read_snapshots(*samples.origin[int(replica)], sweep)
+        temperature_K, x = order["temperature_K"][point[0]], order["x"][point[1]]
+        heading = f"# {name}\n# T = {temperature_K:g} K, x = {x:.4f}; replica {replica}, sweep {sweep}, walker {walker}\n"
+        written.append(folder / f"region_{region:02d}.cif")
+        write_text(written[-1], heading + cif(supercell, seen.species[seen.sweep == sweep][0, walker]))
+    return written
+
+
+def cif(supercell: Supercell, species: NDArray[np.int8]) -> str:
+    """The state (n_sites,) as CIF text in P 1: every atom with its charge, vacancies left out.
+
+    pymatgen's writer says the same, in seconds for each of the large cells that there are dozens of.
+    """
+    atoms, ions = full_occupation(supercell), species_of_atoms(supercell, species)
+    kept = [
+        (k, sp, f"{sp.element}{abs(sp.charge) if abs(sp.charge) != 1 else ''}{'-' if sp.charge < 0 else '+'}")
+        for k, sp in enumerate(ions)
+        if sp.name != VACANCY
+    ]
+    fractional = atoms.get_scaled_positions()
+    types = sorted({(symbol, sp.charge) for _, sp, symbol in kept})
+    cell = zip(("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"), atoms.cell.cellpar())
+    rows = [f"{symbol} {sp.element}{k} 1 {a:.6f} {b:.6f} {c:.6f} 1" for (k, sp, symbol) in kept for a, b, c in [fractional[k]]]
+    lines = ["data_state", "_symmetry_space_group_name_H-M 'P 1'", "_symmetry_Int_Tables_number 1"]
+    elements = Counter(sp.element for _, sp, _ in kept)
+    lines.append(f"_chemical_formula_sum '{' '.join(f'{e}{n}' for e, n in sorted(elements.items()))}'")
+    lines += [f"_cell_{name} {value:.6f}" for name, value in cell]
+    lines += ["loop_", "_symmetry_equiv_pos_as_xyz", "'x, y, z'"]
+    lines += ["loop_", "_atom_type_symbol", "_atom_type_oxidation_number", *(f"{symbol} {q:g}" for symbol, q in types)]
+    columns = ("type_symbol", "label", "symmetry_multiplicity", "fract_x", "fract_y", "fract_z", "occupancy")
+    return "\n".join([*lines, "loop_", *(f"_atom_site_{c}" for c in columns), *rows, ""])

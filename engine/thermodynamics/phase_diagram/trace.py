@@ -1,0 +1,104 @@
+"""F(T, x) between the temperatures that were sampled, closely enough to trace boundaries.
+
+At fixed composition d(beta F)/d beta = U and dU/d beta = -var E, all three known at every rung: the quintic through them is drawn
+from rung to rung. What it differs by from the cubic through beta F and U alone says how far it can be trusted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BPoly
+
+from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, Isotherm, local_mean
+from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
+
+Float = NDArray[np.float64]
+STEP_K = 1.0  # largest distance between temperatures looked at
+MOST_COMPOSITIONS = 601
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Mixing free energies, eV/fu, at temperature_K (temperatures,) and x (compositions,).
+
+    value, cubic (temperatures, x): by the quintic, and by the cubic. resampled (temperatures, samples, x). halves
+    (temperatures, 2, x): from walkers that started low and high in x.
+    """
+
+    temperature_K: Float
+    x: Float
+    value: Float
+    cubic: Float
+    resampled: Float
+    halves: Float
+
+    @property
+    def spacing(self) -> float:
+        return float(self.x[1] - self.x[0])
+
+
+def traced_temperatures(rungs_K: Float) -> Float:
+    """The rungs (ascending) and evenly spaced temperatures between them, at most STEP_K apart."""
+    parts = [np.linspace(a, b, int(np.ceil((b - a) / STEP_K)) + 1)[:-1] for a, b in zip(rungs_K, rungs_K[1:])]
+    return np.concatenate([*parts, rungs_K[-1:]])
+
+
+def trace(isotherms: Isotherms) -> Trace:
+    """From the lowest to the highest temperature asked for."""
+    number = len(isotherms.n)
+    at = np.unique(np.rint(np.linspace(0, number - 1, min(MOST_COMPOSITIONS, number))).astype(int))
+    rungs = isotherms.temperature_K
+    temperatures = traced_temperatures(rungs[rungs <= rungs[isotherms.asked].max()])
+    betas = np.array([inverse_temperature(t) for t in temperatures])
+    picks = zip(*([c.all, c.up, c.down, *c.resampled] for c in isotherms.curves))
+    added = isotherms.vibrations.at(temperatures, isotherms.x[at]).free_energy_eV if isotherms.vibrations else None
+    found = [_between(isotherms, list(pick), at, betas, 3, added) for pick in picks]
+    cubic = _between(isotherms, [c.all for c in isotherms.curves], at, betas, 2, added)
+    resampled = np.array(found[3:]).swapaxes(0, 1)
+    return Trace(temperatures, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1))
+
+
+def _between(
+    isotherms: Isotherms,
+    curves: list[Isotherm],
+    at: NDArray[np.int64],
+    betas: Float,
+    derivatives: int,
+    vibrational_eV: Float | None,
+) -> Float:
+    """Mixing free energy (betas, x), eV/fu; that of the vibrations is known at every temperature and added as it is."""
+    f = beta_free_energy(isotherms, curves, at, betas, derivatives) / betas[:, None] / NEV_PER_EV / isotherms.n_fu
+    if vibrational_eV is not None:
+        f = f + vibrational_eV
+    part = (at - at[0]) / (at[-1] - at[0])
+    return f - f[:, :1] - part * (f[:, -1:] - f[:, :1])
+
+
+def beta_free_energy(
+    isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int = 3
+) -> Float:
+    """beta F of the whole cell without vibrations, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
+    rungs = isotherms.plan.betas[list(isotherms.rungs)]
+    known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
+    if len(rungs) == 1:
+        return known[:, 0]
+    return BPoly.from_derivatives(rungs[::-1], known[::-1])(betas)
+
+
+def _derivatives(curve: Isotherm, at: NDArray[np.int64], half_width: int, ends: Ends) -> Float:
+    """beta F and its first two derivatives in beta, (3, x), of the whole cell."""
+    energy, variance = (
+        local_mean(values, curve.weight, at, half_width) for values in (curve.energy_neV, curve.energy_variance_neV2)
+    )
+    for side in (0, -1):
+        if ends.exact[side]:
+            energy[side], variance[side] = ends.energy_neV[side], 0.0
+    return np.array([curve.beta_f[at], _filled(energy), -_filled(variance)])
+
+
+def _filled(values: Float) -> Float:
+    """Compositions that no chain visited take what lies between their neighbours."""
+    n, known = np.arange(len(values)), np.isfinite(values)
+    return np.interp(n, n[known], values[known]) if known.any() else values
