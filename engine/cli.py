@@ -4,8 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
-from redoxmc.engine import __version__
-from redoxmc.engine.input.options import STAGES, Options
+from . import __version__
+from .input.options import STAGES, Options
 
 DESCRIPTION = """\
 Monte Carlo of ions and electrons together in mixed-valence materials: from a
@@ -60,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # ranks are the parallelism; read where numpy and torch are loaded
     os.environ["MPLBACKEND"] = "Agg"  # figures go to files, whatever a notebook around this command has set
-    from redoxmc.engine.runtime.mpi import run_on_all_ranks
-
+    from .runtime.mpi import run_on_all_ranks
     from .workflow import run
 
     options = Options(args.check, args.only, args.until, args.fresh)

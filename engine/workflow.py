@@ -8,29 +8,28 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.hamiltonian.electrostatics import PointCharges
-from redoxmc.engine.input.options import Options
-from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.input.schema import Config, matrix_of
-from redoxmc.engine.runtime.mpi import StopWatch, wait_idly
-from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf
-from redoxmc.engine.sampling.ground_states import run_ground_states
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.run import run_sampling
-from redoxmc.engine.sampling.split import run_split
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.stages.analyse import analyse
-from redoxmc.engine.stages.check import print_plan
-from redoxmc.engine.stages.fit import hamiltonian_of, short_range_terms, with_point_charges
-from redoxmc.engine.stages.identity import potential_mark
-from redoxmc.engine.stages.output import Output, open_output
-from redoxmc.engine.stages.prepare import Prepared, prepare, with_labels
-from redoxmc.engine.stages.refine import run_refinement
-
+from .hamiltonian.electrostatics import PointCharges
+from .input.options import Options
+from .input.reader import read_input
+from .input.schema import Config, matrix_of
 from .report import write_report
+from .runtime.mpi import StopWatch, wait_idly
+from .sampling.electron_ground_state import HamiltonianOf
+from .sampling.ground_states import run_ground_states
+from .sampling.moves import Mix
+from .sampling.run import run_sampling
+from .sampling.split import run_split
+from .sampling.system import System, build_system
+from .stages.analyse import analyse
+from .stages.check import print_plan
+from .stages.fit import hamiltonian_of, short_range_terms, with_point_charges
+from .stages.identity import potential_mark
+from .stages.output import Output, open_output
+from .stages.prepare import Prepared, prepare, with_labels
+from .stages.refine import run_refinement
 
 if TYPE_CHECKING:
-    from redoxmc.engine.correction.correct import Correction  # torch comes with it
+    from .correction.correct import Correction  # torch comes with it
 
 
 def run(path: Path, options: Options) -> None:
@@ -71,7 +70,7 @@ def _potentials(
     prepared: Prepared | None, makes_labels: bool, output: Output, options: Options, comm: Any, watch: StopWatch
 ) -> Prepared | None:
     """Train, evaluate, label; returns `prepared` with the data set that was made. Torch is imported only here."""
-    from redoxmc.engine.stages.potentials import Place, evaluate_stage, label_stage, labels_are_there, place_of, train_stage
+    from .stages.potentials import Place, evaluate_stage, label_stage, labels_are_there, place_of, train_stage
 
     place: Place = comm.bcast(place_of(prepared, output.folder) if prepared else None)
     if options.includes("train"):
@@ -106,7 +105,7 @@ def _thermodynamics(
     correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
     if samples:
         if prepared and correction:
-            from redoxmc.engine.correction.correct import try_potential
+            from .correction.correct import try_potential
 
             try_potential(correction)
         if config.ground_states:
@@ -119,7 +118,7 @@ def _thermodynamics(
             run_sampling(second, config, output.store.second(matrix_of(config.sampler.second_supercell)), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
         if correction:
-            from redoxmc.engine.correction.correct import run_correction
+            from .correction.correct import run_correction
 
             run_correction(correction, comm, watch)
     if prepared:
@@ -152,7 +151,7 @@ def _correction(
     prepared: Prepared | None, config: Config, system: System, of_supercell: HamiltonianOf, output: Output, comm: Any
 ) -> "Correction":
     """The small cell in which the potential is sampled. Collective."""
-    from redoxmc.engine.correction.correct import correction_of
+    from .correction.correct import correction_of
 
     where: tuple[Path | None, str] = comm.bcast(_weights(prepared) if prepared else None)
     return correction_of(config, system.lattice, system.ions, output.folder, *where, of_supercell)

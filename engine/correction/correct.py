@@ -11,28 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.crystal.neutrality import count_neutral_states
-from redoxmc.engine.crystal.symmetry import neutral_states
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.input.checks.sampling import MOST_ENUMERATED
-from redoxmc.engine.input.schema import Config, CorrectionInput, matrix_of
-from redoxmc.engine.potentials.labelling.configurations import Configuration, enumerate_configurations
-from redoxmc.engine.potentials.labelling.relaxations import Relaxations, relax_all
-from redoxmc.engine.potentials.labels import labels_of
-from redoxmc.engine.potentials.potential import LabelledCalculator, load_potential
-from redoxmc.engine.runtime.hashes import fingerprint
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import read_h5, remove_partial, write_h5
-from redoxmc.engine.runtime.task_farm import farm
-from redoxmc.engine.sampling.anneal import anneal
-from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf
-from redoxmc.engine.sampling.ladder import CORRECTION_STREAM
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.units import inverse_temperature
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.random import new_stream
+from ..crystal.lattice import Lattice
+from ..crystal.neutrality import count_neutral_states
+from ..crystal.symmetry import neutral_states
+from ..errors import RedoxError
+from ..hamiltonian.terms import Hamiltonian
+from ..input.checks.sampling import MOST_ENUMERATED
+from ..input.schema import Config, CorrectionInput, matrix_of
+from ..potentials.labelling.configurations import Configuration, enumerate_configurations
+from ..potentials.labelling.relaxations import Relaxations, relax_all
+from ..potentials.labels import labels_of
+from ..potentials.potential import LabelledCalculator, load_potential
+from ..runtime.hashes import fingerprint
+from ..runtime.mpi import StopWatch
+from ..runtime.storage import read_h5, remove_partial, write_h5
+from ..runtime.task_farm import farm
+from ..sampling.anneal import anneal
+from ..sampling.electron_ground_state import HamiltonianOf
+from ..sampling.ladder import CORRECTION_STREAM
+from ..sampling.system import System, build_system
+from ..units import inverse_temperature
 from .energies import Energies, Occupation, relaxed_energies
 from .walker import Tuned, Walk, expansion_samples, first_weights, tune, walk, walk_of
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.sampling.chain import Chain, advance
-from redoxmc.engine.sampling.moves import MoveSet
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.layout import Ensemble, Tally
-from redoxmc.kernels.random import uniform
+from ...kernels.layout import Ensemble, Tally
+from ...kernels.random import uniform
+from ..sampling.chain import Chain, advance
+from ..sampling.moves import MoveSet
+from ..sampling.system import System
+from ..units import NEV_PER_EV
 
 Float = NDArray[np.float64]
 EnergyOf = Callable[[NDArray[np.int8]], float]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Supercell
-from redoxmc.engine.crystal.symmetry import canonical, site_permutations
-from redoxmc.engine.potentials.labelling.configurations import Configuration
-from redoxmc.engine.potentials.labelling.relaxations import Relaxations
-from redoxmc.engine.potentials.potential import LabelledCalculator
+from ..crystal.lattice import Supercell
+from ..crystal.symmetry import canonical, site_permutations
+from ..potentials.labelling.configurations import Configuration
+from ..potentials.labelling.relaxations import Relaxations
+from ..potentials.potential import LabelledCalculator
 
 Occupation = NDArray[np.int8]
 

@@ -6,14 +6,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.diagnostics import Health, assess
-from redoxmc.engine.sampling.plan import empty_tally, end_energies
-from redoxmc.engine.thermodynamics.free_energy.isotherms import above_ends
-from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, isotherm
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K, inverse_temperature
-
+from ..crystal.neutrality import random_neutral_state
+from ..runtime.results import Group
+from ..sampling.diagnostics import Health, assess
+from ..sampling.plan import empty_tally, end_energies
+from ..thermodynamics.free_energy.isotherms import above_ends
+from ..thermodynamics.free_energy.transition_matrix import Ends, isotherm
+from ..units import BOLTZMANN_EV_PER_K, inverse_temperature
 from .correct import Correction, Lazy, all_energies
 from .energies import relaxed_energies
 from .estimate import LEAST_ESS, RESAMPLED, by_both_ways, by_enumeration, by_reweighting, by_transitions, resampled

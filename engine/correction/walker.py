@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
-from redoxmc.engine.sampling.plan import empty_tally, integrate_steps
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.layout import Ensemble
-
+from ...kernels.layout import Ensemble
+from ..errors import RedoxError
+from ..sampling.chain import advance, ensemble_by_count, start_chain
+from ..sampling.plan import empty_tally, integrate_steps
+from ..sampling.system import System
+from ..units import NEV_PER_EV
 from .corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
 
 Float = NDArray[np.float64]

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.io import read
 from ase.io.formats import filetype, open_with_compression
 
-from redoxmc.engine.errors import RedoxError
+from ..errors import RedoxError
 
 GUESSES = r"(?s).*(Defaulting to P1|parsed as|occupanc)"
 

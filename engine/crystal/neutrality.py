@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from redoxmc.engine.errors import RedoxError
-
+from ..errors import RedoxError
 from .lattice import VACANCY, Lattice, Sublattice, Supercell
 
 Vector = tuple[int, ...]

@@ -8,8 +8,7 @@ import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 
-from redoxmc.engine.errors import RedoxError
-
+from ..errors import RedoxError
 from .lattice import Species, Supercell, hermite_form
 
 SYMMETRY_TOLERANCE_A = 1e-2

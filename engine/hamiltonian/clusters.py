@@ -4,9 +4,8 @@ import numpy as np
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
 from .frame import Frame
 from .terms import Cluster, Hamiltonian
 

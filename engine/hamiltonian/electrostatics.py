@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-
+from ..crystal.lattice import Lattice, Supercell
 from .terms import Cluster, Hamiltonian
 
 Float = NDArray[np.float64]

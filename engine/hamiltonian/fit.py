@@ -11,8 +11,8 @@ from scipy.linalg import null_space
 from sklearn.exceptions import UndefinedMetricWarning
 from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.potentials.dataset import DataSet
+from ..crystal.lattice import Lattice
+from ..potentials.dataset import DataSet
 
 RANK_TOLERANCE = 1e-6
 ROUNDING = 1e-10

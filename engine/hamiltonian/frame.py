@@ -6,9 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
 from .terms import Site
 
 TOLERANCE_A = 0.05  # far below the distance of two sites

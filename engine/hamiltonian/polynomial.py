@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.kernels.layout import Couplings, Geometry, Mutual, Polynomial
+from ...kernels.layout import Couplings, Geometry, Mutual, Polynomial
 
 MOST_BITS = 2**18
 Term = tuple[int, ...]  # halo offsets of the partners, ascending

@@ -9,10 +9,9 @@ sites and the change of one site never needs to know about its own images.
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Supercell
-from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.layout import Couplings, Geometry
-
+from ...kernels.layout import Couplings, Geometry
+from ..crystal.lattice import Supercell
+from ..units import NEV_PER_EV
 from .terms import Cluster, Hamiltonian
 
 Partner = tuple[int, tuple[int, int, int]]  # (site of the cell, wrapped cell offset from the centre)

@@ -8,7 +8,7 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
+from ..crystal.lattice import Lattice
 
 Site = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 

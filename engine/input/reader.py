@@ -12,8 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from redoxmc.engine.errors import InputError, Problem, RedoxError
-
+from ..errors import InputError, Problem, RedoxError
 from .schema import Config
 from .yamltext import read_yaml
 

@@ -10,7 +10,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode
 
-from redoxmc.engine.errors import InputError, Problem
+from ..errors import InputError, Problem
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 20_000  # with every alias written out

@@ -10,9 +10,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.formats import open_with_compression
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.files import read_frames
-from redoxmc.engine.errors import RedoxError
-
+from ..crystal.files import read_frames
+from ..errors import RedoxError
 from .charges import assign_charges, strange_symbols, with_known_symbols
 from .labels import Labels
 

@@ -11,8 +11,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Species
-
+from ..crystal.lattice import Species
 from .labels import Labels, reference_moment_muB
 
 LEAST_GAP_MU_B = 0.15  # between the moments of neighbouring states

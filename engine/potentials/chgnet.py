@@ -12,8 +12,7 @@ from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from redoxmc.engine.errors import RedoxError
-
+from ..errors import RedoxError
 from .labels import Labels
 from .network import Network
 from .weights import Weights

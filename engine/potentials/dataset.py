@@ -10,9 +10,8 @@ from ase import Atoms
 from icet.tools import map_structure_to_reference
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
 from .calculations import label_frames, read_calculations
 from .labels import labels_of
 

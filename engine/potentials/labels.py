@@ -6,8 +6,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice, Species
-from redoxmc.engine.errors import RedoxError
+from ..crystal.lattice import VACANCY, Lattice, Species
+from ..errors import RedoxError
 
 # Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
 MOMENTS_MU_B = {"Fe2+": 3.78, "Fe3+": 4.34, "Mn2+": 4.6, "Mn3+": 3.8, "Mn4+": 3.0, "Ni2+": 1.7, "Ni3+": 1.0, "Ni4+": 0.1}

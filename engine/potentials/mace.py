@@ -9,9 +9,8 @@ import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.storage import write_whole
-
+from ..errors import RedoxError
+from ..runtime.storage import write_whole
 from .weights import Weights, read_weights
 
 

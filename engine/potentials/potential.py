@@ -11,8 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from redoxmc.engine.errors import RedoxError
-
+from ..errors import RedoxError
 from .labels import Labels
 from .weights import Weights, read_weights
 

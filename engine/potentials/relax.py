@@ -9,9 +9,8 @@ from ase import Atoms
 from ase.filters import FrechetCellFilter
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Supercell
-from redoxmc.engine.input.schema import RelaxationInput
-
+from ..crystal.lattice import VACANCY, Supercell
+from ..input.schema import RelaxationInput
 from .charges import anion_bonds, states_by_bond_length, states_by_moment
 from .dataset import LARGEST_SHIFT_A
 from .labels import Labels

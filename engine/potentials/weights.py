@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.storage import write_whole
+from ..errors import RedoxError
+from ..runtime.storage import write_whole
 
 FORMAT = "redoxmc-potential-1"
 

@@ -4,11 +4,10 @@ import json
 import logging
 from pathlib import Path
 
-from redoxmc.engine.report.exports.write import write_exports
-from redoxmc.engine.runtime.results import read_results
-
+from ..runtime.results import read_results
 from .citing import citations
 from .convergence import health_table
+from .exports.write import write_exports
 from .facts import facts
 from .figures import draw_all
 from .limitations import distrust, summary

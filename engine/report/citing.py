@@ -9,8 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from redoxmc.engine.runtime.results import Group, Results
-
+from ..runtime.results import Group, Results
 from .page import Citations
 
 FILE = Path(__file__).with_name("CITATION.cff")  # a link to that of the project, so that an installed package has it too

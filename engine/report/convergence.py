@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group, Results
-from redoxmc.engine.sampling.diagnostics import LEAST_ESS, MOST_R_HAT
-from redoxmc.engine.thermodynamics.free_energy.canonical import LARGEST_CLOSURE_EV
-
+from ..runtime.results import Group, Results
+from ..sampling.diagnostics import LEAST_ESS, MOST_R_HAT
+from ..thermodynamics.free_energy.canonical import LARGEST_CLOSURE_EV
 from .limitations import LEAST_EXCHANGE, SOUND_SHARE
 from .page import Cell, Table
 

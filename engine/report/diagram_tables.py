@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.phase_diagram.compare import transitions
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import height_vanishes_K
-from redoxmc.engine.thermodynamics.phase_diagram.lever import gaps_at
-
+from ..runtime.results import Group
+from ..thermodynamics.phase_diagram.compare import transitions
+from ..thermodynamics.phase_diagram.diagram import height_vanishes_K
+from ..thermodynamics.phase_diagram.lever import gaps_at
 from .page import Table
 
 OTHERS = {"phase_diagram_second": "Transitions in the smaller cell", "phase_diagram_beside": "Transitions in the run beside"}

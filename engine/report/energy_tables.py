@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.units import fraction
-
+from ..runtime.results import Group
+from ..units import fraction
 from .page import Table
 
 

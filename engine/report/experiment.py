@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from redoxmc.engine.errors import InputError, Problem, RedoxError
-from redoxmc.engine.runtime.results import Group
+from ..errors import InputError, Problem, RedoxError
+from ..runtime.results import Group
 
 KINDS = ("boundary", "single-phase", "two-phase")
 REQUIRED = ("x", "temperature_K", "label", "kind")

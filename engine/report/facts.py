@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from redoxmc.engine.runtime.results import Results
-from redoxmc.engine.runtime.storage import SampleStore
+from ..runtime.results import Results
+from ..runtime.storage import SampleStore
 
 KEYS = {
     "redoxmc_version": "RedoxMC",

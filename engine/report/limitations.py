@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxmc.engine.runtime.results import Group, Results
+from ..runtime.results import Group, Results
 
 SOUND_SHARE = 0.95  # of the compositions at a temperature that must be trusted for it to be called so
 LARGEST_HYSTERESIS_MEV = 1.0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from redoxmc.engine.runtime.storage import write_text
+from ..runtime.storage import write_text
 
 log = logging.getLogger("redoxmc")
 TEMPLATES = Path(__file__).parent

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from redoxmc.engine.runtime.results import Results
-
+from ..runtime.results import Results
 from .diagram_tables import diagram_tables
 from .energy_tables import correction_tables, fit_tables, ground_state_tables, learning_tables
 from .page import Table

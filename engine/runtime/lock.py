@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from redoxmc.engine.errors import RedoxError
+from ..errors import RedoxError
 
 log = logging.getLogger("redoxmc")
 POLL_S = 0.2

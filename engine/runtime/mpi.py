@@ -14,7 +14,7 @@ from typing import Any
 import ase.parallel
 from mpi4py import MPI
 
-from redoxmc.engine.errors import Interrupted, RedoxError
+from ..errors import Interrupted, RedoxError
 
 EXIT_FAULT, EXIT_MEND, EXIT_REQUEUE = 1, 2, 75
 OF_THE_DISK = {

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.errors import RedoxError
+from ..errors import RedoxError
 
 log = logging.getLogger("redoxmc")
 FORMAT_VERSION = 2

@@ -7,8 +7,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from redoxmc.engine.errors import Interrupted
-
+from ..errors import Interrupted
 from .mpi import StopWatch
 from .progress import Progress
 

@@ -13,12 +13,11 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.runtime.mpi import share
-from redoxmc.engine.runtime.progress import Progress
-from redoxmc.kernels.layout import Ensemble
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..runtime.mpi import share
+from ..runtime.progress import Progress
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .ladder import PROPOSAL_STREAM, SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps

@@ -6,10 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.kernels.chain import WHERE_CHEAPER, run
-from redoxmc.kernels.domains import run_domains
-from redoxmc.kernels.layout import Ensemble, Record, Tally
-
+from ...kernels.chain import WHERE_CHEAPER, run
+from ...kernels.domains import run_domains
+from ...kernels.layout import Ensemble, Record, Tally
 from .moves import MoveSet
 from .system import System
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.kernels.lanes import run_lanes
-from redoxmc.kernels.layout import Ensemble, Ensembles, Record, Tally
-from redoxmc.kernels.simd import LANES
-
+from ...kernels.lanes import run_lanes
+from ...kernels.layout import Ensemble, Ensembles, Record, Tally
+from ...kernels.simd import LANES
 from .chain import Chain, advance
 from .moves import MoveSet
 from .system import System

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.runtime.mpi import share
-from redoxmc.engine.runtime.progress import Progress
-from redoxmc.engine.units import inverse_temperature
-from redoxmc.kernels.layout import Ensemble
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..runtime.mpi import share
+from ..runtime.progress import Progress
+from ..units import inverse_temperature
 from .chain import advance, start_chain
 from .diagnostics import autocorrelation_time
 from .ladder import CYCLE_STREAM

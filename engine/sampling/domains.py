@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Supercell
-from redoxmc.kernels.layout import Domains
+from ...kernels.layout import Domains
+from ..crystal.lattice import Supercell
 
 BOX_SITES = 3000  # about; few enough for the caches, many enough that most of what is copied with them is theirs
 

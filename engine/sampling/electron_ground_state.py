@@ -13,18 +13,17 @@ from icet import ClusterSpace
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.crystal.supercells import hermite_forms
-from redoxmc.engine.crystal.symmetry import distinct_supercells, orbits, site_permutations
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-from redoxmc.engine.hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, undetermined
-from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian
-from redoxmc.engine.potentials.dataset import DataSet
-from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
-from redoxmc.kernels.energy import total_energies
-
+from ...kernels.energy import total_energies
+from ..crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from ..crystal.neutrality import random_neutral_state
+from ..crystal.supercells import hermite_forms
+from ..crystal.symmetry import distinct_supercells, orbits, site_permutations
+from ..errors import RedoxError
+from ..hamiltonian.clusters import cluster_space, from_icet
+from ..hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, undetermined
+from ..hamiltonian.terms import Cluster, Hamiltonian
+from ..potentials.dataset import DataSet
+from ..units import NEV_PER_EV, inverse_temperature
 from .ions_and_electrons import MOST_LISTED, FreeHalf, has_electrons, separable
 from .system import System, build_system
 

@@ -11,8 +11,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.progress import Progress
-
+from ..runtime.progress import Progress
 from .anneal import mixed_ends, seen_steps
 from .ladder import SETTLING_STREAM
 from .plan import Plan, empty_tally

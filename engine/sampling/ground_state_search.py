@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.crystal.symmetry import neutral_states
-from redoxmc.kernels.energy import total_energies
-from redoxmc.kernels.layout import Ensemble
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.energy import total_energies
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..crystal.symmetry import neutral_states
 from .chain import Chain, advance, start_chain
 from .ladder import SEARCH_STREAM
 from .plan import empty_tally

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import count_neutral_states
-from redoxmc.engine.crystal.supercells import supercells_of
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import GroundStatesInput
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
-from redoxmc.engine.runtime.task_farm import farm
-
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.neutrality import count_neutral_states
+from ..crystal.supercells import supercells_of
+from ..errors import RedoxError
+from ..input.schema import GroundStatesInput
+from ..runtime.mpi import StopWatch
+from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.task_farm import farm
 from .electron_ground_state import HamiltonianOf
 from .ground_state_search import Lowest, lowest_states
 from .system import build_system

@@ -6,9 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Sublattice
-from redoxmc.engine.crystal.neutrality import Group, Pool
-
+from ..crystal.lattice import Lattice, Sublattice
+from ..crystal.neutrality import Group, Pool
 from .system import System
 
 Half = Literal["ions", "electrons"]

@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
-from redoxmc.kernels.layout import Ensemble
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from .chain import advance, start_chain
 from .plan import empty_tally
 from .system import System

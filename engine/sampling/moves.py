@@ -9,10 +9,10 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import Exchange, Flip, count_change, neutral_exchanges, swaps
-from redoxmc.kernels.chain import MOST_FLIPS
-from redoxmc.kernels.layout import Moves
+from ...kernels.chain import MOST_FLIPS
+from ...kernels.layout import Moves
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.neutrality import Exchange, Flip, count_change, neutral_exchanges, swaps
 
 FREE = -1
 NEAR = 1.35  # sites up to this many times the shortest distance between two sublattices are near

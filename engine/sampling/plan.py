@@ -6,10 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
-from redoxmc.kernels.layout import Ensemble, Tally
-
+from ...kernels.layout import Ensemble, Tally
+from ..crystal.neutrality import random_neutral_state
+from ..units import NEV_PER_EV, inverse_temperature
 from .moves import Mix
 from .system import System
 

@@ -12,11 +12,10 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.mpi import share
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
-from redoxmc.kernels.layout import Record, Tally
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Record, Tally
+from ...kernels.random import new_stream
+from ..runtime.mpi import share
+from ..runtime.storage import SampleStore, read_h5, write_h5
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM
 from .plan import Plan

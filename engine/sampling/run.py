@@ -12,14 +12,13 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.errors import Interrupted
-from redoxmc.engine.input.schema import Config
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.progress import Progress
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
-from redoxmc.engine.units import NEV_PER_EV
-
+from ..crystal.neutrality import random_neutral_state
+from ..errors import Interrupted
+from ..input.schema import Config
+from ..runtime.mpi import StopWatch
+from ..runtime.progress import Progress
+from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..units import NEV_PER_EV
 from .anneal import Annealed, anneal
 from .cycle import cycles
 from .equilibrate import equilibrate

@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.units import inverse_temperature
-from redoxmc.kernels.layout import Ensemble, Tally
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Ensemble, Tally
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..units import inverse_temperature
 from .anneal import estimated_steps, ideal_steps
 from .chain import advance, start_chain
 from .ladder import SCAN_STREAM

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.errors import Interrupted, RedoxError
-from redoxmc.engine.runtime.mpi import StopWatch, share
-from redoxmc.engine.runtime.progress import Progress
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, write_h5
-from redoxmc.kernels.energy import total_energies
-from redoxmc.kernels.layout import Ensemble
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.energy import total_energies
+from ...kernels.layout import Ensemble
+from ...kernels.random import new_stream
+from ..crystal.neutrality import random_neutral_state
+from ..errors import Interrupted, RedoxError
+from ..runtime.mpi import StopWatch, share
+from ..runtime.progress import Progress
+from ..runtime.storage import SampleStore, read_h5, write_h5
 from .chain import Chain, advance, start_chain
 from .chains import advance_together, groups_of, stack, start_chains
 from .ions_and_electrons import FreeHalf, Half, has_electrons, separable

@@ -6,14 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import count_neutral_states
-from redoxmc.engine.hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
-from redoxmc.engine.hamiltonian.table import build_table
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.kernels.energy import total_energy
-from redoxmc.kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
-
+from ...kernels.energy import total_energy
+from ...kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.neutrality import count_neutral_states
+from ..hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
+from ..hamiltonian.table import build_table
+from ..hamiltonian.terms import Hamiltonian
 from .domains import cut
 from .moves import Mix, MoveSet, build_moves
 

@@ -12,11 +12,10 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.mpi import share
-from redoxmc.engine.runtime.progress import Progress
-from redoxmc.kernels.layout import Ensembles
-from redoxmc.kernels.random import new_stream
-
+from ...kernels.layout import Ensembles
+from ...kernels.random import new_stream
+from ..runtime.mpi import share
+from ..runtime.progress import Progress
 from .chains import advance_undirected, groups_of, stack, start_chains
 from .ladder import TUNE_STREAM
 from .moves import Mix, MoveSet, build_moves, list_moves

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from redoxmc.engine.crystal.lattice import Supercell
-from redoxmc.engine.crystal.supercells import fits
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import matrix_of
-from redoxmc.engine.runtime.hashes import fingerprint
-from redoxmc.engine.runtime.results import LAYOUT, Group, Results, read_results, write_results
-from redoxmc.engine.sampling.ground_states import read_ground_states
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.analysis import Analysis
-from redoxmc.engine.thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
-from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import phase_labels
-from redoxmc.engine.thermodynamics.phase_diagram.phases import write_examples
-from redoxmc.engine.thermodynamics.samples import Samples, read_samples
-from redoxmc.engine.units import fraction
-
+from ..crystal.lattice import Supercell
+from ..crystal.supercells import fits
+from ..errors import RedoxError
+from ..input.schema import matrix_of
+from ..runtime.hashes import fingerprint
+from ..runtime.results import LAYOUT, Group, Results, read_results, write_results
+from ..sampling.ground_states import read_ground_states
+from ..sampling.system import System
+from ..thermodynamics.analysis import Analysis
+from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
+from ..thermodynamics.phase_diagram.compare import boundary_shifts
+from ..thermodynamics.phase_diagram.diagram import phase_labels
+from ..thermodynamics.phase_diagram.phases import write_examples
+from ..thermodynamics.samples import Samples, read_samples
+from ..units import fraction
 from .fit import drawn_systems
 from .identity import attributes, sample_identity
 from .input_warnings import cautions, does_not_fit
@@ -30,7 +29,7 @@ from .output import Output
 from .prepare import Prepared
 
 if TYPE_CHECKING:
-    from redoxmc.engine.correction.correct import Correction  # torch comes with it
+    from ..correction.correct import Correction  # torch comes with it
 
 log = logging.getLogger("redoxmc")
 
@@ -83,7 +82,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
     if config.ground_states is not None:
         groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
     if correction is not None:
-        from redoxmc.engine.correction.group import CorrectedGroup
+        from ..correction.group import CorrectedGroup
 
         groups["corrected"] = CorrectedGroup(correction, analysis.notes).build()
     if prepared.experiment is not None:

@@ -4,13 +4,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import count_neutral_states
-from redoxmc.engine.runtime.mpi import share
-from redoxmc.engine.sampling.ground_states import tasks
-from redoxmc.engine.sampling.ladder import MOST_RUNGS
-from redoxmc.engine.sampling.run import IONS_PER_WINDOW, MU_POINTS
-
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.neutrality import count_neutral_states
+from ..runtime.mpi import share
+from ..sampling.ground_states import tasks
+from ..sampling.ladder import MOST_RUNGS
+from ..sampling.run import IONS_PER_WINDOW, MU_POINTS
 from .input_warnings import cautions
 from .prepare import Prepared
 

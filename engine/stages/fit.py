@@ -11,16 +11,15 @@ from ase.io import write
 from icet import ClusterExpansion
 from numpy.typing import NDArray
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.clusters import from_icet
-from redoxmc.engine.hamiltonian.electrostatics import PointCharges, point_charges
-from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.runtime.hashes import file_hash, fingerprint
-from redoxmc.engine.runtime.storage import read_json, write_json, write_text, write_whole
-from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf, ground_states
-from redoxmc.engine.sampling.system import System, build_system
-
+from ..errors import RedoxError
+from ..hamiltonian.clusters import from_icet
+from ..hamiltonian.electrostatics import PointCharges, point_charges
+from ..hamiltonian.fit import expansion, fit_expansion
+from ..hamiltonian.terms import Hamiltonian
+from ..runtime.hashes import file_hash, fingerprint
+from ..runtime.storage import read_json, write_json, write_text, write_whole
+from ..sampling.electron_ground_state import HamiltonianOf, ground_states
+from ..sampling.system import System, build_system
 from .fit_record import fit_record
 from .identity import fit_identity
 from .output import Output

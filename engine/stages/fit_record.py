@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.hamiltonian.fit import Fit
-from redoxmc.engine.stages.prepare.expansion import Training
-from redoxmc.engine.thermodynamics.phase_diagram.hull import lower_hull
+from ..crystal.lattice import Lattice
+from ..hamiltonian.fit import Fit
+from ..thermodynamics.phase_diagram.hull import lower_hull
+from .prepare.expansion import Training
 
 Float = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from redoxmc.engine import __version__
-from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.input.schema import PotentialInput, TrainedPotentialInput
-from redoxmc.engine.runtime.hashes import file_hash, fingerprint
+from .. import __version__
+from ..input.reader import InputFile
+from ..input.schema import PotentialInput, TrainedPotentialInput
+from ..runtime.hashes import file_hash, fingerprint
 
 PACKAGES = (
     "ase",

@@ -5,11 +5,10 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.crystal.supercells import fits
-from redoxmc.engine.crystal.symmetry import space_group
-from redoxmc.engine.units import fraction
-
+from ..crystal.lattice import Lattice
+from ..crystal.supercells import fits
+from ..crystal.symmetry import space_group
+from ..units import fraction
 from .fit_record import ground_states, mixing
 from .prepare import Prepared
 

@@ -8,11 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.runtime.lock import Lock
-from redoxmc.engine.runtime.storage import SampleStore, differences, known_before, read_json, write_json
-
+from ..errors import RedoxError
+from ..input.reader import InputFile
+from ..runtime.lock import Lock
+from ..runtime.storage import SampleStore, differences, known_before, read_json, write_json
 from .identity import sample_identity
 
 log = logging.getLogger("redoxmc")

@@ -5,25 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.electrostatics import PointCharges
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.input.schema import Config
-from redoxmc.engine.potentials.calculations import label_frames, read_calculations
-from redoxmc.engine.potentials.dataset import read_relaxed
-from redoxmc.engine.potentials.labelling.label import run_labelling
-from redoxmc.engine.potentials.labels import labels_of
-from redoxmc.engine.potentials.training.train import Frames, split, train_all, weights_file
-from redoxmc.engine.potentials.weights import read_weights
-from redoxmc.engine.runtime.hashes import file_hash, fingerprint
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import write_text
-from redoxmc.engine.stages.evaluation.held_out import Candidate, run_evaluation
-from redoxmc.engine.stages.evaluation.reference import reference_cells
-from redoxmc.engine.stages.evaluation.report import write_evaluation
-
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
+from ..hamiltonian.electrostatics import PointCharges
+from ..hamiltonian.terms import Hamiltonian
+from ..input.reader import InputFile
+from ..input.schema import Config
+from ..potentials.calculations import label_frames, read_calculations
+from ..potentials.dataset import read_relaxed
+from ..potentials.labelling.label import run_labelling
+from ..potentials.labels import labels_of
+from ..potentials.training.train import Frames, split, train_all, weights_file
+from ..potentials.weights import read_weights
+from ..runtime.hashes import file_hash, fingerprint
+from ..runtime.mpi import StopWatch
+from ..runtime.storage import write_text
+from .evaluation.held_out import Candidate, run_evaluation
+from .evaluation.reference import reference_cells
+from .evaluation.report import write_evaluation
 from .identity import fit_identity, learning_identity, potential_mark
 from .prepare import Prepared
 
@@ -132,7 +131,7 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     if config.label.learning is None:
         run_labelling(config, place.lattice, path, mark, place.folder, comm, watch)
     else:
-        from redoxmc.engine.stages.learning.loop import Learning, run_learning
+        from .learning.loop import Learning, run_learning
 
         identity = comm.bcast(fingerprint(learning_identity(place.source)) if comm.rank == 0 else None)
         terms = place.ions, place.typed, place.charges

@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import interp1d
 
-from redoxmc.engine.input.schema import Config, RefineInput
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, read_json, write_json
-from redoxmc.engine.sampling.ladder import REFINE_STREAM
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.analysis import has_free_energies, isotherms_of
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, build_diagram
-from redoxmc.engine.thermodynamics.samples import Samples, last_states, read_samples
-from redoxmc.engine.thermodynamics.vibrations import Vibrations
-from redoxmc.engine.units import inverse_temperature
+from ..input.schema import Config, RefineInput
+from ..runtime.mpi import StopWatch
+from ..runtime.storage import SampleStore, read_h5, read_json, write_json
+from ..sampling.ladder import REFINE_STREAM
+from ..sampling.plan import Plan
+from ..sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
+from ..sampling.system import System
+from ..thermodynamics.analysis import has_free_energies, isotherms_of
+from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
+from ..thermodynamics.samples import Samples, last_states, read_samples
+from ..thermodynamics.vibrations import Vibrations
+from ..units import inverse_temperature
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]

@@ -5,25 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.input.schema import AnalysisInput
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.diagnostics import assess
-from redoxmc.engine.sampling.plan import Plan, end_energies
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.free_energy.canonical import canonical_group
-from redoxmc.engine.thermodynamics.free_energy.cross_checks import add_routes
-from redoxmc.engine.thermodynamics.free_energy.entropy import add_split
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, build_isotherms, spread
-from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, Isotherm
-from redoxmc.engine.thermodynamics.order.dilute import dilute_group
-from redoxmc.engine.thermodynamics.order.waves import order_group
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, build_diagram, diagram_group, hull_group
-from redoxmc.engine.units import NEV_PER_EV
-
+from ..input.schema import AnalysisInput
+from ..runtime.results import Group
+from ..sampling.diagnostics import assess
+from ..sampling.plan import Plan, end_energies
+from ..sampling.system import System
+from ..units import NEV_PER_EV
 from .differential_capacity import differential_capacity_group
 from .fit_uncertainty import Changes, add_couplings, changes
+from .free_energy.canonical import canonical_group
+from .free_energy.cross_checks import add_routes
+from .free_energy.entropy import add_split
+from .free_energy.isotherms import Isotherms, build_isotherms, spread
+from .free_energy.transition_matrix import Ends, Isotherm
 from .hysteresis import describe, hysteresis_group
 from .observables import Observables
+from .order.dilute import dilute_group
+from .order.waves import order_group
+from .phase_diagram.diagram import Diagram, build_diagram, diagram_group, hull_group
 from .samples import Samples
 from .vibrations import Vibrations
 from .voltage import voltage_group

@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, spread
-from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
-
+from ..runtime.results import Group
+from .free_energy.isotherms import Isotherms, spread
+from .phase_diagram.hull import hull_values, lower_hull
 from .voltage import capacity_per_x, voltage_of
 
 Float = NDArray[np.float64]

@@ -11,18 +11,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, spread
-from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
-from redoxmc.engine.thermodynamics.order.waves import read_snapshots
-from redoxmc.engine.thermodynamics.phase_diagram.boundaries import boundaries_drawn
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, least_height_eV
-from redoxmc.engine.thermodynamics.phase_diagram.invariants import Invariant, invariants
-from redoxmc.engine.thermodynamics.phase_diagram.trace import Trace
-from redoxmc.engine.units import NEV_PER_EV
-
+from ..crystal.neutrality import random_neutral_state
+from ..runtime.results import Group
+from ..sampling.system import System
+from ..units import NEV_PER_EV
+from .free_energy.isotherms import Isotherms, spread
+from .free_energy.transition_matrix import local_mean
+from .order.waves import read_snapshots
+from .phase_diagram.boundaries import boundaries_drawn
+from .phase_diagram.diagram import Diagram, least_height_eV
+from .phase_diagram.invariants import Invariant, invariants
+from .phase_diagram.trace import Trace
 from .samples import Samples
 
 Float = NDArray[np.float64]

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.cif import charged_cif
-from redoxmc.engine.crystal.lattice import Supercell
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.storage import write_text
-from redoxmc.engine.sampling.ground_state_search import Lowest
-from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
-from redoxmc.engine.units import NEV_PER_EV, fraction
-
+from ..crystal.cif import charged_cif
+from ..crystal.lattice import Supercell
+from ..runtime.results import Group
+from ..runtime.storage import write_text
+from ..sampling.ground_state_search import Lowest
+from ..units import NEV_PER_EV, fraction
+from .phase_diagram.hull import hull_values, lower_hull
 from .samples import Samples
 
 Float = NDArray[np.float64]

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.plan import Cycles
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.units import NEV_PER_EV
+from ..runtime.results import Group
+from ..sampling.plan import Cycles
+from ..sampling.system import System
+from ..units import NEV_PER_EV
 
 SIGNIFICANCE = 5.0  # standard errors; those of short chains are themselves uncertain
 LEAST_EV = 5e-4

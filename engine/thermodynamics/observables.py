@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.diagnostics import Health
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.units import NEV_PER_EV
-
+from ..runtime.results import Group
+from ..sampling.diagnostics import Health
+from ..sampling.system import System
+from ..units import NEV_PER_EV
 from .samples import Samples
 
 Float = NDArray[np.float64]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice
-from redoxmc.engine.errors import RedoxError
+from ..crystal.lattice import VACANCY, Lattice
+from ..errors import RedoxError
 
 Float = NDArray[np.float64]
 KJ_PER_MOL_OF_EV = 96.48533212  # e N_A of the SI of 2019

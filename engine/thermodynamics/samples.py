@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.storage import SampleStore, read_h5, read_json
-from redoxmc.engine.sampling.plan import Plan, Slot
-from redoxmc.engine.sampling.run import read_ladder
-from redoxmc.engine.sampling.split import Split, read_split
+from ..errors import RedoxError
+from ..runtime.storage import SampleStore, read_h5, read_json
+from ..sampling.plan import Plan, Slot
+from ..sampling.run import read_ladder
+from ..sampling.split import Split, read_split
 
 Int = NDArray[np.int64]
 Origin = tuple[SampleStore, int]

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K
-
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
+from ..units import BOLTZMANN_EV_PER_K
 from .phonons import Fit, fit_phonons, read_phonons
 
 Float = NDArray[np.float64]

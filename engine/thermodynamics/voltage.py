@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Species
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, spread
-from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from ..crystal.lattice import Species
+from ..runtime.results import Group
+from .free_energy.isotherms import Isotherms, spread
+from .phase_diagram.hull import hull_values, lower_hull
 
 Float = NDArray[np.float64]
 FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C

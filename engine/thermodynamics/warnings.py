@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from redoxmc.engine.runtime.results import Group
+from ..runtime.results import Group
 
 MISSED = 0.1  # of the range of x, at either end
 LOWEST_V, HIGHEST_V = -1.0, 7.0  # no cell has less or more

@@ -13,12 +13,11 @@ import numpy as np
 from ase.io.jsonio import decode
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.frame import Frame
-from redoxmc.engine.hamiltonian.model import Model
-from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian, merged
-
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ..frame import Frame
+from ..model import Model
+from ..terms import Cluster, Hamiltonian, merged
 from .clease_figures import named_figures
 from .crystal import FileCrystal, FileSpecies, align
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from redoxmc.engine.errors import RedoxError
+from ...errors import RedoxError
 
 Float = NDArray[np.float64]
 SAME_SHAPE = 1e-9  # A^2

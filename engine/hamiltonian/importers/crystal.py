@@ -9,9 +9,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from redoxmc.engine.crystal.lattice import Lattice, Species
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.frame import Frame
+from ...crystal.lattice import Lattice, Species
+from ...errors import RedoxError
+from ..frame import Frame
 
 LENGTHS, SITES, ANGLES = 1e-3, 0.01, 0.1  # relative; of the mean distance of sites; degrees
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from icet import ClusterExpansion
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.clusters import from_icet
-from redoxmc.engine.hamiltonian.model import Model
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ..clusters import from_icet
+from ..model import Model
 
 ALLOWED = "a .ce file of icet, the JSON of a ClusterExpansion of smol, or {settings: , eci: } with the two JSON files of CLEASE"
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.electrostatics import fixed_charges
-from redoxmc.engine.hamiltonian.frame import Frame
-from redoxmc.engine.hamiltonian.model import Model
-from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian, merged
-
+from ...crystal.lattice import VACANCY, Lattice
+from ...errors import RedoxError
+from ..electrostatics import fixed_charges
+from ..frame import Frame
+from ..model import Model
+from ..terms import Cluster, Hamiltonian, merged
 from .crystal import FileCrystal, FileSpecies, align, columns, symmetry_order
 
 Float = NDArray[np.float64]

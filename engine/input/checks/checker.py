@@ -1,7 +1,7 @@
 """Problems of an input, collected so that all are told at once."""
 
-from redoxmc.engine.errors import InputError, Problem
-from redoxmc.engine.input.reader import InputFile, Location
+from ...errors import InputError, Problem
+from ..reader import InputFile, Location
 
 
 class Checker:

@@ -6,13 +6,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.crystal.neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.reader import InputFile, Location
-from redoxmc.engine.input.schema import Shape, SublatticeInput, matrix_of
-from redoxmc.kernels.chain import MOST_FLIPS
-
+from ....kernels.chain import MOST_FLIPS
+from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
+from ...crystal.neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
+from ...errors import RedoxError
+from ..reader import InputFile, Location
+from ..schema import Shape, SublatticeInput, matrix_of
 from .checker import Checker
 from .structure import read_structure
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.reader import InputFile, Location
-
+from ...errors import RedoxError
+from ..reader import InputFile, Location
 from .checker import Checker
 
 

@@ -2,10 +2,9 @@
 
 from ase.data import atomic_numbers
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.reader import InputFile, Location
-
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ..reader import InputFile, Location
 from .checker import Checker
 
 

@@ -3,11 +3,10 @@
 import numpy as np
 from ase.data import atomic_numbers
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import Exchange, count_neutral_states, exchangeable_ions, swaps
-from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.input.schema import matrix_of
-
+from ...crystal.lattice import VACANCY, Lattice, Supercell
+from ...crystal.neutrality import Exchange, count_neutral_states, exchangeable_ions, swaps
+from ..reader import InputFile
+from ..schema import matrix_of
 from .checker import Checker
 
 MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose classes are all relaxed

@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.files import read_by_pymatgen, read_frames
-from redoxmc.engine.errors import RedoxError
+from ...crystal.files import read_by_pymatgen, read_frames
+from ...errors import RedoxError
 
 MOST_BYTES = 20_000_000
 MOST_ATOMS = 2000

@@ -10,14 +10,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Sublattice, Supercell
-from redoxmc.engine.crystal.neutrality import (
+from ...crystal.lattice import Lattice, Sublattice, Supercell
+from ...crystal.neutrality import (
     count_neutral_states,
     exchangeable_ions,
     neutral_exchanges,
     random_neutral_state,
 )
-from redoxmc.engine.crystal.symmetry import (
+from ...crystal.symmetry import (
     Annealer,
     canonical,
     distinct_supercells,

@@ -11,15 +11,14 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import Config, matrix_of
-from redoxmc.engine.potentials.labelling import retention
-from redoxmc.engine.potentials.labels import Labels, labels_of
-from redoxmc.engine.potentials.potential import load_potential
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import write_json, write_whole
-
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ...input.schema import Config, matrix_of
+from ...runtime.mpi import StopWatch
+from ...runtime.storage import write_json, write_whole
+from ..labels import Labels, labels_of
+from ..potential import load_potential
+from . import retention
 from .configurations import Configuration, choose_configurations
 from .relaxations import Done, Relaxations, relax_all
 

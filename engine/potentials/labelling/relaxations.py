@@ -14,17 +14,16 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.symmetry import canonical, site_permutations
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import RelaxationInput
-from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.potentials.relax import Relaxed, relax, start
-from redoxmc.engine.runtime.hashes import fingerprint
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import remove_partial, write_text
-from redoxmc.engine.runtime.task_farm import farm
-
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.symmetry import canonical, site_permutations
+from ...errors import RedoxError
+from ...input.schema import RelaxationInput
+from ...runtime.hashes import fingerprint
+from ...runtime.mpi import StopWatch
+from ...runtime.storage import remove_partial, write_text
+from ...runtime.task_farm import farm
+from ..potential import LabelledCalculator
+from ..relax import Relaxed, relax, start
 from .configurations import Configuration, key
 
 SEAL = re.compile(r" sha256=[0-9a-f]{64}(?=\n)")

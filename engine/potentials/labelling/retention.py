@@ -8,7 +8,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from redoxmc.engine.potentials.labels import Labels
+from ..labels import Labels
 
 CONFIDENCE = 0.95
 

@@ -16,10 +16,9 @@ import torch
 from ase import Atoms
 from ase.io import write
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import TrainedPotentialInput
-from redoxmc.engine.runtime.storage import write_whole
-
+from ...errors import RedoxError
+from ...input.schema import TrainedPotentialInput
+from ...runtime.storage import write_whole
 from .networks import write_curve
 
 OWNED = frozenset({"name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",

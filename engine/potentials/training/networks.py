@@ -15,10 +15,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch.optim.swa_utils import AveragedModel
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import LossWeightsInput, TrainedPotentialInput
-from redoxmc.engine.potentials.network import Network
-from redoxmc.engine.runtime.storage import write_text, write_whole
+from ...errors import RedoxError
+from ...input.schema import LossWeightsInput, TrainedPotentialInput
+from ...runtime.storage import write_text, write_whole
+from ..network import Network
 
 GRADIENT_LIMIT = 3.0
 LAST_LEARNING_RATE = 0.01  # of the first

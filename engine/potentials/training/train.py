@@ -11,16 +11,15 @@ import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import SplitInput, TrainedPotentialInput, TrainingInput
-from redoxmc.engine.potentials.labels import Labels
-from redoxmc.engine.potentials.network import CPaiNNNetwork, Network
-from redoxmc.engine.potentials.weights import Weights, read_weights, write_weights
-from redoxmc.engine.runtime.hashes import file_hash, fingerprint
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import write_text
-from redoxmc.engine.runtime.task_farm import farm
-
+from ...errors import RedoxError
+from ...input.schema import SplitInput, TrainedPotentialInput, TrainingInput
+from ...runtime.hashes import file_hash, fingerprint
+from ...runtime.mpi import StopWatch
+from ...runtime.storage import write_text
+from ...runtime.task_farm import farm
+from ..labels import Labels
+from ..network import CPaiNNNetwork, Network
+from ..weights import Weights, read_weights, write_weights
 from .networks import reference_energies, train_network
 
 log = logging.getLogger("redoxmc")
@@ -159,8 +158,7 @@ def _trained(
 ) -> Weights | None:  # fmt: skip
     begin = resolve(entry.start_from) if entry.start_from else None
     if entry.model == "mace":
-        from redoxmc.engine.potentials.mace import checkpoint, weights_of
-
+        from ..mace import checkpoint, weights_of
         from .mace import train_mace
 
         if begin:
@@ -181,13 +179,13 @@ def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, b
     if begin and weights is None:
         raise RedoxError(f"training: {entry.name}: start_from: {begin} is not a file of ours")
     if entry.model == "chgnet":
-        from redoxmc.engine.potentials.chgnet import CHGNetNetwork, adopt_proxies, build, published
+        from ..chgnet import CHGNetNetwork, adopt_proxies, build, published
 
         network = build(weights) if weights else published()
         if not weights and entry.charge_aware:
             adopt_proxies(network, labels)
         return CHGNetNetwork(network)
-    from redoxmc.engine.potentials.cpainn import CPaiNN
+    from ..cpainn import CPaiNN
 
     if weights and (strange := sorted(set(symbols) - set(weights.symbols))):
         raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(strange)}")

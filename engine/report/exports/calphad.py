@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import Avogadro, elementary_charge
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.results import Group, Results
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K
-
+from ...errors import RedoxError
+from ...runtime.results import Group, Results
+from ...units import BOLTZMANN_EV_PER_K
 from .formula import FormulaUnit, formula_unit, rows_asked_for
 from .redlich_kister import Points, RedlichKister, basis, choose_terms, fit_terms, thermal, thermal_coefficients
 from .two_sublattices import TwoSublattices, two_sublattices

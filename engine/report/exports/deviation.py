@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Results
-from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, lower_hull
-from redoxmc.engine.thermodynamics.phase_diagram.lever import gaps_at
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K
-
+from ...runtime.results import Results
+from ...thermodynamics.phase_diagram.hull import facets, lower_hull
+from ...thermodynamics.phase_diagram.lever import gaps_at
+from ...units import BOLTZMANN_EV_PER_K
 from .calphad import CalphadModel, known_and_trusted
 from .formula import rows_asked_for
 

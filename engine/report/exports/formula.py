@@ -7,10 +7,10 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Species, Sublattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import LatticeInput
-from redoxmc.engine.runtime.results import Group, Results
+from ...crystal.lattice import VACANCY, Species, Sublattice
+from ...errors import RedoxError
+from ...input.schema import LatticeInput
+from ...runtime.results import Group, Results
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import numpy as np
 from pymatgen.analysis.phase_diagram import CompoundPhaseDiagram, PDEntry
 from pymatgen.core import Composition
 
-from redoxmc.engine.runtime.results import Results
-
+from ...runtime.results import Results
 from .formula import FormulaUnit, formula_unit, rows_asked_for
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Species
-
+from ...crystal.lattice import Species
 from .calphad import CalphadModel
 from .deviation import Deviation
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
-from redoxmc.engine.crystal.lattice import VACANCY, Species
-from redoxmc.engine.errors import RedoxError
-
+from ...crystal.lattice import VACANCY, Species
+from ...errors import RedoxError
 from .formula import FormulaUnit
 
 Float = NDArray[np.float64]

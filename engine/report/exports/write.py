@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.results import Results
-from redoxmc.engine.runtime.storage import write_text
-
+from ...errors import RedoxError
+from ...runtime.results import Results
+from ...runtime.storage import write_text
 from .calphad import J_PER_MOL, CalphadModel, fit_model
 from .deviation import Deviation, deviation
 from .formula import rows_asked_for

@@ -7,8 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group, Results
-
+from ...runtime.results import Group, Results
 from .correction import correction
 from .couplings import couplings
 from .curves import (

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group
-
+from ...runtime.results import Group
 from .style import PALETTE, legend_above, side_by_side, spread_over
 
 METHODS = {

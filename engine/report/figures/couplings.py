@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group
-
+from ...runtime.results import Group
 from .diagram import SHOWN, draw_boundaries
 from .style import colour_of, legend_above, rows_asked, side_by_side
 

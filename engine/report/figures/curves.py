@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.units import fraction
-
+from ...runtime.results import Group
+from ...units import fraction
 from .style import (
     PALETTE,
     colour_of,

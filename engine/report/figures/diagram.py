@@ -6,9 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import height_vanishes_K
-
+from ...runtime.results import Group
+from ...thermodynamics.phase_diagram.diagram import height_vanishes_K
 from .experiment import draw_experiment
 from .style import SERIES, legend_above, one_column, plain, side_by_side
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from redoxmc.engine.report.experiment import KINDS
-from redoxmc.engine.runtime.results import Group
-
+from ...runtime.results import Group
+from ..experiment import KINDS
 from .style import plain
 
 MARKERS = "soPXp"  # one for each label, none of them that of an invariant point

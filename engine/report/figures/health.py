@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-
+from ...runtime.results import Group
 from .style import PAGE_IN, PALETTE, legend_above, rung_ticks, side_by_side
 
 MAPS = (

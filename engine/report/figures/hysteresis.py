@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from redoxmc.engine.runtime.results import Group
-
+from ...runtime.results import Group
 from .style import one_column
 
 

@@ -7,10 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.order.dilute import SIDES, solubility_limit
-from redoxmc.engine.thermodynamics.phase_diagram.phases import HALVES, wave
-
+from ...runtime.results import Group
+from ...thermodynamics.order.dilute import SIDES, solubility_limit
+from ...thermodynamics.phase_diagram.phases import HALVES, wave
 from .style import PALETTE, SERIES, legend_above, one_column, rung_ticks, side_by_side
 
 MARKERS = "osD^vP*"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
+from ...runtime.results import Group
 
 COLUMN_IN, PAGE_IN = 3.375, 7.0  # 86 and 178 mm: one column and two of a journal
 PALETTE = ("#3540D6", "#A63A08", "#00734F", "#E0559F", "#C58A00", "#2898F0", "#000000")  # after Okabe and Ito, further apart

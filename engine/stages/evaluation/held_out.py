@@ -12,21 +12,20 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.schema import Config, EvaluationInput, matrix_of
-from redoxmc.engine.potentials.charges import states_by_moment
-from redoxmc.engine.potentials.labelling.configurations import Configuration, choose_configurations
-from redoxmc.engine.potentials.labelling.relaxations import Relaxations, relax_all
-from redoxmc.engine.potentials.labelling.retention import kept, total
-from redoxmc.engine.potentials.labels import Labels, labels_of
-from redoxmc.engine.potentials.potential import LabelledCalculator, load_potential, predict
-from redoxmc.engine.potentials.training.train import Frames
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import read_json, write_json, write_text
-from redoxmc.engine.runtime.task_farm import farm
-from redoxmc.engine.thermodynamics.phase_diagram.hull import lower_hull
-
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ...input.schema import Config, EvaluationInput, matrix_of
+from ...potentials.charges import states_by_moment
+from ...potentials.labelling.configurations import Configuration, choose_configurations
+from ...potentials.labelling.relaxations import Relaxations, relax_all
+from ...potentials.labelling.retention import kept, total
+from ...potentials.labels import Labels, labels_of
+from ...potentials.potential import LabelledCalculator, load_potential, predict
+from ...potentials.training.train import Frames
+from ...runtime.mpi import StopWatch
+from ...runtime.storage import read_json, write_json, write_text
+from ...runtime.task_farm import farm
+from ...thermodynamics.phase_diagram.hull import lower_hull
 from .reference import ReferenceCell, formation_energies, series
 
 log = logging.getLogger("redoxmc")

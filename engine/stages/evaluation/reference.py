@@ -7,10 +7,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice, Supercell
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.potentials.dataset import map_to_lattice
-from redoxmc.engine.potentials.labelling.configurations import Configuration
+from ...crystal.lattice import VACANCY, Lattice, Supercell
+from ...errors import RedoxError
+from ...potentials.dataset import map_to_lattice
+from ...potentials.labelling.configurations import Configuration
 
 LARGEST_MISFIT = 1e-3  # of scaled positions, for a cell on ideal positions
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table as Printed
 
-from redoxmc.engine.potentials.training.networks import read_curve
-from redoxmc.engine.report.figures.style import PALETTE, SERIES, legend_above, one_column, save_figures, side_by_side
-from redoxmc.engine.report.page import Content, Table, write_page
+from ...potentials.training.networks import read_curve
+from ...report.figures.style import PALETTE, SERIES, legend_above, one_column, save_figures, side_by_side
+from ...report.page import Content, Table, write_page
 
 log = logging.getLogger("redoxmc")
 ACCURACY = (

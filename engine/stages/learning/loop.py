@@ -12,11 +12,11 @@ import torch
 from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-from redoxmc.engine.hamiltonian.electrostatics import PointCharges, point_charges
-from redoxmc.engine.hamiltonian.fit import (
+from ...crystal.lattice import Lattice
+from ...errors import RedoxError
+from ...hamiltonian.clusters import cluster_space, from_icet
+from ...hamiltonian.electrostatics import PointCharges, point_charges
+from ...hamiltonian.fit import (
     Fit,
     cluster_vectors,
     end_vectors,
@@ -24,23 +24,22 @@ from redoxmc.engine.hamiltonian.fit import (
     fit_expansion,
     neutrality_null_vector,
 )
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.input.schema import Config, LearningInput, matrix_of
-from redoxmc.engine.potentials.dataset import map_to_lattice, read_relaxed
-from redoxmc.engine.potentials.labelling.configurations import Configuration
-from redoxmc.engine.potentials.labelling.label import first_configurations, write_labels
-from redoxmc.engine.potentials.labelling.relaxations import Relaxations, relax_all
-from redoxmc.engine.potentials.labels import labels_of
-from redoxmc.engine.potentials.potential import load_potential
-from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.results import Results, write_results
-from redoxmc.engine.runtime.storage import SampleStore, read_json, write_json, write_text, write_whole
-from redoxmc.engine.sampling.run import run_sampling
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.thermodynamics.analysis import Analysis
-from redoxmc.engine.thermodynamics.fit_uncertainty import changes, widest_band
-from redoxmc.engine.thermodynamics.samples import read_samples
-
+from ...hamiltonian.terms import Hamiltonian
+from ...input.schema import Config, LearningInput, matrix_of
+from ...potentials.dataset import map_to_lattice, read_relaxed
+from ...potentials.labelling.configurations import Configuration
+from ...potentials.labelling.label import first_configurations, write_labels
+from ...potentials.labelling.relaxations import Relaxations, relax_all
+from ...potentials.labels import labels_of
+from ...potentials.potential import load_potential
+from ...runtime.mpi import StopWatch
+from ...runtime.results import Results, write_results
+from ...runtime.storage import SampleStore, read_json, write_json, write_text, write_whole
+from ...sampling.run import run_sampling
+from ...sampling.system import System, build_system
+from ...thermodynamics.analysis import Analysis
+from ...thermodynamics.fit_uncertainty import changes, widest_band
+from ...thermodynamics.samples import read_samples
 from .choose import choose, ensemble_errors
 from .motion import motion
 from .visited import Visited, visit

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.thermodynamics.fit_uncertainty import Changes
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
-from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, boundaries_drawn, gaps_of
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, least_height_eV
+from ...thermodynamics.fit_uncertainty import Changes
+from ...thermodynamics.free_energy.isotherms import Isotherms
+from ...thermodynamics.phase_diagram.boundaries import Gap, boundaries_drawn, gaps_of
+from ...thermodynamics.phase_diagram.diagram import Diagram, least_height_eV
 
 Float = NDArray[np.float64]
 

@@ -7,23 +7,23 @@ import numpy as np
 from icet import ClusterSpace
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.crystal.symmetry import (
+from ....kernels.random import new_stream
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.neutrality import random_neutral_state
+from ...crystal.symmetry import (
     canonical,
     distinct_supercells,
     is_primitive,
     site_permutations,
     site_translations,
 )
-from redoxmc.engine.potentials.labelling.configurations import Configuration, configuration_of
-from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
-from redoxmc.engine.sampling.electron_ground_state import HamiltonianOf
-from redoxmc.engine.sampling.ladder import LEARNING_STREAM
-from redoxmc.engine.sampling.plan import empty_tally
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
-from redoxmc.kernels.random import new_stream
+from ...potentials.labelling.configurations import Configuration, configuration_of
+from ...sampling.chain import advance, ensemble_by_count, start_chain
+from ...sampling.electron_ground_state import HamiltonianOf
+from ...sampling.ladder import LEARNING_STREAM
+from ...sampling.plan import empty_tally
+from ...sampling.system import System, build_system
+from ...units import NEV_PER_EV, inverse_temperature
 
 Float = NDArray[np.float64]
 SETTLE_SWEEPS, APART_SWEEPS, LOOKS, WALKERS = 400, 50, 8, 2

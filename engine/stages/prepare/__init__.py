@@ -6,21 +6,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.crystal.neutrality import Exchange, exchangeable_ions
-from redoxmc.engine.hamiltonian.electrostatics import PointCharges
-from redoxmc.engine.hamiltonian.model import Model
-from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.input.checks.checker import Checker
-from redoxmc.engine.input.checks.lattice import read_exchanges, read_lattice
-from redoxmc.engine.input.checks.output import check_output
-from redoxmc.engine.input.checks.potentials import check_potentials
-from redoxmc.engine.input.checks.sampling import check_correction, check_ground_states, check_learning, check_sampling
-from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.input.schema import Config
-from redoxmc.engine.report.experiment import Experiment
-from redoxmc.engine.thermodynamics.vibrations import Vibrations
-
+from ...crystal.lattice import Lattice
+from ...crystal.neutrality import Exchange, exchangeable_ions
+from ...hamiltonian.electrostatics import PointCharges
+from ...hamiltonian.model import Model
+from ...hamiltonian.terms import Hamiltonian
+from ...input.checks.checker import Checker
+from ...input.checks.lattice import read_exchanges, read_lattice
+from ...input.checks.output import check_output
+from ...input.checks.potentials import check_potentials
+from ...input.checks.sampling import check_correction, check_ground_states, check_learning, check_sampling
+from ...input.reader import InputFile
+from ...input.schema import Config
+from ...report.experiment import Experiment
+from ...thermodynamics.vibrations import Vibrations
 from .expansion import Training, read_expansion, read_training
 from .files import read_experiment_file, read_vibrations_file
 from .terms import typed_terms

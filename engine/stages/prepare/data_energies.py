@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Lattice
-from redoxmc.engine.potentials.dataset import DataSet
+from ...crystal.lattice import VACANCY, Lattice
+from ...potentials.dataset import DataSet
 
 Float = NDArray[np.float64]
 SCALES = 3.0  # so many times better must the wrong reading of the energies be

@@ -9,25 +9,24 @@ from ase import Atoms
 from icet import ClusterSpace
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import (
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.neutrality import (
     count_neutral_states,
     exchangeable_ions,
     neutral_exchanges,
     random_neutral_state,
 )
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.hamiltonian.clusters import cluster_space
-from redoxmc.engine.hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
-from redoxmc.engine.hamiltonian.importers.read import read_model
-from redoxmc.engine.hamiltonian.model import Model
-from redoxmc.engine.hamiltonian.terms import nearest_A
-from redoxmc.engine.input.checks.checker import Checker
-from redoxmc.engine.input.checks.potentials import symbols_differ
-from redoxmc.engine.input.reader import InputFile, Location
-from redoxmc.engine.input.schema import matrix_of
-from redoxmc.engine.potentials.dataset import DataSet, map_to_lattice, read_relaxed
-
+from ...errors import RedoxError
+from ...hamiltonian.clusters import cluster_space
+from ...hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
+from ...hamiltonian.importers.read import read_model
+from ...hamiltonian.model import Model
+from ...hamiltonian.terms import nearest_A
+from ...input.checks.checker import Checker
+from ...input.checks.potentials import symbols_differ
+from ...input.reader import InputFile, Location
+from ...input.schema import matrix_of
+from ...potentials.dataset import DataSet, map_to_lattice, read_relaxed
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
 

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import count_neutral_states
-from redoxmc.engine.errors import InputError, RedoxError
-from redoxmc.engine.input.checks.checker import Checker
-from redoxmc.engine.input.reader import InputFile, Location
-from redoxmc.engine.report.experiment import Experiment, read_experiment
-from redoxmc.engine.thermodynamics.vibrations import ROUNDING, Vibrations, read_vibrations
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.neutrality import count_neutral_states
+from ...errors import InputError, RedoxError
+from ...input.checks.checker import Checker
+from ...input.reader import InputFile, Location
+from ...report.experiment import Experiment, read_experiment
+from ...thermodynamics.vibrations import ROUNDING, Vibrations, read_vibrations
 
 
 def read_vibrations_file(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> Vibrations | None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.hamiltonian.electrostatics import MOST_SITES
-from redoxmc.engine.hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters
-from redoxmc.engine.input.checks.checker import Checker
-from redoxmc.engine.input.reader import InputFile, Location
-from redoxmc.engine.input.schema import PairInput
+from ...crystal.lattice import Lattice, Supercell
+from ...hamiltonian.electrostatics import MOST_SITES
+from ...hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters
+from ...input.checks.checker import Checker
+from ...input.reader import InputFile, Location
+from ...input.schema import PairInput
 
 LONGEST_PAIR_A = 50.0
 MOST_CLUSTERS = 200_000  # per cell

@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.diagnostics import Health
-from redoxmc.engine.sampling.plan import integrate_steps
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
-
+from ...runtime.results import Group
+from ...sampling.diagnostics import Health
+from ...sampling.plan import integrate_steps
+from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from .isotherms import Isotherms, above_ends, spread
 from .transition_matrix import Isotherm, local_mean
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.samples import Samples
-
+from ...runtime.results import Group
+from ..samples import Samples
 from .isotherms import Isotherms, spread
 from .least_squares import energy_steps
 from .transition_matrix import Isotherm

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.ions_and_electrons import FreeHalf, Half
-from redoxmc.engine.sampling.split import Split, halves_of
-
+from ...crystal.neutrality import random_neutral_state
+from ...runtime.results import Group
+from ...sampling.ions_and_electrons import FreeHalf, Half
+from ...sampling.split import Split, halves_of
 from .isotherms import Isotherms
 
 Float = NDArray[np.float64]

@@ -6,14 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.sampling.diagnostics import Health
-from redoxmc.engine.sampling.plan import Plan, empty_tally
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.samples import Samples
-from redoxmc.engine.thermodynamics.vibrations import Vibrational, Vibrations
-from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.layout import Tally
-
+from ....kernels.layout import Tally
+from ...sampling.diagnostics import Health
+from ...sampling.plan import Plan, empty_tally
+from ...sampling.system import System
+from ...units import NEV_PER_EV
+from ..samples import Samples
+from ..vibrations import Vibrational, Vibrations
 from .least_squares import joined
 from .transition_matrix import Curves, Ends, Isotherm, isotherm
 

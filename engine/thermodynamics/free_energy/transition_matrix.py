@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.sampling.anneal import estimated_steps
-from redoxmc.engine.sampling.plan import integrate_steps
-from redoxmc.kernels.layout import SQUARE_UNIT, Tally
+from ....kernels.layout import SQUARE_UNIT, Tally
+from ...sampling.anneal import estimated_steps
+from ...sampling.plan import integrate_steps
 
 Float = NDArray[np.float64]
 

@@ -6,13 +6,12 @@ import numpy as np
 from ase.geometry import get_distances
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import Exchange, count_change, neutral_exchanges, random_neutral_state
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
-from redoxmc.kernels.energy import single_changes
-
+from ....kernels.energy import single_changes
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.neutrality import Exchange, count_change, neutral_exchanges, random_neutral_state
+from ...runtime.results import Group
+from ...sampling.system import System
+from ...units import NEV_PER_EV, inverse_temperature
 from .short_range import SAME_SHELL_A
 from .structure_factor import site_orbits
 

@@ -10,8 +10,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from redoxmc.engine.crystal.lattice import Supercell
-
+from ...crystal.lattice import Supercell
 from .structure_factor import Field
 
 Float = NDArray[np.float64]

@@ -7,9 +7,9 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Lattice, Supercell, diagonal_form
-from redoxmc.engine.crystal.symmetry import site_permutations, space_group
-from redoxmc.engine.sampling.ions_and_electrons import has_electrons
+from ...crystal.lattice import Lattice, Supercell, diagonal_form
+from ...crystal.symmetry import site_permutations, space_group
+from ...sampling.ions_and_electrons import has_electrons
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

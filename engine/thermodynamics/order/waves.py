@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from redoxmc.engine.crystal.lattice import VACANCY
-from redoxmc.engine.crystal.neutrality import random_neutral_state
-from redoxmc.engine.crystal.symmetry import species_of_atoms
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.storage import SampleStore, read_h5
-from redoxmc.engine.sampling.diagnostics import Health
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.samples import Samples
-
+from ...crystal.lattice import VACANCY
+from ...crystal.neutrality import random_neutral_state
+from ...crystal.symmetry import species_of_atoms
+from ...runtime.results import Group
+from ...runtime.storage import SampleStore, read_h5
+from ...sampling.diagnostics import Health
+from ...sampling.system import System
+from ..samples import Samples
 from .short_range import Shell, correlations, neighbour_shells
 from .structure_factor import Field, Waves, deviations, electron_field, ion_field
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
+from ...runtime.results import Group
 
 Float = NDArray[np.float64]
 SAME_X = 0.15  # invariant points of one kind whose middle phases are no further apart than this in x are the same

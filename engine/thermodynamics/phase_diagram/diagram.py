@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms, spread
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K
-
+from ...runtime.results import Group
+from ...units import BOLTZMANN_EV_PER_K
+from ..free_energy.isotherms import Isotherms, spread
 from .boundaries import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
 from .fields import labels, single_phase_fields
 from .hull import hull_values, lower_hull

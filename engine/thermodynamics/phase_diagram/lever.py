@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.results import Group, Results
+from ...errors import RedoxError
+from ...runtime.results import Group, Results
 
 
 class PhaseShare(NamedTuple):

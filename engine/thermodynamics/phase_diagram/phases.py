@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import VACANCY, Supercell
-from redoxmc.engine.crystal.symmetry import full_occupation, species_of_atoms
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.storage import write_text
-from redoxmc.engine.thermodynamics.order.waves import read_snapshots
-from redoxmc.engine.thermodynamics.samples import Samples
+from ...crystal.lattice import VACANCY, Supercell
+from ...crystal.symmetry import full_occupation, species_of_atoms
+from ...runtime.results import Group
+from ...runtime.storage import write_text
+from ..order.waves import read_snapshots
+from ..samples import Samples
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.signal import savgol_filter
 
-from redoxmc.engine.units import BOLTZMANN_EV_PER_K
-
+from ...units import BOLTZMANN_EV_PER_K
 from .boundaries import Gap
 from .trace import Trace
 

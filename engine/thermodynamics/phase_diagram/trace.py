@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BPoly
 
-from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
-from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, Isotherm, local_mean
-from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
+from ...units import NEV_PER_EV, inverse_temperature
+from ..free_energy.isotherms import Isotherms
+from ..free_energy.transition_matrix import Ends, Isotherm, local_mean
 
 Float = NDArray[np.float64]
 STEP_K = 1.0  # largest distance between temperatures looked at
