@@ -1,6 +1,5 @@
 """Small systems with known answers."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.sampling.system import System, build_system
 
-from .toy_calculator import Springs
+from .helpers.toy_calculator import Springs, with_toy_calculator
 
 ROOT = Path(__file__).resolve().parents[1]
 STRUCTURE = str(ROOT / "inputs/structures/NaFePO4.cif")
@@ -88,8 +87,4 @@ def ising() -> Callable[[int], System]:
 @pytest.fixture(scope="session")
 def importable(tmp_path_factory: pytest.TempPathFactory) -> str:
     """PYTHONPATH for run.py, which does not look into the folder of the project, with the toy calculator on it."""
-    package = tmp_path_factory.mktemp("path") / "tests"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    shutil.copy(ROOT / "tests/toy_calculator.py", package)
-    return str(package.parent)
+    return str(with_toy_calculator(tmp_path_factory.mktemp("path")))

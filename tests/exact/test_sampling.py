@@ -1,0 +1,106 @@
+"""The sampler's own path: annealed windows, replica exchange and analysis together, against enumeration."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from redoxmc.engine.input.schema import AnalysisInput, Config
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.anneal import cooling
+from redoxmc.engine.sampling.moves import Mix
+from redoxmc.engine.sampling.run import run_sampling
+from redoxmc.engine.sampling.system import System
+from redoxmc.engine.thermodynamics.analysis import Analysis
+from redoxmc.engine.thermodynamics.samples import Samples, read_samples
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
+
+from ..helpers.enumeration import enumerate_states
+
+TEMPERATURES_K = (400.0, 800.0)
+
+
+def configuration(tmp_path: Path, measure: int) -> Config:
+    return Config.model_validate(
+        {
+            "seed": 5,
+            "output": str(tmp_path),
+            "lattice": {"structure": "x", "sublattices": [{"element": "Na", "species": {"Na+": 1}}], "supercell": [1, 1, 1]},
+            "energy": {"points": [{"species": "Na+", "energy_eV": 0.0}]},
+            "sampling": {
+                "temperature_K": list(TEMPERATURES_K),
+                "chemical_potential_eV": {"Na+": {"min": -0.05, "max": 0.1, "points": 4}},
+                "walkers": 4,
+                "sweeps": {"equilibrate": 2000, "measure": measure},
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def sampled(small: System, tmp_path_factory: pytest.TempPathFactory) -> tuple[System, Samples]:
+    store = SampleStore(tmp_path_factory.mktemp("sampling") / "samples")
+    run_sampling(small, configuration(store.folder, 30_000), store, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
+    return small, read_samples(store)
+
+
+@pytest.fixture(scope="module")
+def groups(sampled: tuple[System, Samples]) -> dict[str, Group]:
+    system, samples = sampled
+    return Analysis(samples, system, AnalysisInput(compositions=5), 5).groups()
+
+
+def agrees(value: np.ndarray, error: np.ndarray, exact: np.ndarray, largest_error: float) -> None:
+    assert np.isfinite(error).all() and error.max() < largest_error
+    assert (np.abs(value - exact) < 4.5 * error + 1e-9).all(), (value - exact) / error
+
+
+def test_the_ladder_leads_to_beta_zero_and_replicas_exchange(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+    _, samples = sampled
+    assert np.isinf(samples.plan.temperatures_K[-1])
+    assert samples.plan.mix != Mix()  # tuned: what is compared with enumeration below was sampled with it
+    exchange = groups["exchange"]
+    for axis in ("temperature", "composition"):
+        assert np.median(exchange["acceptance"][exchange["axis"] == axis]) > 0.1
+    assert (exchange["acceptance"] >= 0).all() and len(exchange["pair"]) == len(samples.exchanged)
+
+
+def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+    system, _ = sampled
+    e, canonical = enumerate_states(system), groups["canonical"]
+    for t in TEMPERATURES_K:
+        row = canonical["temperature_K"].tolist().index(t)
+        kT = BOLTZMANN_EV_PER_K * t
+        f, u = -kT * e.log_z(t) / 4, e.canonical_energy_eV(t) / 4
+        inner = slice(1, -1)
+        assert np.allclose(canonical["free_energy_eV"][row][[0, -1]], f[[0, -1]], atol=1e-9)
+        agrees(canonical["free_energy_eV"][row][inner], canonical["free_energy_eV_error"][row][inner], f[inner], 2e-4)
+        agrees(canonical["energy_eV"][row][inner], canonical["energy_eV_error"][row][inner], u[inner], 2e-4)
+        agrees(canonical["entropy_kB"][row][inner], canonical["entropy_kB_error"][row][inner], ((u - f) / kT)[inner], 8e-3)
+        agrees(canonical["closure_eV"][[row]], canonical["closure_eV_error"][[row]], np.zeros(1), 3e-4)
+    assert canonical["trusted"].mean() > 0.8
+
+
+def test_semigrand_averages(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+    system, _ = sampled
+    e, group = enumerate_states(system), groups["semigrand"]
+    for t in TEMPERATURES_K:
+        row = group["temperature_K"].tolist().index(t)
+        kT = BOLTZMANN_EV_PER_K * t
+        p = [e.probability(t, mu) for mu in group["chemical_potential_eV"]]
+        x = np.array([q @ e.n / 4 for q in p])
+        agrees(group["x"][row], group["x_error"][row], x, 6e-3)
+        agrees(group["x_from_free_energy"][row], group["x_from_free_energy_error"][row], x, 6e-3)
+        omega = [-kT * np.log(np.exp(e.log_weight(t, mu)).sum()) / 4 for mu in group["chemical_potential_eV"]]
+        agrees(group["grand_potential_eV"][row], group["grand_potential_eV_error"][row], np.array(omega), 3e-4)
+        phi = [(e.energy_eV - mu * e.n) / kT for mu in group["chemical_potential_eV"]]
+        heat = np.array([(q @ f**2 - (q @ f) ** 2) / 4 for q, f in zip(p, phi)])
+        agrees(group["heat_capacity_mu_kB"][row], group["heat_capacity_mu_kB_error"][row], heat, 0.05)
+
+
+def test_cooling_passes_all_rungs() -> None:
+    steps = cooling(np.array([4.0, 1.0, 0.0]))
+    assert steps == sorted(steps) and {0.0, 1.0, 4.0} <= set(steps) and max(np.diff(steps)) <= 4.0 / 24 + 1e-12

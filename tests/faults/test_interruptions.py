@@ -1,0 +1,334 @@
+"""Faults of processes: kill -9, signals, ranks that end, two runs at once. What was committed is kept, and the results are the same."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+import h5py
+import pytest
+
+from redoxmc.engine.cli import main
+from redoxmc.engine.runtime.storage import TEMPORARY, SampleStore
+
+from ..conftest import STRUCTURE
+from ..helpers.command import (
+    LABELLED_LATTICE,
+    SMALL,
+    command,
+    environment,
+    hashes,
+    kill,
+    mpirun,
+    ranks_of,
+    run,
+    start,
+    wait_for_samples,
+    write_input,
+)
+
+PROMPTLY_S = 10
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Hashes of an undisturbed run of 1200 sweeps."""
+    path = write_input(tmp_path_factory.mktemp("reference"), 1200)
+    done = run(path, 1, "--until", "analyse")
+    assert done.returncode == 0, done.stderr
+    return hashes(path.parent / "out/results.h5")
+
+
+# Signals.
+
+
+@pytest.mark.parametrize(
+    ("number", "target"),
+    [(signal.SIGTERM, "ranks"), (signal.SIGUSR1, "mpirun"), (signal.SIGINT, "mpirun"), (signal.SIGINT, "ranks")],
+)
+def test_signals_commit_and_ask_for_requeue(number: signal.Signals, target: str, tmp_path: Path) -> None:
+    path = write_input(tmp_path, 2_000_000)
+    process = start(path)
+    wait_for_samples(tmp_path, process)
+    ranks = ranks_of(process)
+    assert len(ranks) == 2
+    before = SampleStore(tmp_path / "out/samples").committed()
+    for receiver in ranks if target == "ranks" else [process.pid]:
+        os.kill(receiver, number)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - begin < PROMPTLY_S
+    assert process.returncode == 75, errors
+    assert errors.count("stopped:") == 1 and "Traceback" not in errors
+    assert SampleStore(tmp_path / "out/samples").committed() > before > 0
+
+
+def test_a_signal_before_anything_is_committed_ends_the_run_at_once(tmp_path: Path) -> None:
+    """While the ladder is annealed; one rank hears it, and the other is ended with it."""
+    path = write_input(tmp_path, 200)
+    path.write_text(path.read_text().replace("equilibrate: 50", "equilibrate: 200000"))
+    process = start(path)
+    while not (tmp_path / "out/samples/identity.json").exists() and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(2)
+    os.kill(ranks_of(process)[0], signal.SIGTERM)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - begin < PROMPTLY_S
+    assert process.returncode == 75, errors
+    assert errors.count("stopped:") == 1 and "Traceback" not in errors
+    assert not (tmp_path / "out/samples/ladder.h5").exists()
+
+
+def test_walltime_commits_and_asks_for_requeue(tmp_path: Path, reference: dict[str, str]) -> None:
+    path = write_input(tmp_path, 1200)
+    text = path.read_text()
+    path.write_text(text.replace("  walkers: 2", "  walkers: 2\n  walltime_s: 0.01"))
+    assert run(path, 2, "--until", "analyse").returncode == 75
+    path.write_text(text)
+    assert run(path, 1, "--until", "analyse").returncode == 0
+    assert hashes(tmp_path / "out/results.h5") == reference
+
+
+# kill -9.
+
+
+def test_ten_kills(tmp_path: Path, reference: dict[str, str]) -> None:
+    """kill -9 of one rank, and of mpirun, in turn, at random moments; then the run is finished and compared."""
+    path, moments = write_input(tmp_path, 1200), random.Random(5)
+    for k in range(10):
+        process = start(path)
+        if k % 3:
+            wait_for_samples(tmp_path, process)
+            time.sleep(moments.uniform(0.0, 0.6))
+        else:
+            time.sleep(moments.uniform(0.5, 4.0))
+        if k % 2:
+            kill(process)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill((ranks_of(process)[:1] or [process.pid])[0], signal.SIGKILL)
+            begin = time.monotonic()
+            process.communicate(timeout=60)
+            assert time.monotonic() - begin < PROMPTLY_S
+    for segment in (tmp_path / "out").rglob("segment_*.h5"):
+        if TEMPORARY not in segment.name:
+            with h5py.File(segment) as file:
+                assert len(file) > 0
+    done = run(path, 2)
+    assert done.returncode == 0, done.stderr
+    assert hashes(tmp_path / "out/results.h5") == reference
+    assert not list((tmp_path / "out").rglob("*.partial*"))
+
+
+EVERY_STAGE = f"""\
+{LABELLED_LATTICE}  supercell: [1, 2, 1]
+training:
+  dataset: {Path(STRUCTURE).parents[2]}/tests/data/frames.extxyz
+  potentials:
+    - {{name: tiny, model: cpainn, epochs: 4, settings: {{width: 8, n_layers: 1, cutoff_A: 3.5, n_radial: 4}}}}
+potential: {{model: tests.helpers.toy_calculator.Springs, options: {{structure: {STRUCTURE}, strength_eV_A: 0.0}}}}
+relaxation: {{largest_force_eV_per_A: 0.5}}
+label: {{configurations: 14, supercells: [[1, 1, 1], [1, 2, 1]]}}
+energy:
+  cluster_expansion: {{cutoffs_A: [3.5]}}
+  pairs: [{{species: [Na+, Na+], r_A: [0, 6.5], energy_eV: -0.12}}]
+sampling:
+  temperature_K: [600, 2400]
+  rungs: 3
+  walkers: 2
+  sweeps: {{measure: 300}}
+  refine: {{temperatures: 1}}
+analysis: {{compositions: 9, entropy_compositions: 3}}
+"""
+IN_STAGE_S = 0.3  # processor time that a stage has had when it is killed, in the mean
+STAGES = ("train", "label", "fit", "sample", "refine", "split", "analyse", "report")
+
+
+def stage_at_work(out: Path) -> str:
+    """By the files that are there: the first stage that is not done."""
+    samples = out / "samples"
+    done = {
+        "train": (out / "potentials/tiny/tiny.model").exists(),
+        "label": (out / "label.mark").exists(),
+        "fit": (out / "fit.json").exists(),
+        "sample": samples.exists() and "sampling: done" in (out / "run.log").read_text(),
+        "refine": len(list((samples / "split").glob("rung_*.h5"))) > 0,
+        "split": len(list((samples / "split").glob("rung_*.h5"))) > 1,
+        "analyse": (out / "results.h5").exists(),
+        "report": (out / "report.html").exists(),
+    }
+    return next((stage for stage in STAGES if not done[stage]), "done")
+
+
+def begun(path: Path) -> ForkProcess:
+    """The run in a copy of this process, which has loaded all that it needs: to load takes longer than many a stage."""
+
+    def work() -> None:
+        sys.stderr = open(path.parent / "said.txt", "a")
+        os._exit(main([str(path)]))
+
+    process = get_context("fork").Process(target=work)
+    process.start()
+    return process
+
+
+def processor_s(process: ForkProcess) -> float:
+    """Processor time that it has had: how far it is, whatever else the machine does."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.validate
+def test_a_hundred_kills_over_all_stages(tmp_path: Path) -> None:
+    """Whenever a run comes to its end, its data, fit and results are compared, and it is begun anew, until it was killed a hundred times."""
+
+    def written(folder: Path) -> Path:
+        folder.mkdir()
+        (folder / "input.yaml").write_text(EVERY_STAGE)
+        return folder / "input.yaml"
+
+    def outcome(folder: Path) -> dict[str, str]:
+        kept = ("out/labelled.extxyz", "out/refused_frames.txt")
+        return hashes(folder / "out/results.h5") | {name: (folder / name).read_text() for name in kept}
+
+    assert main([str(written(tmp_path / "first"))]) == 0  # compiles and loads
+    whole = begun(written(tmp_path / "whole"))
+    whole.join()
+    assert whole.exitcode == 0
+    expected = outcome(tmp_path / "whole")
+    assert len(list((tmp_path / "whole/out/samples").glob("refined_*"))) == 1
+
+    moments, killed, kills, runs = random.Random(11), dict.fromkeys(STAGES, 0), 0, 0
+    path = written(tmp_path / "run_0")
+    while kills < 100:
+        at = stage_at_work(path.parent / "out")
+        process = begun(path)
+        if at == "done":
+            process.join()
+        target = STAGES.index(at) + moments.choice((0, 1)) if at != "done" else 0  # the stage that it is at, or the next
+        while process.is_alive() and stage_at_work(path.parent / "out") in STAGES[:target]:
+            process.join(0.01)
+        moment = processor_s(process) + moments.expovariate(1 / IN_STAGE_S)
+        while process.is_alive() and processor_s(process) < moment:
+            process.join(0.01)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            stage = stage_at_work(path.parent / "out")
+            killed[stage] = killed.get(stage, 0) + 1
+            kills += 1
+        else:
+            assert process.exitcode == 0, (path.parent / "said.txt").read_text()
+            assert outcome(path.parent) == expected
+            runs += 1
+            path = written(tmp_path / f"run_{runs}")
+    process = begun(path)
+    process.join()
+    assert process.exitcode == 0 and outcome(path.parent) == expected
+    print(f"{kills} kills, {runs + 1} runs: {killed}")
+    assert all(killed[stage] for stage in STAGES if stage != "split"), killed  # too short to be met
+
+
+# Ranks that end.
+
+
+FAULTY = """
+import sys
+from mpi4py import MPI
+from redoxmc.engine.sampling import replicas
+intact, calls = replicas.advance_together, []
+def faulty(*arguments):
+    calls.append(1)
+    if MPI.COMM_WORLD.rank == 1 and len(calls) > 30:
+        raise ArithmeticError("injected")
+    return intact(*arguments)
+replicas.advance_together = faulty
+from redoxmc.engine.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_exception_on_one_rank_ends_the_run(tmp_path: Path) -> None:
+    path = write_input(tmp_path, 100_000)
+    run(path, 1, "--until", "fit")
+    script = tmp_path / "faulty.py"
+    script.write_text(FAULTY)
+    begin = time.monotonic()
+    done = subprocess.run(
+        [*mpirun(), "-n", "3", sys.executable, str(script), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("error on rank 1: ArithmeticError: injected") == 1
+    assert "Traceback" not in done.stderr
+    started = (tmp_path / "out/samples/ladder.h5").stat().st_mtime
+    assert time.time() - started < 10 or time.monotonic() - begin < 10
+
+
+# Two runs.
+
+
+def test_two_runs_on_one_output_folder(tmp_path: Path) -> None:
+    """The second is refused, and told which process has it; the first notices nothing, and kill -9 leaves no lock."""
+    path = write_input(tmp_path, 2_000_000, text=SMALL)
+    first = start(path, 1)
+    wait_for_samples(tmp_path, first)
+    holder = first.pid
+    for options in ((), ("--fresh",)):
+        begin = time.monotonic()
+        second = subprocess.run(command(path, 1, *options), capture_output=True, text=True, env=environment(), check=False)
+        assert second.returncode == 2 and time.monotonic() - begin < 3 * PROMPTLY_S  # the start of a program on a busy machine
+        assert f"{tmp_path}/out is in use by another run (process {holder} on " in second.stderr, second.stderr
+        assert second.stderr.count("error:") == 1
+    before = SampleStore(tmp_path / "out/samples").committed()
+    while SampleStore(tmp_path / "out/samples").committed() == before:
+        assert first.poll() is None
+        time.sleep(0.05)
+    kill(first)
+    assert main([str(write_input(tmp_path, 40, text=SMALL)), "--fresh", "--until", "sample"]) == 0
+
+
+def test_an_orphaned_rank_still_holds_the_folder(tmp_path: Path) -> None:
+    """Rank 0 holds the lock together with the others: what they might still write is not written over."""
+    script = (
+        "import sys, time; from pathlib import Path; from redoxmc.engine.lock import Lock; lock = Lock(Path(sys.argv[1]));"
+        "lock.take() if sys.argv[2] == 'takes' else None; lock.share(); print('held', flush=True); time.sleep(60)"
+    )
+
+    def rank(how: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "lock"), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def holds(process: subprocess.Popen[str]) -> bool:
+        assert process.stdout is not None
+        return process.stdout.readline() == "held\n"
+
+    zero = rank("takes")
+    assert holds(zero)
+    one = rank("shares")
+    assert holds(one)
+    zero.kill()
+    zero.communicate()
+    late = rank("takes")
+    assert not holds(late) and "is in use by another run" in late.communicate()[1]
+    one.kill()
+    one.communicate()
+    after = rank("takes")
+    assert holds(after)
+    after.kill()
+    after.communicate()

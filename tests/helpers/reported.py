@@ -1,0 +1,44 @@
+"""A small run with a phase diagram, a smaller cell and measured points beside it, as the real command reports it; for the tests of report and figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from redoxmc.engine.runtime.results import Results, read_results
+
+from .command import run, write_input
+
+POINTS = """\
+x,temperature_K,label,kind,x_error,temperature_error_K,source
+0.1,350,"Miller, $5 <b>",boundary,0.02,10,"J. Miller, J. Tests 1, 2 (2020)"
+0.5,300,Jones 2021,two-phase,0.1,,"K. Jones & al., J. Tests 2, 3 (2021)"
+0.5,950,Jones 2021,single-phase,,,"K. Jones & al., J. Tests 2, 3 (2021)"
+"""
+TITLE = "tiny <script>alert(1)</script> & $x_"
+
+
+def reported(folder: Path) -> Path:
+    """Output folder of the run."""
+    path = write_input(folder, 150, "label: {configurations: 40}  # <img src=x onerror=alert(2)>\n")
+    (folder / "points.csv").write_text(POINTS)
+    text = path.read_text().replace("title: tiny", f"title: {TITLE!r}").replace("[400, 900]", "[150, 400, 900]")
+    text = text.replace("compositions: 9}", "compositions: 9, entropy_compositions: 5, experiment: points.csv}")
+    few = "  walkers: 2\n  rungs: 3\n  refine: {temperatures: 0}\n  second_supercell: [1, 1, 1]"
+    path.write_text(text.replace("  walkers: 2", few))
+    done = run(path)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+def with_couplings(folder: Path) -> Results:
+    """The results, with bands that a fit to labels would add, and this run drawn beside itself."""
+    results = read_results(folder / "results.h5")
+    canonical, diagram = (results.groups[name] for name in ("canonical", "phase_diagram"))
+    band = np.full(canonical["mixing_free_energy_eV"].shape, 1e-3)
+    canonical.add("mixing_free_energy_eV_couplings", ("temperature_K", "x"), band, "eV/fu", "band")
+    diagram.add("boundary_x_couplings", ("boundary",), np.full(diagram["boundary_x"].shape, 0.02), "1", "band")
+    kelvin = np.full(diagram["invariant_temperature_K"].shape, 20.0)
+    diagram.add("invariant_temperature_K_couplings", ("invariant",), kelvin, "K", "band")
+    diagram.attributes["title"] = TITLE
+    results.groups["phase_diagram_beside"] = diagram
+    return results

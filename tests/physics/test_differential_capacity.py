@@ -1,0 +1,89 @@
+"""-dQ/dV of solutions whose free energy is known."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import brentq
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.report import figures
+from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
+from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.voltage import capacity_per_x
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
+
+from ..helpers.mean_field import Float, FreeEnergy, ideal, isotherms_of
+
+SITE_EV, REFERENCE_EV, W_EV = -4.0, -1.3, 0.16
+E0_V = REFERENCE_EV - SITE_EV
+NAME = "differential_capacity_mAh_per_g_per_V"
+
+
+def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: Lattice, noise_eV: float = 0.0) -> Isotherms:
+    found = isotherms_of(free_energy, temperatures_K, n_fu=4000, noise_eV=noise_eV)
+    system: Any = SimpleNamespace(n_formula_units=4000, step=1, ion="Na+", lattice=olivine)
+    return replace(found, system=system)
+
+
+def group_of(isotherms: Isotherms) -> Group:
+    canonical = Group()
+    canonical.add(
+        "trusted",
+        ("temperature_K", "x"),
+        np.broadcast_to(isotherms.x_grid < 0.6, (len(isotherms.rungs), len(isotherms.grid))),
+        "1",
+        "",
+    )
+    canonical.add("asked", ("temperature_K",), np.ones(len(isotherms.rungs), bool), "1", "")
+    group = differential_capacity_group(isotherms, REFERENCE_EV, canonical)
+    assert figures.differential_capacity({"canonical": canonical, "differential_capacity": group}, None)
+    return group
+
+
+def regular(x: Float, t: float) -> Float:
+    return SITE_EV * x + W_EV * x * (1 - x) + ideal(x, t)
+
+
+def test_ideal_solution(olivine: Lattice) -> None:
+    """V = E0 - 2kT ln[x/(1-x)], so -dQ/dV = C x (1 - x)/2kT, broadened alike; its integral is the capacity of NaFePO4, 154.2 mAh/g."""
+    isotherms = of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [300.0, 800.0], olivine)
+    group, capacity = group_of(isotherms), capacity_per_x(isotherms)
+    v = group["voltage_V"]
+    assert abs(capacity - 154.2) < 0.1
+    for t, found in zip(group["temperature_K"], group[NAME]):
+        width = 2 * BOLTZMANN_EV_PER_K * t
+        x = 1 / (1 + np.exp((v - E0_V) / width))
+        exact = gaussian_filter1d(capacity * x * (1 - x) / width, BROADENING_V / STEP_V)
+        inner = np.abs(v - E0_V) < 5 * width  # beyond it there are only a few ions of the 4000
+        assert np.abs(found - exact)[inner].max() < 2e-3 * exact.max()
+        assert abs(found.sum() * STEP_V - capacity) < 1e-5 * capacity
+        trusted = group["trusted"][group["temperature_K"].tolist().index(t)]
+        assert trusted[np.abs(v - E0_V).argmin()] and (trusted == (x < 0.6))[inner & (np.abs(x - 0.6) > 0.05)].all()
+
+
+def test_a_plateau_is_a_peak_of_its_charge(olivine: Lattice) -> None:
+    """Regular solution at 300 K: the charge between the two phases goes in at E0, as a Gaussian; the integral stays."""
+    isotherms = of_olivine(regular, [300.0], olivine)
+    group, capacity = group_of(isotherms), capacity_per_x(isotherms)
+    kT = BOLTZMANN_EV_PER_K * 300
+    binodal = brentq(lambda x: 2 * kT * np.log(x / (1 - x)) + W_EV * (1 - 2 * x), 1e-9, 0.4)
+    v, found = group["voltage_V"], group[NAME][0]
+    charge = capacity * (1 - 2 * binodal)
+    peak = charge / np.sqrt(2 * np.pi) / BROADENING_V
+    assert abs(v[found.argmax()] - E0_V) <= STEP_V and peak < found.max() < 1.1 * peak
+    assert abs(found.sum() * STEP_V - capacity) < 1e-5 * capacity
+    near = np.abs(v - E0_V) < 5 * BROADENING_V
+    assert charge < found[near].sum() * STEP_V < capacity
+
+
+def test_errors_follow_the_noise(olivine: Lattice) -> None:
+    """Ten times the noise of F, ten times the error, where the hull does not change with it."""
+    quiet, loud = (group_of(of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [500.0], olivine, e)) for e in (1e-6, 1e-5))
+    middle = quiet[NAME][0] > 0.2 * quiet[NAME].max()
+    shared = np.interp(quiet["voltage_V"], loud["voltage_V"], loud[f"{NAME}_error"][0])
+    ratio = shared[middle] / quiet[f"{NAME}_error"][0][middle]
+    assert np.abs(np.median(ratio) - 10) < 1.5

@@ -1,0 +1,259 @@
+"""Exports against formulas: pymatgen's hull is ours, the CALPHAD database is the formula that the results were made of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from monty.serialization import loadfn
+from scipy.optimize import brentq
+
+from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.report.exports.calphad import J_PER_MOL, CalphadModel, fit_model
+from redoxmc.engine.report.exports.deviation import deviation, gaps_of_model
+from redoxmc.engine.report.exports.formula import formula_unit
+from redoxmc.engine.report.exports.readback import pycalphad_energy_J_per_mol
+from redoxmc.engine.report.exports.redlich_kister import basis
+from redoxmc.engine.report.exports.tdb import phase_name
+from redoxmc.engine.report.exports.two_sublattices import two_sublattices
+from redoxmc.engine.report.exports.write import write_exports, write_tdb
+from redoxmc.engine.runtime.results import Results
+from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K
+
+from ..helpers.made_up import NASICON, OLIVINE, SPINEL, Formula, Material, made_up_results
+
+MATERIALS = {"olivine": OLIVINE, "spinel": SPINEL, "nasicon": NASICON}
+GAP_EV = 0.4  # W of W x (1 - x), with 2 kT of ideal mixing: closes at W / 4k
+
+
+def regular(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return -40.0 - 4.0 * x + GAP_EV * x * (1 - x) + 0 * t
+
+
+def binodal(temperature_K: float) -> float:
+    """ln[x/(1-x)] = W (2x - 1) / 2kT."""
+    kT = BOLTZMANN_EV_PER_K * temperature_K
+    return brentq(lambda x: 2 * kT * np.log(x / (1 - x)) - GAP_EV * (2 * x - 1), 1e-12, 0.5 - 1e-6)
+
+
+def asymmetric(material: Material) -> Formula:
+    """Three Redlich-Kister terms of u with all three functions of T, odd ones too."""
+    low, high = material.x
+
+    def formula(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+        u = (x - low) / (high - low)
+        heat = t * np.log(t)
+        terms = (0.08 - 1e-4 * t + 1e-5 * heat, 0.05 + 2e-5 * t, -0.03 + 1e-4 * t - 2e-5 * heat)
+        return -40.0 - 3.5 * x + u * (1 - u) * sum(c * (2 * u - 1) ** k for k, c in enumerate(terms))
+
+    return formula
+
+
+def infinite(material: Material, t: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return asymmetric(material)(t, x) - BOLTZMANN_EV_PER_K * t * material.entropy_kB(x, np.inf)
+
+
+def test_pymatgen_finds_our_hull(tmp_path: Path) -> None:
+    """Rough free energies: vertices, heights above the hull (1e-9 eV) and atoms, after writing and reading."""
+    rng = np.random.default_rng(3)
+    results = made_up_results(OLIVINE, lambda t, x: -42 - 4 * x + 0.02 * rng.normal(size=(t + x).shape), (300.0, 345.957))
+    results.groups["canonical"]["trusted"][0, 5] = False
+    assert "pymatgen phase diagrams at 2 temperatures" in write_exports(results, tmp_path)
+    canonical = results.groups["canonical"]
+    x = canonical["x"]
+    for row, name in enumerate(("phase_diagram_300K.json", "phase_diagram_345.957K.json")):
+        f, diagram = canonical["free_energy_eV"][row], loadfn(tmp_path / name)
+        vertices = lower_hull(x, f)
+        assert 3 < len(vertices) < len(x) / 2
+        assert sorted(e.attribute["x"] for e in diagram.stable_entries) == x[vertices].tolist()
+        assert len(diagram.all_entries) == len(x)
+        above = f - hull_values(x, f, vertices)
+        for entry in diagram.all_entries:
+            k = int(np.flatnonzero(x == entry.attribute["x"])[0])
+            assert abs(diagram.get_e_above_hull(entry) - above[k]) < 1e-9
+            assert entry.original_entry.composition.as_dict() == pytest.approx({"Na": x[k], "Fe": 1, "P": 1, "O": 4}) or k == 0
+            assert entry.original_entry.energy == f[k] and entry.attribute["free_energy_error_eV"] == 1e-5
+            assert entry.attribute["trusted"] == ((row, k) != (0, 5))
+
+
+def test_the_atoms_of_a_formula_unit() -> None:
+    assert formula_unit(made_up_results(NASICON, regular)).composition(1.5) == {"Na": 1.5, "V": 2, "P": 3, "O": 12}
+    mixed = Material(
+        {**OLIVINE.formula_unit, "Na": 2},
+        [{"element": "Na", "species": {"Na+": 1, "K+": 1}}],
+        "K+",
+        (0, 2),
+        (2, 1),
+        OLIVINE.filled,
+    )
+    unit = formula_unit(made_up_results(mixed, regular))
+    assert unit.composition(0.5) == {"K": 0.5, "Na": 1.5, "Fe": 1, "P": 1, "O": 4} and unit.name == "Na2FePO4"
+
+
+@pytest.mark.parametrize("material", MATERIALS.values(), ids=MATERIALS)
+def test_neutral_line(material: Material) -> None:
+    """Site fractions and both ideal entropies, against counts written down by hand for each material."""
+    model = two_sublattices(formula_unit(made_up_results(material, regular)))
+    x = np.linspace(*material.x, 7)
+    for found, n, sites in zip(model.site_fractions(x), material.filled(x), material.sites):
+        assert np.allclose(found, n / sites, atol=1e-12)
+    assert np.allclose(model.ideal_entropy_kB(x), material.entropy_kB(x, np.inf), atol=1e-12)
+    assert np.allclose(model.ideal_entropy_of_cell_kB(x, 60), material.entropy_kB(x, 60), atol=1e-9)
+
+
+@pytest.mark.parametrize("material", MATERIALS.values(), ids=MATERIALS)
+def test_a_known_model_is_recovered(material: Material) -> None:
+    """From a small cell to the infinite crystal, at temperatures in between too; noise is averaged out, bad points count little."""
+    results = made_up_results(material, asymmetric(material), n_fu=60, error_eV=1e-4)
+    canonical, rng = results.groups["canonical"], np.random.default_rng(1)
+    f = canonical["free_energy_eV"]
+    f[:, 1:-1] += 1e-4 * rng.normal(size=f[:, 1:-1].shape)
+    f[1, 20] += 0.2
+    canonical["free_energy_eV_error"][1, 20] = 0.2
+    f[2, 30:] += 0.3
+    canonical["trusted"][2, 30:-1] = False
+    f[2, -1] -= 0.3
+    model = fit_model(results)
+    assert model.polynomial.terms == 3 and 0.8e-4 < model.held_out_eV < 1.5e-4
+    x, t = np.linspace(*material.x, 23), np.full(23, 611.0)
+    wanted = infinite(material, t, x)
+    assert np.abs(model.free_energy_eV(t, x) - wanted).max() < 1e-4
+    y = x / material.sites[0]
+    again = model.in_site_fractions()(t, y) - J_PER_MOL * BOLTZMANN_EV_PER_K * t * material.entropy_kB(x, np.inf)
+    assert np.abs(again - model.gibbs_energy_J_per_mol(t, x)).max() < 1e-6
+
+
+def test_zero_of_the_database() -> None:
+    """Both ends at zero; or the metal of the ion: then -dG/dx is the voltage."""
+    plain = fit_model(made_up_results(OLIVINE, regular))
+    t, x = np.full(2, 400.0), np.array([0.0, 1.0])
+    assert np.abs(plain.gibbs_energy_J_per_mol(t, x)).max() < 1e-6
+    metal = fit_model(made_up_results(OLIVINE, regular, metal={"Na": -1.3}))
+    assert np.allclose(metal.gibbs_energy_J_per_mol(t, x), [0, J_PER_MOL * (-4.0 + 1.3)], atol=1e-6)
+    assert np.allclose(metal.free_energy_eV(t, x), plain.free_energy_eV(t, x), atol=1e-12)
+
+
+def test_deviation_is_that_of_the_data() -> None:
+    """Known errors of F and of a boundary come back, those not trusted apart; the finite cell's share is named."""
+    low = binodal(700.0)
+    points = ((700.0, low - 0.02, 0, 0), (700.0, 1 - low, 0, 1), (500.0, 0.30, 1, 0), (500.0, 0.31, 1, 1))
+    results = made_up_results(OLIVINE, regular, (500.0, 700.0, 1300.0), n_fu=100_000, points=201, boundaries=points)
+    model = fit_model(results)
+    exact = deviation(model, results)
+    assert exact.largest_eV < 2e-5 and 0 < exact.cell_eV < 2e-5
+    ours, stray = exact.regions[1], exact.regions[0]
+    assert len(exact.regions) == 2 and stray.temperature_K == 500 and ours.temperature_K == 700 and ours.trusted
+    assert ours.shift == pytest.approx(0.02, abs=2e-3) and stray.model is not None
+    off = results.groups["canonical"]["free_energy_eV"]
+    off[0, 100] += 0.003
+    off[2, 7] += 0.5
+    results.groups["canonical"]["trusted"][2, 7] = False
+    found = deviation(model, results)
+    assert found.largest_eV == pytest.approx(0.003, abs=2e-5) and found.rows[2].largest_of_all_eV == pytest.approx(0.5, abs=1e-4)
+    n = sum(row.trusted for row in found.rows)
+    assert n == 3 * 201 - 1 and found.rms_eV == pytest.approx(0.003 / np.sqrt(n), rel=0.05)
+    assert gaps_of_model(model, 1300.0, 0.005) == []
+
+
+def test_a_cusp_is_not_hidden() -> None:
+    """An ordered phase, a corner of F 20 meV deep: the deviation says so, and its two-phase regions count as lost or shifted."""
+
+    def cusp(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return regular(t, x) - GAP_EV * x * (1 - x) - 0.02 * np.exp(-np.abs(x - 2 / 3) / 0.01)
+
+    results = made_up_results(OLIVINE, cusp, points=97)
+    assert deviation(fit_model(results), results).largest_eV > 0.01
+
+
+def test_why_there_is_no_database(tmp_path: Path) -> None:
+    three = [OLIVINE.sublattices[0], {"element": "Fe", "species": {"Fe2+": 2, "Fe3+": 3, "Fe4+": 4}}]
+    beside = [
+        {
+            "element": "Na",
+            "species": {
+                "Na+": 1,
+                "K+": 1,
+            },
+        },
+        OLIVINE.sublattices[1],
+    ]
+    untrusted = made_up_results(OLIVINE, regular)
+    untrusted.groups["canonical"]["trusted"][:] = False
+    old = made_up_results(OLIVINE, regular)
+    del old.attributes["ion"]
+    cases = {
+        "not exactly one redox pair": made_up_results(Material(**{**vars(OLIVINE), "sublattices": three}), regular),
+        "more than it and vacancies": made_up_results(Material(**{**vars(OLIVINE), "sublattices": beside}), regular),
+        "no mixing of electrons": made_up_results(OLIVINE, regular, electrons="ground_state"),
+        "two temperatures": made_up_results(OLIVINE, regular, (400.0,)),
+        "0 trusted points": untrusted,
+        "run the analysis again": old,
+        "no free energies": Results({}, {}),
+    }
+    for why, results in cases.items():
+        with pytest.raises(RedoxError, match=why):
+            fit_model(results)
+        assert "No TDB: " in write_exports(results, tmp_path) and not list(tmp_path.glob("*.tdb"))
+
+
+def test_files_of_earlier_results_go(tmp_path: Path) -> None:
+    """And rungs beyond the temperatures asked for are not exported."""
+    write_exports(made_up_results(OLIVINE, regular, (300.0, 400.0)), tmp_path)
+    results = made_up_results(SPINEL, asymmetric(SPINEL), (300.0, 500.0, 20_000.0))
+    results.groups["canonical"]["asked"][2] = False
+    said = write_exports(results, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ZnMn2O4.tdb", "phase_diagram_300K.json", "phase_diagram_500K.json"]
+    assert "ZnMn2O4.tdb: RMS" in said
+    text = (tmp_path / "ZnMn2O4.tdb").read_text()
+    assert max(map(len, text.splitlines())) < 79 and "Ordered phases" in text and f"RMS {said.split('RMS ')[1][:4]}" in text
+    json.loads((tmp_path / "phase_diagram_300K.json").read_text())
+
+
+def written(material: Material, results: Results, folder: Path) -> tuple[CalphadModel, Path]:
+    write_tdb(results, folder)
+    model = fit_model(results)
+    return model, folder / f"{model.unit.name}.tdb"
+
+
+@pytest.mark.parametrize("material", MATERIALS.values(), ids=MATERIALS)
+def test_pycalphad_reads_our_energies(material: Material, tmp_path: Path) -> None:
+    """To 1e-3 J/mol, at the ends of both ranges too, once its rounded gas constant is allowed for."""
+    v = pytest.importorskip("pycalphad").variables
+    model, path = written(material, made_up_results(material, asymmetric(material), metal={"Na": -1.3}), tmp_path)
+    x = np.linspace(*material.x, 17)
+    for temperature in (300.0, 432.1, 900.0):
+        t = np.full(len(x), temperature)
+        rounding = (float(v.R) - BOLTZMANN_EV_PER_K * J_PER_MOL) * temperature * material.entropy_kB(x, np.inf)
+        found = pycalphad_energy_J_per_mol(path, model, temperature, x) + rounding
+        assert np.abs(found - model.gibbs_energy_J_per_mol(t, x)).max() < 1e-3
+    assert "as pycalphad" in write_tdb(made_up_results(material, asymmetric(material)), tmp_path)
+
+
+def test_pycalphad_finds_the_miscibility_gap_and_redraws_it(tmp_path: Path) -> None:
+    pycalphad = pytest.importorskip("pycalphad")
+    v = pycalphad.variables
+    model, path = written(OLIVINE, made_up_results(OLIVINE, regular, points=97), tmp_path)
+    database, system = pycalphad.Database(str(path)), (["NA", "FE", "VA"], [phase_name(model)])
+    for temperature in (500.0, 800.0, 1000.0):
+        found = pycalphad.equilibrium(database, *system, {v.X("NA"): 0.25, v.T: temperature, v.P: 101325, v.N: 1})
+        share = found.X.sel(component="NA").values.reshape(-1)
+        both = np.sort(share[np.isfinite(share)])
+        x = both / (1 - both)
+        low = binodal(temperature)
+        assert len(x) == 2 and abs(x[0] - low) < 1e-3 and abs(x[1] - 1 + low) < 1e-3
+    above = pycalphad.equilibrium(database, *system, {v.X("NA"): 1 / 3, v.T: 1250.0, v.P: 101325, v.N: 1})
+    assert np.isfinite(above.NP.values).sum() == 1, "one phase above the critical point, W/4k = 1160 K"
+
+    from pycalphad.mapping import BinaryStrategy
+
+    drawn = BinaryStrategy(database, *system, {v.X("NA"): (0, 0.5, 0.05), v.T: (500, 1100, 50), v.P: 101325, v.N: 1})
+    drawn.do_map()
+    lines = [(p.get_property(v.T), [float(c.X[1]) for c in p.stable_composition_sets]) for z in drawn.zpf_lines for p in z.points]
+    assert len(lines) > 10
+    for temperature, shares in lines:
+        assert abs(min(s / (1 - s) for s in shares) - binodal(float(temperature))) < 2e-3
+
+
+def test_basis_is_zero_at_the_ends() -> None:
+    assert np.allclose(basis(np.array([0.0, 1.0]), 4), [[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]])

@@ -1,0 +1,308 @@
+"""Ordered phases: structure factors and short-range order of states that are known, and the names given to regions."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from ase import Atoms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Structure
+
+from redoxmc.engine.crystal.lattice import (
+    Lattice,
+    Species,
+    Sublattice,
+    Supercell,
+    build_lattice,
+    diagonal_form,
+    hermite_form,
+)
+from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
+from redoxmc.engine.runtime.results import Group, read_results
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.thermodynamics.order import waves as order
+from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
+from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
+from redoxmc.engine.thermodynamics.order.waves import ChainMeans, recognise
+from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
+from redoxmc.engine.thermodynamics.samples import read_samples
+
+from ..helpers.command import run, write_input
+
+NON_DIAGONAL = np.array([[2, -2, 0], [0, 2, -2], [2, 2, 2]])  # 24 cells; holds period 2 and period 3 along (1 1 1)
+Float = np.ndarray
+Deviations = Callable[[Field, Supercell, np.ndarray], Float]
+
+
+@pytest.fixture(scope="module")
+def cubic() -> Lattice:
+    """Perovskite NaFeF3: a simple cubic lattice of ions and one of electrons."""
+    places = [[0, 0, 0], [2, 2, 2], [2, 2, 0], [2, 0, 2], [0, 2, 2]]
+    atoms = Atoms("NaFeF3", positions=places, cell=[4, 4, 4], pbc=True)
+    ions = Sublattice("Na", (Species("Na+", 1), Species("Va", 0)))
+    electrons = Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3)))
+    return build_lattice(atoms, (ions, electrons), {"F": -1})
+
+
+def cells_of(supercell: Supercell) -> np.ndarray:
+    return np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+
+
+def state(supercell: Supercell, ions: np.ndarray, electrons: np.ndarray) -> np.ndarray:
+    """(1, n_sites) of a cubic supercell, from whether each cell holds the ion and the electron."""
+    return np.column_stack([~ions, ~electrons]).astype(np.int8).reshape(1, -1)
+
+
+def random_states(supercell: Supercell, number: int, share: float, seed: int) -> np.ndarray:
+    """(number, n_sites) with a fixed share of every sublattice at random."""
+    rng = np.random.default_rng(seed)
+    states = np.ones((number, supercell.n_sites), np.int8)
+    for g in np.unique(supercell.site_sublattice):
+        sites = np.flatnonzero(supercell.site_sublattice == g)
+        for s in states:
+            s[rng.choice(sites, round(share * len(sites)), replace=False)] = 0
+    return states
+
+
+def strongest(supercell: Supercell, field: Field, states: np.ndarray) -> tuple[float, list[float], order.Recognised]:
+    waves = Waves(supercell)
+    weights = waves.star_weights(deviations(field, supercell, states))
+    assert np.allclose(weights.sum(axis=1), 1)
+    found = recognise(weights, np.array([len(states)]), waves, field)
+    return float(found.weight[0]), waves.star_q[found.star[0]].tolist(), found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-6, 6), min_size=9, max_size=9))
+def test_translations_become_a_box(entries: list[int]) -> None:
+    matrix = np.array(entries).reshape(3, 3)
+    if round(np.linalg.det(matrix)) == 0:
+        return
+    sizes, columns = diagonal_form(matrix)
+    assert abs(round(np.linalg.det(columns))) == 1 and np.prod(sizes) == np.prod(np.diag(hermite_form(matrix)))
+    assert not (matrix @ columns % sizes).any()
+
+
+@pytest.mark.parametrize("matrix", [np.diag([4, 3, 2]), NON_DIAGONAL, np.array([[4, 2, 5], [0, 1, 6], [3, 2, 1]])])
+def test_weights_are_the_plain_sum_over_sites(matrix: np.ndarray, olivine: Lattice) -> None:
+    supercell, field = Supercell(olivine, matrix), ion_field(olivine, "Na+")
+    waves, cells = Waves(supercell), cells_of(Supercell(olivine, matrix))
+    assert len(np.unique(waves.whole % waves.period, axis=0)) == supercell.n_cells
+    assert np.allclose(waves.q @ matrix.T, np.rint(waves.q @ matrix.T))
+    d = deviations(field, supercell, random_states(supercell, 3, 0.4, 0))
+    amplitude = np.einsum("kcb,cq->kqb", d, np.exp(-2j * np.pi * cells @ waves.q.T))
+    plain = (np.abs(amplitude) ** 2).sum(axis=-1) / (supercell.n_cells * (d**2).sum(axis=(1, 2)))[:, None]
+    assert np.allclose(waves.weights(d), plain, atol=1e-12) and np.allclose(plain.sum(axis=1), 1)
+
+
+def test_fully_ordered_states_have_weight_one(cubic: Lattice) -> None:
+    ions, electrons = ion_field(cubic, "Na+"), electron_field(cubic)
+    assert electrons is not None and electrons.name == "Fe2+"
+    for matrix in (np.diag([6, 6, 6]), NON_DIAGONAL, np.array([[24, 0, 0], [5, 1, 0], [5, 0, 1]])):
+        supercell = Supercell(cubic, matrix)
+        total = cells_of(supercell).sum(axis=1)
+        checkerboard, thirds = total % 2 == 0, total % 3 == 0
+        occupation = state(supercell, checkerboard, thirds)
+        weight, q, found = strongest(supercell, ions, occupation)
+        assert weight == pytest.approx(1) and q == [0.5, 0.5, 0.5] and found.ordered[0] and found.parameter[0] == pytest.approx(1)
+        weight, q, found = strongest(supercell, electrons, occupation)
+        assert weight == pytest.approx(1) and np.allclose(np.abs(q), 1 / 3) and found.ordered[0] and not found.separated[0]
+
+
+def test_equivalent_waves_are_one_star(cubic: Lattice, olivine: Lattice) -> None:
+    supercell = Supercell(cubic, np.diag([6, 6, 6]))
+    for axis in range(3):
+        rows = cells_of(supercell)[:, axis] % 3 > 0
+        weight, q, _ = strongest(supercell, ion_field(cubic, "Na+"), state(supercell, rows, rows))
+        assert weight == pytest.approx(1) and sorted(q) == pytest.approx([0, 0, 1 / 3])
+    assert sorted(Waves(Supercell(cubic, np.diag([2, 2, 2]))).star_size.tolist()) == [1, 1, 3, 3]  # Gamma, R, X, M
+    assert sorted(Waves(Supercell(olivine, np.diag([1, 3, 3]))).star_size.tolist()) == [1, 2, 2, 4]
+
+
+def test_sublattice_order_is_a_wave_at_zero(olivine: Lattice) -> None:
+    supercell = Supercell(olivine, np.diag([2, 3, 2]))
+    heights = olivine.atoms.get_scaled_positions()[olivine.site_atom][:, 1]
+    cell = np.where(np.isclose(heights % 1, 0.5), 1, 0).astype(np.int8)
+    weight, q, found = strongest(supercell, ion_field(olivine, "Na+"), np.tile(cell, (1, supercell.n_cells)))
+    assert weight == pytest.approx(1) and q == [0, 0, 0] and found.ordered[0]
+
+
+def disorder_has_its_level(olivine: Lattice, deviate: Deviations) -> bool:
+    """Random states with fixed counts: M/(M-1)/N at q, (M-N)/(M-1)/N at 0, of M sites in N cells."""
+    supercell, field = Supercell(olivine, np.array([[2, 0, 0], [0, 2, 1], [0, 0, 3]])), ion_field(olivine, "Na+")
+    n, m, states = supercell.n_cells, 4 * supercell.n_cells, random_states(supercell, 3000, 0.25, 1)
+    with np.errstate(invalid="ignore"):
+        weights = Waves(supercell).weights(deviate(field, supercell, states))
+    expected = np.full(n, m / (m - 1) / n)
+    expected[(Waves(supercell).whole == 0).all(axis=1)] = (m - n) / (m - 1) / n
+    error = weights.std(axis=0, ddof=1) / np.sqrt(len(weights))
+    assert (error < 0.02 * expected.mean()).all()
+    return bool((np.abs(weights.mean(axis=0) - expected) < 4 * error).all())
+
+
+def test_random_states_have_the_level_of_disorder(olivine: Lattice) -> None:
+    assert disorder_has_its_level(olivine, deviations)
+
+
+def test_wrong_means_are_noticed(olivine: Lattice) -> None:
+    def about_zero(field: Field, supercell: Supercell, states: np.ndarray) -> Float:
+        cells = states.reshape(len(states), supercell.n_cells, -1)
+        return field.table[supercell.lattice.site_sublattice[field.sites], cells[..., field.sites]]
+
+    def of_each_basis_site(field: Field, supercell: Supercell, states: np.ndarray) -> Float:
+        values = about_zero(field, supercell, states)
+        return values - values.mean(axis=1, keepdims=True)
+
+    for wrong in (about_zero, of_each_basis_site):
+        assert not disorder_has_its_level(olivine, wrong)
+
+
+def test_random_states_are_not_called_ordered(cubic: Lattice) -> None:
+    supercell, field = Supercell(cubic, np.diag([3, 3, 3])), ion_field(cubic, "Na+")
+    waves, draws = Waves(supercell), 4000
+    weights = waves.star_weights(deviations(field, supercell, random_states(supercell, draws, 13 / 27, 2)))
+    found = recognise(weights, np.ones(draws, int), waves, field)
+    assert found.ordered.sum() + found.separated.sum() <= 3 * order.FALSE_ALARM * draws
+    assert (found.parameter**2 >= order.LEAST_ORDER).mean() > 0.1  # the share alone would often be fooled in so small a cell
+
+
+def test_phases_side_by_side_are_no_order(cubic: Lattice) -> None:
+    supercell, field = Supercell(cubic, np.diag([12, 4, 4])), ion_field(cubic, "Na+")
+    x = cells_of(supercell)[:, 0]
+    for half, separated in ((x < 6, True), (x % 6 < 3, False), (x % 3 == 0, False)):
+        _, _, found = strongest(supercell, field, state(supercell, half, half))
+        assert (bool(found.separated[0]), bool(found.ordered[0])) == (separated, not separated)
+    short = Supercell(cubic, np.diag([3, 3, 3]))
+    rows = cells_of(short)[:, 0] == 0
+    assert strongest(short, field, state(short, rows, rows))[2].ordered[0]
+
+
+def plain_correlation(supercell: Supercell, one: np.ndarray, sites: tuple[int, int], distance_A: float) -> float:
+    """1 - P(other species at that distance | the species) / c, over all pairs of sites and images one by one."""
+    cells, atoms = cells_of(supercell), supercell.lattice.atoms
+    edges = supercell.matrix @ np.asarray(atoms.cell)
+    images = np.array(list(product(range(-4, 5), repeat=3))) @ edges
+    occupied = one.reshape(supercell.n_cells, -1) == 0
+    met = others = 0
+    for a, b in product(range(supercell.n_cells), repeat=2):
+        if occupied[a, sites[0]]:
+            places = (
+                (cells[b] - cells[a]) @ np.asarray(atoms.cell) + atoms.positions[sites[1]] - atoms.positions[sites[0]] + images
+            )
+            number = int(np.isclose(np.linalg.norm(places, axis=1), distance_A, atol=1e-3).sum())
+            met, others = met + number, others + number * int(not occupied[b, sites[1]])
+    return 1 - others / met / (1 - occupied[:, sites[1]].mean())
+
+
+@pytest.mark.parametrize("matrix", [np.diag([3, 2, 2]), np.array([[2, 1, 0], [0, 2, -1], [1, 0, 3]])])
+def test_correlations_are_the_plain_count_of_neighbours(matrix: np.ndarray, cubic: Lattice) -> None:
+    supercell = Supercell(cubic, matrix)
+    electrons = electron_field(cubic)
+    assert electrons is not None
+    fields = [ion_field(cubic, "Na+"), electrons]
+    shells = neighbour_shells(supercell, fields)
+    assert [s.distance_A for s in shells[:3]] == pytest.approx([4, 4 * 2**0.5, 4 * 3**0.5])
+    assert [s.neighbours for s in shells] == [6, 12, 8, 6, 8, 24, 24, 32, 6, 12, 8, 6]
+    states = random_states(supercell, 2, 0.4, 5)
+    found = correlations(shells, [deviations(f, supercell, states) for f in fields])
+    for s, row in product(range(len(shells)), range(2)):
+        plain = plain_correlation(supercell, states[row], shells[s].fields, shells[s].distance_A)
+        assert found[row, s] == pytest.approx(plain, abs=1e-12)
+
+
+def test_short_range_order_of_known_states(cubic: Lattice) -> None:
+    supercell = Supercell(cubic, NON_DIAGONAL)
+    electrons = electron_field(cubic)
+    assert electrons is not None
+    fields = [ion_field(cubic, "Na+"), electrons]
+    shells = neighbour_shells(supercell, fields)
+    own, between = (
+        [k for k, s in enumerate(shells) if s.fields == (0, 0)],
+        [k for k, s in enumerate(shells) if s.fields == (0, 1)],
+    )
+    board = cells_of(supercell).sum(axis=1) % 2 == 0
+    found = correlations(shells, [deviations(f, supercell, state(supercell, board, board)) for f in fields])[0]
+    assert found[own] == pytest.approx([-1, 1, -1, 1]) and found[between] == pytest.approx(0)
+    states = random_states(supercell, 4000, 0.25, 3)
+    values = correlations(shells, [deviations(f, supercell, states) for f in fields])
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    expected = np.array([-1 / (supercell.n_cells - 1) if a == b else 0.0 for a, b in (s.fields for s in shells)])
+    assert (error < 0.005).all() and (np.abs(values.mean(axis=0) - expected) < 4 * error).all()
+    empty = correlations(shells, [deviations(f, supercell, np.ones((1, supercell.n_sites), np.int8)) for f in fields])
+    assert np.isnan(empty).all()
+
+
+def test_chain_means() -> None:
+    means = ChainMeans((2, 1), 1)
+    for values in ([[1.0], [3.0]], [[4.0]], [[6.0]]):
+        means.add((0, 0), np.array(values))
+    mean, error = means.mean_and_error()
+    assert mean[0, 0, 0] == pytest.approx(4) and error[0, 0, 0] == pytest.approx(np.std([2, 4, 6], ddof=1) / np.sqrt(3))
+    assert np.isnan(mean[1, 0, 0]) and np.isnan(error[1, 0, 0])
+    few, many = order._thinned(np.array([7])), order._thinned(np.arange(100))
+    assert few.tolist() == [7] and len(many) == order.MOST_SNAPSHOTS and many[[0, -1]].tolist() == [0, 99]
+
+
+@pytest.fixture
+def group() -> Group:
+    """Two temperatures, x = 0, 1/12 ... 1: ordered around 2/3 at the lower one."""
+    found, dims = Group(), ("temperature_K", "x")
+    ordered = np.zeros((2, 13), bool)
+    ordered[0, 7:10] = True
+    weight = np.where(ordered, [[0.5 - 0.1 * abs(c - 8) for c in range(13)]] * 2, 0.01)
+    q = np.where(ordered[..., None], [0, 1 / 3, 0], [0.5, 0, 0])
+    found.add("temperature_K", dims[:1], [300.0, 500.0], "K", "temperature")
+    found.add("x", dims[1:], np.linspace(0, 1, 13), "1", "x")
+    found.add("chains", dims, np.ones((2, 13), int), "1", "chains")
+    for half, mask in (("ion", ordered), ("electron", np.zeros_like(ordered))):
+        found.add(f"{half}_ordered", dims, mask, "1", "ordered")
+        found.add(f"{half}_order_weight", dims, weight, "1", "weight")
+        found.add(f"{half}_order_q", (*dims, "axis"), q, "1", "q")
+    found.attributes |= {"ion_species": "Na+", "electron_species": "Fe2+", "low_x": "FePO4", "high_x": "NaFePO4"}
+    return found
+
+
+def test_regions_get_names(group: Group) -> None:
+    labels = np.full((2, 13), -1)
+    labels[:, :2], labels[0, 7:10], labels[:, 11:], labels[1, 3:10] = 0, 1, 2, 3
+    assert name_regions(group, labels) == [
+        "Na+-poor end (FePO4-like)", "ordered x = 2/3, q = (0 1/3 0) of Na+", "Na+-rich end (NaFePO4-like)", "solid solution",
+    ]  # fmt: skip
+    assert example_point(group, labels == 1) == (0, 8) and example_point(group, labels == 3) == (1, 6)
+    whole = name_regions(group, np.zeros((2, 13), int))
+    assert whole == ["solid solution; ordered within: q = (0 1/3 0) of Na+ at x = 0.58 to 0.75 up to 300 K"]
+    group["electron_ordered"][0, 7:10] = True
+    assert name_regions(group, labels)[1] == "ordered x = 2/3, q = (0 1/3 0) of Na+ and Fe2+"
+    group["chains"][0, 7:10] = 0
+    assert name_regions(group, labels)[1] == "not sampled" and example_point(group, labels == 1) is None
+
+
+def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
+    path = write_input(tmp_path, 120)
+    done = run(path, 1, "--until", "analyse")
+    assert done.returncode == 0, done.stderr
+    out, supercell = tmp_path / "out", Supercell(olivine, np.diag([1, 2, 1]))
+    results = read_results(out / "results.h5")
+    found, canonical = results.groups["order"], results.groups["canonical"]
+    assert np.array_equal(found["x"], canonical["x"]) and np.array_equal(found["temperature_K"], canonical["temperature_K"])
+    seen = found["chains"] > 0
+    assert seen[:, 1:-1].mean() > 0.5 and not seen[:, [0, -1]].any() and found.attributes["low_x"] == "FePO4"
+    assert (np.isfinite(found["ion_order_weight"]) == seen).all()
+    with h5py.File(out / "samples/replica_000/segment_0000.h5") as segment:
+        assert segment["snapshots"].shape == (3, 2, 16) and segment["snapshot_sweeps"][()].tolist() == [40, 80, 120]
+        assert (segment["snapshots"][-1] == segment["state/species"][()]).all()
+    labels = np.where(np.arange(len(found["x"])) < 6, 0, 1) * np.ones((len(found["temperature_K"]), 1), int)
+    names = name_regions(found, labels)
+    paths = write_examples(found, labels, names, read_samples(SampleStore(out / "samples")), supercell, out / "phases")
+    assert [p.name for p in paths] == ["region_00.cif", "region_01.cif"]
+    for region, written in enumerate(paths):
+        row, column = example_point(found, labels == region) or (0, 0)
+        structure = Structure.from_file(written)
+        count = structure.composition.as_dict()
+        assert structure.charge == 0 and count["Na+"] == count["Fe2+"] == round(8 * found["x"][column]) and count["O2-"] == 32
+        assert f"# {names[region]}\n# T = {found['temperature_K'][row]:g} K" in written.read_text()
+    assert all(draw(results.groups, None) is not None for draw in (order_parameters, short_range_order, dilute_limits))

@@ -1,0 +1,58 @@
+"""Routes to the free energy that must notice when the others are wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.thermodynamics.analysis import Analysis
+from redoxmc.engine.thermodynamics.samples import Samples, read_samples
+
+from ..helpers.command import run, write_input
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, System, Samples]:
+    path = write_input(tmp_path_factory.mktemp("routes"), 6000)
+    path.write_text(path.read_text().replace("equilibrate: 50, ", ""))
+    assert run(path, 1, "--until", "sample").returncode == 0
+    prepared = prepare(read_input(path))
+    system = build_system(prepared.typed, prepared.matrix, prepared.ions)
+    samples = read_samples(SampleStore(Path(path.parent / "out/samples")))
+    return Analysis(samples, system, prepared.config.analysis, 3), system, samples
+
+
+def disagreements(sampled: tuple[Analysis, System, Samples], samples: Samples) -> list[str]:
+    analysis = Analysis(samples, sampled[1], sampled[0].settings, 3)
+    canonical = analysis.groups()["canonical"]
+    found = [note for note in analysis.notes if note.startswith("free energies")]
+    assert bool(found) == bool((~canonical["routes_agree"]).any())
+    return found
+
+
+def test_sound_samples_agree(sampled: tuple[Analysis, System, Samples]) -> None:
+    assert disagreements(sampled, sampled[2]) == []
+
+
+def test_ratios_that_are_off_are_noticed_by_all(sampled: tuple[Analysis, System, Samples]) -> None:
+    """Mutant: a Hastings factor lost at one count shows in no closure of its own if another makes up for it."""
+    tallies = sampled[2].tallies.astype(float)
+    tallies[..., 3, 1] *= 1.6
+    tallies[..., 5, 1] /= 1.6
+    found = disagreements(sampled, replace(sampled[2], tallies=np.rint(tallies).astype(np.int64)))
+    assert (
+        len(found) == 3 and "what is given" in found[0] and "from beta = 0 along the energy" in found[1] and "by MBAR" in found[2]
+    )
+
+
+def test_energies_that_are_off_are_noticed(sampled: tuple[Analysis, System, Samples]) -> None:
+    """Mutant: 20 % too much excess energy in the tallies, as a slip of its unit would give."""
+    tallies = sampled[2].tallies.astype(float)
+    tallies[..., 4] *= 1.2
+    found = disagreements(sampled, replace(sampled[2], tallies=np.rint(tallies).astype(np.int64)))
+    assert len(found) == 2 and "what is given" in found[0] and "from beta = 0 along the energy" in found[1]

@@ -1,0 +1,206 @@
+"""Estimators and diagnostics against exact answers."""
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.hamiltonian.clusters import from_icet
+from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
+from redoxmc.engine.sampling.ladder import place_rungs
+from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.prepare.expansion import Training
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
+from redoxmc.engine.thermodynamics.phase_diagram.boundaries import find_gaps, join_regions
+from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
+
+from ..conftest import ROOT
+
+
+def test_boltzmann_constant() -> None:
+    from scipy.constants import Boltzmann, elementary_charge
+
+    assert abs(BOLTZMANN_EV_PER_K / (Boltzmann / elementary_charge) - 1) < 1e-12
+    assert abs(inverse_temperature(300.0) * 300.0 * BOLTZMANN_EV_PER_K * NEV_PER_EV - 1) < 1e-12
+    assert inverse_temperature(np.inf) == 0.0
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
+def test_autocorrelation_of_an_autoregressive_series(phi: float) -> None:
+    rng = np.random.default_rng(1)
+    series = np.zeros((64, 4000))
+    noise = rng.normal(size=series.shape)
+    for k in range(1, series.shape[1]):
+        series[:, k] = phi * series[:, k - 1] + noise[:, k]
+    tau = autocorrelation_time(series)
+    exact = (1 + phi) / (1 - phi)
+    error = tau.std(ddof=1) / 8
+    assert error < 0.05 * exact and abs(tau.mean() - exact) < 0.06 * exact + 3.5 * error
+
+
+def test_equilibration_is_detected_and_short_chains_are_not_trusted() -> None:
+    rng = np.random.default_rng(2)
+    steady = rng.normal(size=(6, 2, 1000))
+    drifting = steady + 8 * np.exp(-np.arange(1000) / 60)
+    assert (equilibration(drifting) >= 100).all() and np.median(equilibration(steady)) == 0
+    assert assess(steady, steady).trusted.all()
+    apart = steady + np.array([0.0, 5.0])[None, :, None]
+    assert not assess(apart, steady).trusted.any()
+    assert not assess(steady[..., :10], steady[..., :10]).trusted.any()
+
+
+def test_lower_hull() -> None:
+    x = np.linspace(0, 1, 101)
+    convex = (x - 0.4) ** 2
+    assert np.allclose(hull_values(x, convex, lower_hull(x, convex)), convex)
+    points = np.array([0.0, 1.0, -1.0, 2.0, 0.0])
+    vertices = lower_hull(np.linspace(0, 1, 5), points)
+    assert vertices.tolist() == [0, 2, 4]
+    assert max(f.depth for f in facets(np.linspace(0, 1, 5), points, vertices)) == pytest.approx(2.5)
+    assert lower_hull(x, 0.3 * x).tolist()[0] == 0 and lower_hull(x, 0.3 * x).tolist()[-1] == 100
+
+
+def regular_solution(x: np.ndarray, t: float) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = -np.nan_to_num(x * np.log(x)) - np.nan_to_num((1 - x) * np.log(1 - x))
+    return 2.5 * x * (1 - x) - t * entropy
+
+
+def halves(x: np.ndarray, t: float) -> np.ndarray:
+    return np.array([regular_solution(x, t)] * 2)
+
+
+def test_walkers_that_disagree_make_no_gap() -> None:
+    x = np.linspace(0, 1, 301)
+    f = regular_solution(x, 1.0)
+    boot = np.array([f] * 5)
+    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.0)
+    bump = 0.2 * np.exp(-(((x - 0.5) / 0.1) ** 2))
+    assert find_gaps(x, f, boot, np.array([f + bump, f - bump]), f, 0.01, 0.0) == []
+    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.1) == []
+
+
+def test_gap_of_a_regular_solution() -> None:
+    """Binodal ln[x/(1-x)] = (W/T)(2x - 1)."""
+    x = np.linspace(0, 1, 3001)
+    rng = np.random.default_rng(0)
+    for t in (0.7, 0.9, 1.1):
+        exact = brentq(lambda v: np.log(v / (1 - v)) - 2.5 / t * (2 * v - 1), 1e-6, 0.45)  # noqa: B023
+        noise = 1e-5 * np.cumsum(rng.normal(size=(50, len(x))), axis=1) / np.sqrt(len(x))
+        (gap,) = find_gaps(
+            x, regular_solution(x, t), regular_solution(x, t) + noise, halves(x, t), regular_solution(x, t), 0.01, 0.0
+        )
+        assert abs(gap.x[0] - exact) < 2e-3 and abs(gap.x[1] - (1 - exact)) < 2e-3
+    assert (
+        find_gaps(
+            x, regular_solution(x, 1.4), regular_solution(x, 1.4) + noise, halves(x, 1.4), regular_solution(x, 1.4), 0.01, 0.0
+        )
+        == []
+    )
+    rough = 3e-3 * rng.normal(size=(50, len(x)))
+    assert (
+        find_gaps(
+            x, regular_solution(x, 1.24), regular_solution(x, 1.24) + rough, halves(x, 1.24), regular_solution(x, 1.24), 0.01, 0.0
+        )
+        == []
+    )
+    rows = join_regions(
+        [
+            find_gaps(x, regular_solution(x, t), np.empty((0, len(x))), halves(x, t), regular_solution(x, t), 0.01, 0.0)
+            for t in (0.7, 0.8, 1.4)
+        ]
+    )
+    assert [len(r) for r in rows] == [1, 1, 0] and rows[0][0].region == rows[1][0].region == 0
+
+
+def test_local_mean_is_exact_for_straight_lines() -> None:
+    values = 3.0 + 0.5 * np.arange(50)
+    weight = np.random.default_rng(0).uniform(0.1, 5, 50)
+    weight[[7, 8, 20]] = 0
+    at = np.array([0, 1, 8, 25, 49])
+    assert np.allclose(local_mean(values, weight, at, 6), values[at])
+    assert np.isnan(local_mean(values, np.zeros(50), at, 6)).all()
+
+
+def test_rungs_fill_the_ladder_to_beta_zero() -> None:
+    betas = np.linspace(0, inverse_temperature(250.0), 30)
+    t, notes = place_rungs((250.0, 500.0), betas, np.full(30, 0.05 * NEV_PER_EV), None)
+    assert np.isinf(t[-1]) and set(t) >= {250.0, 500.0} and not notes
+    steps = -np.diff([inverse_temperature(v) for v in t]) * 0.05 * NEV_PER_EV
+    assert (steps <= 1.6001).all()
+    t, notes = place_rungs((250.0, 500.0), betas, np.full(30, 3.0 * NEV_PER_EV), 10)
+    assert len(t) <= 10 and set(t) >= {250.0, 500.0} and notes
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    found = prepare(read_input(ROOT / "inputs/nafepo4.yaml")).training
+    assert found is not None
+    return found
+
+
+def test_predictions_do_not_change_along_the_null_vector(training: Training, olivine: Lattice) -> None:
+    assert training.null.any()
+    assert np.abs(training.vectors @ training.null).max() < 1e-9
+    fit = fit_expansion(training.space, training.vectors, training.data, training.null, training.ends, "ardr", 10, 1)
+    assert abs(fit.parameters @ training.null) < 1e-9 * np.abs(fit.parameters).max()
+    shifted = expansion(training.space, fit)
+    shifted = type(shifted)(training.space, fit.parameters + 3.7 * training.null)
+    for matrix in (np.diag([1, 1, 1]), np.diag([2, 1, 2])):
+        a = build_system(from_icet(expansion(training.space, fit), olivine), matrix, ("Na+",))
+        b = build_system(from_icet(shifted, olivine), matrix, ("Na+",))
+        from redoxmc.engine.crystal.neutrality import random_neutral_state
+
+        for n in range(1, 4):
+            state = random_neutral_state(a.supercell, "Na+", n, np.random.default_rng(n))
+            assert abs(a.energy_neV(state) - b.energy_neV(state)) / NEV_PER_EV / a.n_formula_units < 1e-6
+        charged = np.zeros(a.supercell.n_sites, np.int8)
+        charged[0] = 1
+        assert abs(a.energy_neV(charged) - b.energy_neV(charged)) > 1000
+
+
+def test_fit_of_the_shipped_data(training: Training) -> None:
+    """At least 120 certain cells, dilute and ordered ones among them; held-out errors are those of unseen cells."""
+    assert len(training.data.cells) >= 120
+    x = training.data.fraction("Na")
+    assert {0.0, 0.125, 0.25, 0.5, 0.625, 0.75, 1.0} <= set(np.round(x, 3).tolist())
+    fit = fit_expansion(training.space, training.vectors, training.data, training.null, training.ends, "ardr", 10, 1)
+    assert np.isfinite(fit.left_out_eV).all()
+    assert fit.rmse_eV < fit.validation_rmse_eV < 0.012
+    folds = np.sqrt(np.mean(fit.fold_rmse_eV**2))
+    assert abs(folds - fit.validation_rmse_eV) < 0.1 * fit.validation_rmse_eV
+
+
+def test_the_ends_are_met_exactly(training: Training) -> None:
+    """By the fit and by every draw; without it mixing energies are off by up to 15 meV/fu. Cells at the ends do not test the fit."""
+    fit = fit_expansion(training.space, training.vectors, training.data, training.null, training.ends, "ardr", 10, 1)
+    x = training.data.fraction("Na")
+    assert (fit.is_end == ((x == 0) | (x == 1))).all() and fit.is_end.sum() == 2
+    energies = training.data.energies_eV[fit.is_end]
+    for parameters in (fit.parameters, *fit.draws):
+        assert np.abs(training.vectors[fit.is_end] @ parameters - energies).max() < 1e-8
+    free = fit_expansion(training.space, training.vectors, training.data, training.null, training.ends[:0], "ardr", 10, 1)
+    assert not free.is_end.any()
+    assert np.abs(free.fitted_eV - training.data.energies_eV)[fit.is_end].max() > 0.005
+
+
+def test_a_known_expansion_is_recovered(training: Training) -> None:
+    """Energies made from known parameters: the fit predicts them, whatever the gauge."""
+    rng = np.random.default_rng(4)
+    true = rng.normal(scale=0.01, size=training.vectors.shape[1])
+    data = type(training.data)(
+        training.data.cells, training.data.names, training.vectors @ true - 190.0, training.data.n_formula_units
+    )
+    fit = fit_expansion(training.space, training.vectors, data, training.null, training.ends, "least-squares", 5, 1)
+    assert fit.validation_rmse_eV < 1e-8
+
+
+def test_aliased_clusters_are_found(training: Training, olivine: Lattice) -> None:
+    null = neutrality_null_vector(training.space, olivine)
+    assert undetermined(training.vectors, null) == []
+    small = [k for k, c in enumerate(training.data.cells) if len(c) <= 28]
+    assert undetermined(training.vectors[small], null)
