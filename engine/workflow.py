@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .hamiltonian.electrostatics import PointCharges
 from .input.options import Options
 from .input.reader import read_input
-from .input.schema import Config, matrix_of
+from .input.schema import Config
 from .report import write_report
 from .runtime.mpi import StopWatch, wait_idly
 from .sampling.electron_ground_state import HamiltonianOf
@@ -100,7 +100,7 @@ def _thermodynamics(
     short_range = comm.bcast(short_range_terms(prepared, output, options.includes("fit")) if prepared else None)
     charges: tuple[PointCharges, ...] = comm.bcast(prepared.point_charges if prepared else None)
     of_supercell = partial(with_point_charges, short_range, charges)
-    system = _system(prepared, config, np.array(config.lattice.matrix), of_supercell, comm)
+    system = _system(prepared, config, config.lattice.matrix, of_supercell, comm)
     second = _second_system(prepared, config, of_supercell, comm)
     correction = _correction(prepared, config, system, of_supercell, output, comm) if config.correction else None
     if samples:
@@ -115,7 +115,7 @@ def _thermodynamics(
         run_sampling(system, config, output.store, comm, watch)
         run_refinement(system, config, prepared.vibrations if prepared else None, output.store, comm, watch)
         if second:
-            run_sampling(second, config, output.store.second(matrix_of(config.sampler.second_supercell)), comm, watch)
+            run_sampling(second, config, output.store.second(second.supercell.matrix), comm, watch)
         run_split(system, config.analysis.entropy_compositions, config.seed, output.store, comm, watch)
         if correction:
             from .correction.correct import run_correction
@@ -143,8 +143,8 @@ def _system(
 
 def _second_system(prepared: Prepared | None, config: Config, of_supercell: HamiltonianOf, comm: Any) -> System | None:
     """The smaller cell that shows the finite-size shift, if one is asked for. Collective."""
-    shape = config.sampler.second_supercell
-    return _system(prepared, config, np.array(matrix_of(shape)), of_supercell, comm) if shape else None
+    matrix = config.sampler.second_matrix
+    return None if matrix is None else _system(prepared, config, matrix, of_supercell, comm)
 
 
 def _correction(

@@ -18,7 +18,7 @@ from ..crystal.symmetry import neutral_states
 from ..errors import RedoxError
 from ..hamiltonian.terms import Hamiltonian
 from ..input.checks.sampling import MOST_ENUMERATED
-from ..input.schema import Config, CorrectionInput, matrix_of
+from ..input.schema import Config, CorrectionInput
 from ..potentials.labelling.configurations import Configuration, enumerate_configurations
 from ..potentials.labelling.relaxations import Relaxations, relax_all
 from ..potentials.labels import labels_of
@@ -137,7 +137,7 @@ def correction_of(
     of_supercell: HamiltonianOf,
 ) -> Correction:
     assert config.correction is not None
-    matrix = np.array(matrix_of(config.correction.supercell), np.int64)
+    matrix = config.correction.matrix
     return Correction(config, lattice, folder, weights, mark, build_system(of_supercell(matrix), matrix, ions))
 
 

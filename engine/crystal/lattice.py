@@ -91,6 +91,12 @@ class Lattice:
         """(sublattice, species index) wherever the named species is allowed."""
         return [(g, k) for g, s in enumerate(self.sublattices) for k, sp in enumerate(s.species) if sp.name == name]
 
+    def species_named(self, name: str) -> Species:
+        """The species with this name. Raises KeyError if no sublattice allows it."""
+        for g, k in self.rows(name):
+            return self.sublattices[g].species[k]
+        raise KeyError(name)
+
     def element(self, sublattice: int, species: int) -> str:
         """Element of a species, Va for a vacancy."""
         return self.sublattices[sublattice].species[species].element
@@ -172,6 +178,11 @@ class Supercell:
         return a, b, c
 
     @property
+    def cells(self) -> NDArray[np.int64]:
+        """(n_cells, 3) cells of the box in C order: the row number is the number of the cell."""
+        return np.array(np.unravel_index(np.arange(self.n_cells), self.shape)).T
+
+    @property
     def n_cells(self) -> int:
         return int(np.prod(self.shape))
 
@@ -217,12 +228,11 @@ class Supercell:
     def to_atoms(self, species: NDArray[np.int8]) -> Atoms:
         """The occupation (n_sites,) as a structure with data-set symbols, on ideal positions; vacancies are X."""
         lat = self.lattice
-        cells = np.array(np.unravel_index(np.arange(self.n_cells), self.shape)).T
         symbols = np.tile(np.array(lat.atoms.get_chemical_symbols(), dtype=object), (self.n_cells, 1))
         names = [[sp.symbol for sp in s.species] for s in lat.sublattices]
         occupation = species.reshape(self.n_cells, lat.n_sites)
         for site, (atom, g) in enumerate(zip(lat.site_atom, lat.site_sublattice)):
             symbols[:, atom] = [names[g][k] for k in occupation[:, site]]
         cell = np.asarray(lat.atoms.cell)
-        positions = (lat.atoms.positions[None] + (cells @ cell)[:, None]).reshape(-1, 3)
+        positions = (lat.atoms.positions[None] + (self.cells @ cell)[:, None]).reshape(-1, 3)
         return Atoms(symbols.ravel().tolist(), positions=positions, cell=self.matrix @ cell, pbc=True)

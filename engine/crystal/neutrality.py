@@ -136,8 +136,8 @@ def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
     changes = np.array([element_change(e) for e in exchanges]).reshape(len(exchanges), len(elements))
     ions: list[str] = []
     for name in dict.fromkeys(sp.name for s in lattice.sublattices for sp in s.species if sp.name != VACANCY):
-        element = next(sp.element for s in lattice.sublattices for sp in s.species if sp.name == name)
-        chosen = [elements.index(next(sp.element for s in lattice.sublattices for sp in s.species if sp.name == i)) for i in ions]
+        element = lattice.species_named(name).element
+        chosen = [elements.index(lattice.species_named(ion).element) for ion in ions]
         if element in [elements[c] for c in chosen]:
             continue
         columns = changes[:, [*chosen, elements.index(element)]]

@@ -46,8 +46,7 @@ def site_permutations(supercell: Supercell) -> NDArray[np.int64]:
 
 def site_translations(supercell: Supercell) -> NDArray[np.int64]:
     """Permutations (n_cells - 1, n_sites) by the translations of the lattice, without the identity."""
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
-    moved = supercell.cell_index(cells[1:, None] + cells)
+    moved = supercell.cell_index(supercell.cells[1:, None] + supercell.cells)
     own = np.arange(supercell.lattice.n_sites)
     return (moved[..., None] * supercell.lattice.n_sites + own).reshape(supercell.n_cells - 1, supercell.n_sites)
 

@@ -77,7 +77,7 @@ def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], diel
     of_species = [np.array([charges.get(sp.name, 0.0) for sp in s.species]) for s in lattice.sublattices]
     q = [of_species[g] for g in lattice.site_sublattice]
     charged = [s for s in range(lattice.n_sites) if q[s].any()]
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+    cells = supercell.cells
     positions = lattice.atoms.positions[lattice.site_atom]
     unit = np.asarray(lattice.atoms.cell)
     found = []

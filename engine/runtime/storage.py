@@ -191,9 +191,9 @@ class SampleStore:
         """The samples at the temperatures that one round of refinement added."""
         return SampleStore(self.folder / f"refined_{round_number:02d}")
 
-    def second(self, matrix: list[list[int]]) -> "SampleStore":
+    def second(self, matrix: NDArray[np.int64]) -> "SampleStore":
         """The samples of a second, smaller cell."""
-        return SampleStore(self.folder / ("second_" + "_".join(str(v) for row in matrix for v in row)))
+        return SampleStore(self.folder / ("second_" + "_".join(map(str, matrix.ravel().tolist()))))
 
     def drop_refined(self, first: int) -> None:
         """Forget the rounds of refinement from this one on."""

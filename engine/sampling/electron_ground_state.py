@@ -91,8 +91,7 @@ def exact_hamiltonian(system: System, ions: Lattice) -> Hamiltonian:
     states, _ = ion_states(system)
     energies = np.array([lowest_energy_neV(system, s) for s in states]) / NEV_PER_EV
     cell = Supercell(ions, system.supercell.matrix)
-    places = np.array(np.unravel_index(np.arange(cell.n_cells), cell.shape)).T.tolist()
-    sites = tuple((site, tuple(place)) for place in places for site in range(ions.n_sites))
+    sites = tuple((site, tuple(place)) for place in cell.cells.tolist() for site in range(ions.n_sites))
     table = np.zeros([len(ions.sublattices[g].species) for g in cell.site_sublattice])
     table[tuple(of_ions(system, states).T.astype(int))] = energies / cell.n_cells
     return Hamiltonian(ions, (Cluster(sites, table),), 0.0, "lowest energies over all electrons, listed")

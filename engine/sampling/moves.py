@@ -123,7 +123,7 @@ def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.in
     i, j, shift = i[fits], j[fits], shift[fits]
     width = int(np.bincount(i).max())
     table = np.full((supercell.n_cells, lattice.n_sites, width), -1, np.int32)
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+    cells = supercell.cells
     filled = np.zeros(lattice.n_sites, int)
     for a, b, s in zip(i, j, shift):
         table[:, a, filled[a]] = supercell.cell_index(cells + s) * lattice.n_sites + b

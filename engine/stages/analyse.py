@@ -10,7 +10,6 @@ import numpy as np
 from ..crystal.lattice import Supercell
 from ..crystal.supercells import fits
 from ..errors import RedoxError
-from ..input.schema import matrix_of
 from ..runtime.hashes import fingerprint
 from ..runtime.results import LAYOUT, Group, Results, read_results, write_results
 from ..sampling.ground_states import read_ground_states
@@ -38,7 +37,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
     """Of what is committed, whether or not the run goes on. A part that the run has not come to yet is left out, and that is noted."""
     config, pending = prepared.config, []
     samples = read_samples(output.store)
-    of_second = output.store.second(matrix_of(config.sampler.second_supercell)) if second else None
+    of_second = output.store.second(second.supercell.matrix) if second else None
     smaller = read_samples(of_second) if of_second and of_second.committed() else None
     if second and smaller is None:
         pending.append("the second cell has not been sampled yet")

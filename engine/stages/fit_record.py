@@ -48,7 +48,7 @@ def fit_record(fit: Fit, training: Training, lattice: Lattice, ions: tuple[str, 
         "draws": fit.draws.tolist(),
     }
     if len(ions) == 1:
-        symbol = next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == ions[0])
+        symbol = lattice.species_named(ions[0]).symbol
         rows |= _by_composition(data.fraction(symbol), fit)
     return rows
 

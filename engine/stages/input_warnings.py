@@ -65,7 +65,7 @@ def _orders(prepared: Prepared) -> list[str]:
     if training is None or len(prepared.ions) != 1:
         return []
     data = training.data
-    x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == prepared.ions[0]))
+    x = data.fraction(lattice.species_named(prepared.ions[0]).symbol)
     energy = mixing(x, data.energies_eV)
     said = []
     for corner, depth in zip(*ground_states(x, energy)):

@@ -65,7 +65,8 @@ def capacity_per_x(isotherms: Isotherms) -> float:
 
 def _ion(isotherms: Isotherms) -> Species:
     system = isotherms.system
-    return next(sp for s in system.lattice.sublattices for sp in s.species if sp.name == system.ion)
+    assert system.ion is not None
+    return system.lattice.species_named(system.ion)
 
 
 def _hull_slope(isotherms: Isotherms, f: Float) -> Float:

@@ -57,7 +57,7 @@ def benchmark_system(n_sites: int, mix: Mix, charged: bool = True) -> System:
 
 def energy_eV(supercell: Supercell, hamiltonian: Hamiltonian, species: NDArray[np.int8]) -> float:
     """Straight from the clusters, for comparison between codes: of no use but to check."""
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
+    cells = supercell.cells
     occupation = species.reshape(supercell.n_cells, -1)
     return sum(
         float(

@@ -11,7 +11,7 @@ from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell,
 from ...crystal.neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
 from ...errors import RedoxError
 from ..reader import InputFile, Location
-from ..schema import Shape, SublatticeInput, matrix_of
+from ..schema import Shape, SublatticeInput, supercell_matrix
 from .checker import Checker
 from .structure import read_structure
 
@@ -136,7 +136,7 @@ def _check_second(source: InputFile, lattice: Lattice, check: Checker) -> None:
     if given is None or given.second_supercell is None:
         return
     first, second = (
-        int(Supercell(lattice, np.array(matrix_of(s))).n_cells) for s in (source.config.lattice.supercell, given.second_supercell)
+        Supercell(lattice, supercell_matrix(s)).n_cells for s in (source.config.lattice.supercell, given.second_supercell)
     )
     if second >= first:
         check.wrong(
@@ -161,7 +161,7 @@ def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checke
     if any(isinstance(v, int) and v < 1 for v in shape):
         return check.wrong(at, f"found {shape}; allowed: repeats of at least 1")
     try:
-        supercell = Supercell(lattice, np.array(matrix_of(shape)))
+        supercell = Supercell(lattice, supercell_matrix(shape))
         n_cells = int(np.prod(np.diag(hermite_form(supercell.matrix)).astype(object)))
     except ValueError as error:
         return check.wrong(at, f"found {shape}; {error}")

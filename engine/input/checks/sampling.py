@@ -6,7 +6,6 @@ from ase.data import atomic_numbers
 from ...crystal.lattice import VACANCY, Lattice, Supercell
 from ...crystal.neutrality import Exchange, count_neutral_states, exchangeable_ions, swaps
 from ..reader import InputFile
-from ..schema import matrix_of
 from .checker import Checker
 
 MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose classes are all relaxed
@@ -19,7 +18,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         return ()
     if not exchanges and not swaps(lattice):
         check.wrong(("lattice", "sublattices"), "nothing can move: every sublattice holds one species only")
-    _, log_states = count_neutral_states(Supercell(lattice, np.array(source.config.lattice.matrix)))
+    _, log_states = count_neutral_states(Supercell(lattice, source.config.lattice.matrix))
     if log_states.max() < np.log(1.5):
         check.wrong(
             ("lattice", "sublattices"), "these charges leave one neutral arrangement, and nothing to sample; mend a charge"
@@ -50,7 +49,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
                 check.wrong(
                     ("sampling", "chemical_potential_eV"), f"with several ions each needs its grid {{min, max, points}}: {key}"
                 )
-    elements = {sp.element for ion in automatic for s in lattice.sublattices for sp in s.species if sp.name == ion}
+    elements = {lattice.species_named(ion).element for ion in automatic}
     for element in source.config.analysis.reference_energy_eV:
         if element not in elements:
             check.wrong(
@@ -87,7 +86,7 @@ def check_correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...],
             ("correction",), "electrons: ground_state has an expansion of the ions alone; the potential needs the electrons too"
         )
     try:
-        _, log_states = count_neutral_states(Supercell(lattice, np.array(matrix_of(given.supercell))))
+        _, log_states = count_neutral_states(Supercell(lattice, given.matrix))
     except ValueError:
         return  # a supercell of no volume is reported elsewhere
     if "enumerated" in given.methods and log_states.max(initial=0.0) > np.log(MOST_ENUMERATED):

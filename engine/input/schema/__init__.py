@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from .analysis import AnalysisInput, CorrectionInput, GroundStatesInput
-from .base import File, Model, Shape, matrix_of
+from .base import File, Model, Shape, supercell_matrix
 from .energy import CleaseInput, ClusterExpansionInput, ElectrostaticsInput, EnergyInput, FitInput, PairInput, PointInput
 from .labels import LabelInput, LearningInput, RelaxationInput
 from .lattice import LatticeInput, SpeciesInput, SublatticeInput
@@ -47,7 +47,7 @@ __all__ = [
     "TrainingInput",
     "VcsgcInput",
     "json_schema",
-    "matrix_of",
+    "supercell_matrix",
 ]
 
 

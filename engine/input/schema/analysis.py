@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from .base import Count, Energy, File, Model, Shape, Temperature
+from .base import Count, Energy, File, Model, Shape, Temperature, supercell_matrix
 
 Size = Annotated[int, Field(gt=0, le=32)]  # larger ones are too many to list
 
@@ -47,6 +49,10 @@ class CorrectionInput(Model):
     walkers: int = Field(default=4, ge=2, le=1000)
     equilibrate: Count = Field(default=200, description="proposals per walker in which weights and stretch are tuned")
     proposals: Count = Field(default=1000, description="proposals per walker that are measured; samples, where reweighted")
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        return supercell_matrix(self.supercell)
 
 
 class GroundStatesInput(Model):

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Auto = Literal["auto"]
@@ -36,6 +38,7 @@ Files = Annotated[
 ]
 
 
-def matrix_of(shape: Any) -> list[list[int]]:
-    """The 3x3 matrix of a supercell given as three repeats or as the matrix itself."""
-    return [[v if i == j else 0 for j in range(3)] if isinstance(v, int) else list(v) for i, v in enumerate(shape)]
+def supercell_matrix(shape: Shape) -> NDArray[np.int64]:
+    """The matrix (3, 3) of a supercell, whose rows are its vectors in cells; `shape` is three repeats or the matrix itself."""
+    given = np.array(shape, np.int64)
+    return np.diag(given) if given.ndim == 1 else given

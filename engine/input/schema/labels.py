@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 
-from .base import Count, Model, Shape
+from .base import Count, Model, Shape, supercell_matrix
 
 Length = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 
@@ -44,3 +46,7 @@ class LabelInput(Model):
     configurations: Count = 300
     supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
     learning: LearningInput | None = None
+
+    @property
+    def matrices(self) -> list[NDArray[np.int64]]:
+        return [supercell_matrix(s) for s in self.supercells]

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from .base import Charge, File, Model, Shape, matrix_of
+from .base import Charge, File, Model, Shape, supercell_matrix
 
 
 class SpeciesInput(Model):
@@ -37,5 +39,5 @@ class LatticeInput(Model):
     )
 
     @property
-    def matrix(self) -> list[list[int]]:
-        return matrix_of(self.supercell)
+    def matrix(self) -> NDArray[np.int64]:
+        return supercell_matrix(self.supercell)

@@ -3,9 +3,11 @@
 import re
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from .base import Count, File, Files, Model, Shape
+from .base import Count, File, Files, Model, Shape, supercell_matrix
 
 ARCHITECTURES = ("mace", "chgnet", "cpainn")
 
@@ -102,3 +104,7 @@ class EvaluationInput(Model):
     dilute: Count = Field(
         default=10, description="of these orders: with a single electron, and as many with a single hole, per supercell"
     )
+
+    @property
+    def matrices(self) -> list[NDArray[np.int64]]:
+        return [supercell_matrix(s) for s in self.supercells]

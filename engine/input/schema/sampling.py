@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
-from .base import Auto, Count, Energy, Model, Shape, Temperature
+from .base import Auto, Count, Energy, Model, Shape, Temperature, supercell_matrix
 
 
 class ChemicalPotentialInput(Model):
@@ -93,6 +95,10 @@ class SamplingInput(Model):
         default=None, description="smaller cell, as under lattice, whose phase diagram shows the finite-size shift"
     )
     walltime_s: PositiveFloat | None = Field(default=None, description="commit and stop (exit code 75) after this time")
+
+    @property
+    def second_matrix(self) -> NDArray[np.int64] | None:
+        return None if self.second_supercell is None else supercell_matrix(self.second_supercell)
 
     @field_validator("temperature_K")
     @classmethod

@@ -13,7 +13,7 @@ from ase.io import write
 
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
-from ...input.schema import Config, matrix_of
+from ...input.schema import Config
 from ...runtime.mpi import StopWatch
 from ...runtime.storage import write_json, write_whole
 from ..labels import Labels, labels_of
@@ -42,8 +42,7 @@ def run_labelling(
 
 
 def first_configurations(config: Config, lattice: Lattice) -> list[Configuration]:
-    matrices = [np.array(matrix_of(s), np.int64) for s in config.label.supercells]
-    chosen = choose_configurations(lattice, matrices, config.label.configurations, config.seed)
+    chosen = choose_configurations(lattice, config.label.matrices, config.label.configurations, config.seed)
     if len(chosen) < config.label.configurations:
         log.info("label: these supercells hold %d distinct configurations, not %d", len(chosen), config.label.configurations)
     return chosen

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
-from ...input.schema import Config, EvaluationInput, matrix_of
+from ...input.schema import Config, EvaluationInput
 from ...potentials.charges import states_by_moment
 from ...potentials.labelling.configurations import Configuration, choose_configurations
 from ...potentials.labelling.relaxations import Relaxations, relax_all
@@ -79,16 +79,15 @@ def run_evaluation(
 
 def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list[Configuration]:
     """Charge orders to be kept: single electrons and single holes first, then evenly over all compositions."""
-    matrices = [np.array(matrix_of(s), np.int64) for s in given.supercells]
     found: dict[tuple[Any, bytes], Configuration] = {}
-    for matrix in matrices:
+    for matrix in given.matrices:
         pool = choose_configurations(lattice, [matrix], 60 * given.dilute, seed + 1)
         fu = pool[0].supercell(lattice).n_formula_units if pool else 0
         for ions in (1, fu - 1):
             for c in [c for c in pool if round(c.composition(lattice) * fu) == ions][: given.dilute]:
                 found[c.matrix, c.species] = c
     enough = given.orders + len(found) + 2  # when those found and the two ends are taken out
-    pool = choose_configurations(lattice, matrices, enough, seed)
+    pool = choose_configurations(lattice, given.matrices, enough, seed)
     rest = [c for c in pool if (c.matrix, c.species) not in found and 0 < c.composition(lattice) < 1]
     n = min(len(rest), max(0, given.orders - len(found)))
     return [*found.values(), *(rest[k * len(rest) // n] for k in range(n))]

@@ -25,7 +25,7 @@ from ...hamiltonian.fit import (
     neutrality_null_vector,
 )
 from ...hamiltonian.terms import Hamiltonian
-from ...input.schema import Config, LearningInput, matrix_of
+from ...input.schema import Config, LearningInput, supercell_matrix
 from ...potentials.dataset import map_to_lattice, read_relaxed
 from ...potentials.labelling.configurations import Configuration
 from ...potentials.labelling.label import first_configurations, write_labels
@@ -82,7 +82,7 @@ class Learning:
     @property
     def matrix(self) -> NDArray[np.int64]:
         shape = self.given.supercell
-        return np.array(matrix_of(shape) if shape else self.config.lattice.matrix, np.int64)
+        return supercell_matrix(shape) if shape else self.config.lattice.matrix
 
     def round(self, number: int) -> Path:
         return self.folder / "rounds" / f"round_{number:02d}"
@@ -170,7 +170,7 @@ def _round(
     run_sampling(system, learning.sampled, samples, comm, watch)
     visited = visit(
         learning.lattice, learning.ions, lambda m: learning.hamiltonian(found, m), found.get_cluster_space_copy(),
-        [np.array(matrix_of(s), np.int64) for s in config.label.supercells], config.sampler.temperature_K, config.seed, number, comm,
+        config.label.matrices, config.sampler.temperature_K, config.seed, number, comm,
     )  # fmt: skip
     if comm.rank == 0:
         done = [store.read(c) for c in chosen]
@@ -212,7 +212,7 @@ def _fitted(learning: Learning, folder: Path) -> _Fitted:
     fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, learning.config.seed)
     write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
     write_json(folder / PARAMETERS, {"parameters": fit.parameters.tolist()})
-    x = data.fraction(next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == learning.ions[0]))
+    x = data.fraction(lattice.species_named(learning.ions[0]).symbol)
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 
 

@@ -45,7 +45,7 @@ class Prepared:
 
     @property
     def matrix(self) -> NDArray[np.int64]:
-        return np.array(self.config.lattice.matrix, np.int64)
+        return self.config.lattice.matrix
 
     @property
     def point_charges(self) -> tuple[PointCharges, ...]:

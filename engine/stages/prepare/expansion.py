@@ -25,7 +25,7 @@ from ...hamiltonian.terms import nearest_A
 from ...input.checks.checker import Checker
 from ...input.checks.potentials import symbols_differ
 from ...input.reader import InputFile, Location
-from ...input.schema import matrix_of
+from ...input.schema import supercell_matrix
 from ...potentials.dataset import DataSet, map_to_lattice, read_relaxed
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
@@ -109,7 +109,7 @@ def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, ch
     """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
     ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
     for shape in source.config.label.supercells:
-        supercell, rng = Supercell(lattice, np.array(matrix_of(shape))), np.random.default_rng(0)
+        supercell, rng = Supercell(lattice, supercell_matrix(shape)), np.random.default_rng(0)
         counts, _ = count_neutral_states(supercell, ions[0] if ions else None)
         for k in range(DRAWN_PER_PARAMETER * len(space)):
             state = random_neutral_state(supercell, ions[0] if ions else None, int(counts[k % len(counts)]), rng)
@@ -157,8 +157,8 @@ def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
     ions = exchangeable_ions(lattice, neutral_exchanges(lattice))
     if len(ions) != 1 or source.config.sampling is None:
         return None
-    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
-    symbol = next(sp.symbol for s in lattice.sublattices for sp in s.species if sp.name == ions[0])
+    supercell = Supercell(lattice, source.config.lattice.matrix)
+    symbol = lattice.species_named(ions[0]).symbol
     return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
 
 

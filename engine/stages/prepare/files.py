@@ -54,5 +54,5 @@ def read_experiment_file(source: InputFile, lattice: Lattice, ions: tuple[str, .
 
 def _compositions(source: InputFile, lattice: Lattice, ion: str) -> NDArray[np.float64]:
     """x of all neutral states of the supercell."""
-    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    supercell = Supercell(lattice, source.config.lattice.matrix)
     return count_neutral_states(supercell, ion)[0] / supercell.n_formula_units

@@ -64,13 +64,13 @@ def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
 
 def check_size(at: Location, largest_eV: float, source: InputFile, lattice: Lattice, check: Checker) -> None:
     """Energies are summed as whole neV: those of the supercell must fit. largest_eV: per cell of the structure."""
-    total = largest_eV * Supercell(lattice, np.array(source.config.lattice.matrix)).n_cells
+    total = largest_eV * Supercell(lattice, source.config.lattice.matrix).n_cells
     if not total < MOST_EV:
         check.wrong(at, f"found energies of up to {total:.1e} eV in the supercell; allowed: {MOST_EV:.0e}")
 
 
 def check_electrostatics(at: Location, charges: dict[str, float], source: InputFile, lattice: Lattice, check: Checker) -> None:
-    supercell = Supercell(lattice, np.array(source.config.lattice.matrix))
+    supercell = Supercell(lattice, source.config.lattice.matrix)
     names = sorted({sp.name for s in lattice.sublattices for sp in s.species})
     if unknown := [name for name in charges if name not in names]:
         check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")

@@ -94,8 +94,7 @@ def _energies(system: System, host: NDArray[np.int8], exchange: Exchange, site: 
 
 def _distances(supercell: Supercell, site: int, partners: Int) -> Float:
     lattice, cell = supercell.lattice, np.asarray(supercell.lattice.atoms.cell)
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
-    places = ((cells @ cell)[:, None] + lattice.atoms.positions[lattice.site_atom]).reshape(-1, 3)
+    places = ((supercell.cells @ cell)[:, None] + lattice.atoms.positions[lattice.site_atom]).reshape(-1, 3)
     return get_distances(places[[site]], places[partners], cell=supercell.matrix @ cell, pbc=True)[1][0]
 
 

@@ -40,12 +40,13 @@ def neighbour_shells(supercell: Supercell, fields: Sequence[Field]) -> list[Shel
 def _shells(supercell: Supercell, fields: Sequence[Field], pair: tuple[int, int]) -> list[Shell]:
     first, second = (fields[f] for f in pair)
     i, j, shift, distance, number = _neighbours(supercell, first, second)
-    cells = np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
     found = []
     for shell in range(SHELLS):
         mine = number == shell
         rows = np.arange(supercell.n_cells)[:, None] * len(first.sites) + np.searchsorted(first.sites, i[mine])
-        columns = supercell.cell_index(cells[:, None] + shift[mine]) * len(second.sites) + np.searchsorted(second.sites, j[mine])
+        columns = supercell.cell_index(supercell.cells[:, None] + shift[mine]) * len(second.sites) + np.searchsorted(
+            second.sites, j[mine]
+        )
         shape = (supercell.n_cells * len(first.sites), supercell.n_cells * len(second.sites))
         links = csr_array((np.ones(rows.size), (rows.ravel(), columns.ravel())), shape=shape)
         found.append(Shell(pair, float(distance[mine].mean()), float(mine.sum() / len(first.sites)), links))

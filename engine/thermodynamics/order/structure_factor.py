@@ -88,8 +88,7 @@ class Waves:
     def _place(self) -> Int:
         """Of each cell in the box of the diagonal form, where translations add without carrying over."""
         sizes, columns = self._diagonal
-        cells = np.array(np.unravel_index(np.arange(self.supercell.n_cells), self.supercell.shape)).T
-        return np.ravel_multi_index(tuple((cells @ columns % sizes).T), tuple(sizes))
+        return np.ravel_multi_index(tuple((self.supercell.cells @ columns % sizes).T), tuple(sizes))
 
     @cached_property
     def period(self) -> int:
