@@ -24,7 +24,7 @@ from ..potentials.labelling.relaxations import Relaxations, relax_all
 from ..potentials.labels import labels_of
 from ..potentials.potential import LabelledCalculator, load_potential
 from ..runtime.hashes import fingerprint
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import read_h5, remove_partial, write_h5
 from ..runtime.task_farm import farm
 from ..sampling.anneal import anneal
@@ -152,13 +152,13 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
     potential = Lazy(correction)
     if "enumerated" in correction.given.methods:
         jobs = _all_states(correction)
-        if comm.bcast(not all(store.path(c).exists() for store, c in jobs) if comm.rank == 0 else None):
+        if bcast_from_root(comm, lambda: not all(store.path(c).exists() for store, c in jobs)):
             relax_all(jobs, {correction.mark: potential()}, comm, watch, "relaxing all states of the small cell")
-    tasks = comm.bcast(_missing(correction) if comm.rank == 0 else None)
+    tasks = bcast_from_root(comm, lambda: _missing(correction))
     if not tasks:
         return
     walked = sorted({(method, rung) for method, rung, _ in tasks if method != "reweighted"})
-    pilots = comm.bcast([p for p in walked if not correction.tuned(*p).exists()] if comm.rank == 0 else None)
+    pilots = bcast_from_root(comm, lambda: [p for p in walked if not correction.tuned(*p).exists()])
     betas = np.array([inverse_temperature(t) for t in correction.temperatures_K])
     energies = relaxed_energies(correction.system.supercell, correction.relaxations, potential)
     energies.of = _unless_stopped(energies.of, watch)

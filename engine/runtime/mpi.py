@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import ase.parallel
 from mpi4py import MPI
 
 from ..errors import Interrupted, RedoxError
 
+T = TypeVar("T")
 EXIT_FAULT, EXIT_MEND, EXIT_REQUEUE = 1, 2, 75
 OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR, errno.EMFILE,
@@ -24,6 +25,15 @@ RELAY_S = 0.5  # mpirun passes on what a rank says in its own time, and may lose
 
 # ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while others wait for something else
 ase.parallel.world.comm = ase.parallel.DummyMPI()
+
+
+def bcast_from_root(comm: Any, make: Callable[[], T]) -> T:
+    """Call `make` on rank 0 and return its result on every rank. Collective.
+
+    An exception of `make` is raised on rank 0 only; `run_on_all_ranks` then ends the other ranks, which wait here.
+    """
+    result: T = comm.bcast(make() if comm.rank == 0 else None)
+    return result
 
 
 def share(n_items: int, rank: int, size: int) -> range:

@@ -11,7 +11,7 @@ from ..crystal.neutrality import count_neutral_states
 from ..crystal.supercells import supercells_of
 from ..errors import RedoxError
 from ..input.schema import GroundStatesInput
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import SampleStore, read_h5, write_h5
 from ..runtime.task_farm import farm
 from .electron_ground_state import HamiltonianOf
@@ -56,8 +56,8 @@ def run_ground_states(
 
     Raises Interrupted when asked to stop; finished supercells are kept.
     """
-    missing = [t for t in tasks(given, lattice) if not _is_made(store, t, given.searches)] if comm.rank == 0 else []
-    missing = comm.bcast(missing[::-1])  # the longest first, so that no rank is left alone with one at the end
+    missing = bcast_from_root(comm, lambda: [t for t in tasks(given, lattice) if not _is_made(store, t, given.searches)])
+    missing = missing[::-1]  # the longest first, so that no rank is left alone with one at the end
 
     def work(number: int) -> None:
         task = missing[number]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Record, Tally
 from ...kernels.random import new_stream
-from ..runtime.mpi import share
+from ..runtime.mpi import bcast_from_root, share
 from ..runtime.storage import SampleStore, read_h5, write_h5
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM
@@ -231,7 +231,7 @@ def _new_segment(replicas: Replicas) -> Segment:
 
 def commit(replicas: Replicas, store: SampleStore, segment: Segment, block_sweeps: int, blocks_per_bin: int) -> None:
     """Write this rank's segment files; then rank 0 writes the exchange segment, which makes them count. Collective."""
-    comm, number = replicas.comm, replicas.comm.bcast(store.committed() if replicas.comm.rank == 0 else None)
+    comm, number = replicas.comm, bcast_from_root(replicas.comm, store.committed)
     for g, group in enumerate(replicas.groups):
         _commit_group(replicas, store, segment, g, group, number, block_sweeps)
     bins = sorted(segment.tallies)

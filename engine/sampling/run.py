@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..crystal.neutrality import random_neutral_state
 from ..errors import Interrupted
 from ..input.schema import Config
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.progress import Progress
 from ..runtime.storage import SampleStore, read_h5, write_h5
 from ..units import NEV_PER_EV
@@ -48,7 +48,7 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
     if comm.rank == 0:
         store.remove_uncommitted()
     comm.Barrier()
-    if not comm.bcast(store.ladder.exists() if comm.rank == 0 else None):
+    if not bcast_from_root(comm, store.ladder.exists):
         _make_ladder(system, config, store, comm)
     sample_ladder("sampling", system, config, store, (), config.sampler.sweeps.measure, comm, watch)
 
@@ -113,10 +113,10 @@ def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str,
     if given.exchange_every == 0:
         return np.array(given.temperature_K), ("replica exchange is off: no temperatures were inserted",)
     most = given.rungs if isinstance(given.rungs, int) else None
-    if comm.rank == 0:
-        betas = pilot_betas(given.temperature_K)
-        result = place_rungs(given.temperature_K, betas, pilot_energy_spread(system, betas, config.seed), most)
-    return comm.bcast(result if comm.rank == 0 else None)
+    betas = pilot_betas(given.temperature_K)
+    return bcast_from_root(
+        comm, lambda: place_rungs(given.temperature_K, betas, pilot_energy_spread(system, betas, config.seed), most)
+    )
 
 
 def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) -> None:

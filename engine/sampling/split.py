@@ -18,7 +18,7 @@ from ...kernels.layout import Ensemble
 from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
 from ..errors import Interrupted, RedoxError
-from ..runtime.mpi import StopWatch, share
+from ..runtime.mpi import StopWatch, bcast_from_root, share
 from ..runtime.progress import Progress
 from ..runtime.storage import SampleStore, read_h5, write_h5
 from .chain import Chain, advance, start_chain
@@ -168,14 +168,13 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
     """One file per temperature asked for, made anew if the samples or `compositions` have changed. Collective."""
     plan, _ = read_ladder(store)
     points = split_counts(system, compositions) if splits(system, plan) else np.array([], np.int64)
-    committed = comm.bcast(store.committed() if comm.rank == 0 else None)
+    committed = bcast_from_root(comm, store.committed)
     if not len(points) or not committed:
         return
     _, state = read_h5(store.segment(None, committed - 1), ("bins",))
     mark = f"{state['block']} blocks, {compositions} compositions"
-    rungs = [
-        r for r in np.flatnonzero(plan.asked).tolist() if not comm.bcast(_is_made(store, r, mark) if comm.rank == 0 else None)
-    ]
+    asked = np.flatnonzero(plan.asked).tolist()
+    rungs = bcast_from_root(comm, lambda: [r for r in asked if not _is_made(store, r, mark)])
     sweeps, snapshots = effort(
         system,
         FreeHalf(

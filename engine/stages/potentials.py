@@ -18,7 +18,7 @@ from ..potentials.labels import labels_of
 from ..potentials.training.train import Frames, split, train_all, weights_file
 from ..potentials.weights import read_weights
 from ..runtime.hashes import file_hash, fingerprint
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import write_text
 from .evaluation.held_out import Candidate, run_evaluation
 from .evaluation.reference import reference_cells
@@ -78,7 +78,7 @@ def train_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     given = place.config.training
     if given is None or all(p.file for p in given.potentials):
         return
-    frames = comm.bcast(labelled_frames(place) if comm.rank == 0 else None)
+    frames = bcast_from_root(comm, lambda: labelled_frames(place))
     folder = place.folder / "potentials"
     train_all(given, frames, labels_of(place.lattice), place.config.seed, folder, place.source.resolve, comm, watch)
 
@@ -124,7 +124,7 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     """Make the data set, unless the one that is there was made from this input."""
     config = place.config
     assert config.potential is not None
-    if comm.bcast(labels_are_there(place) if comm.rank == 0 else None):
+    if bcast_from_root(comm, lambda: labels_are_there(place)):
         return
     path = place.source.resolve(config.potential.file) if config.potential.file else None
     mark = potential_mark(place.source, config.potential)
@@ -133,7 +133,7 @@ def label_stage(place: Place, comm: Any, watch: StopWatch) -> None:
     else:
         from .learning.loop import Learning, run_learning
 
-        identity = comm.bcast(fingerprint(learning_identity(place.source)) if comm.rank == 0 else None)
+        identity = bcast_from_root(comm, lambda: fingerprint(learning_identity(place.source)))
         terms = place.ions, place.typed, place.charges
         run_learning(Learning(config, place.lattice, *terms, path, mark, place.folder, identity), comm, watch)
     if comm.rank == 0:

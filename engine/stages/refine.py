@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import interp1d
 
 from ..input.schema import Config, RefineInput
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import SampleStore, read_h5, read_json, write_json
 from ..sampling.ladder import REFINE_STREAM
 from ..sampling.plan import Plan
@@ -42,9 +43,9 @@ def run_refinement(
             _forget(store)
         comm.Barrier()
         return
-    known = comm.bcast(_begin(config, vibrations, store) if comm.rank == 0 else None)
+    known = bcast_from_root(comm, lambda: _begin(config, vibrations, store))
     rounds = 0
-    while added := comm.bcast(_round(system, config, vibrations, store, rounds) if comm.rank == 0 else None):
+    while added := bcast_from_root(comm, partial(_round, system, config, vibrations, store, rounds)):
         if comm.rank == 0:
             store.refined(rounds).remove_uncommitted()
         comm.Barrier()
@@ -52,7 +53,7 @@ def run_refinement(
         sample_ladder(name, system, config, store.refined(rounds), (REFINE_STREAM, rounds), known.sweeps, comm, watch)
         rounds += 1
     step = 0
-    while more := comm.bcast(_longer(system, config, vibrations, store, step) if comm.rank == 0 else None):
+    while more := bcast_from_root(comm, partial(_longer, system, config, vibrations, store, step)):
         for k, (place, key) in enumerate([(store, ()), *((store.refined(k), (REFINE_STREAM, k)) for k in range(rounds))]):
             name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
             sample_ladder(name, system, config, place, key, more, comm, watch)

@@ -14,7 +14,7 @@ from ase.io import write
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
 from ...input.schema import Config
-from ...runtime.mpi import StopWatch
+from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import write_json, write_whole
 from ..labels import Labels, labels_of
 from ..potential import load_potential
@@ -34,7 +34,7 @@ def run_labelling(
     torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
     labels = labels_of(lattice)
     store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
-    chosen: list[Configuration] = comm.bcast(first_configurations(config, lattice) if comm.rank == 0 else None)
+    chosen = bcast_from_root(comm, lambda: first_configurations(config, lattice))
     calculator = load_potential(given.model, weights_file, labels, given.charge_aware, given.options)
     relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
     if comm.rank == 0:

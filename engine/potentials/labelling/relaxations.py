@@ -19,7 +19,7 @@ from ...crystal.symmetry import canonical, site_permutations
 from ...errors import RedoxError
 from ...input.schema import RelaxationInput
 from ...runtime.hashes import fingerprint
-from ...runtime.mpi import StopWatch
+from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import remove_partial, write_text
 from ...runtime.task_farm import farm
 from ..potential import LabelledCalculator
@@ -91,7 +91,7 @@ def relax_all(
     what: str,
 ) -> None:
     """Relax what is not there yet, a relaxation to a rank at a time; calculators by the mark of their potential. Collective."""
-    todo = comm.bcast(_missing(jobs) if comm.rank == 0 else None)
+    todo = bcast_from_root(comm, lambda: _missing(jobs))
 
     def work(number: int) -> None:
         store, configuration = jobs[todo[number]]

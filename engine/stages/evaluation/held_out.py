@@ -22,7 +22,7 @@ from ...potentials.labelling.retention import kept, total
 from ...potentials.labels import Labels, labels_of
 from ...potentials.potential import LabelledCalculator, load_potential, predict
 from ...potentials.training.train import Frames
-from ...runtime.mpi import StopWatch
+from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import read_json, write_json, write_text
 from ...runtime.task_farm import farm
 from ...thermodynamics.phase_diagram.hull import lower_hull
@@ -49,13 +49,14 @@ def run_evaluation(
     folder: Path, comm: Any, watch: StopWatch,
 ) -> dict[str, Any] | None:  # fmt: skip
     """All of it; what is finished is kept in `folder` and not done again. Collective; rank 0 returns the record."""
-    assert config.evaluation is not None
+    given = config.evaluation
+    assert given is not None
     torch.set_num_threads(1)
     labels = labels_of(lattice)
     judge = load_potential("chgnet", None, labels, charge_aware=False)  # first: it may not be installed
     calculators = {c.mark: load_potential(c.model, c.file, labels, c.charge_aware, c.options) for c in candidates}
     stores = {c.name: Relaxations(folder / "relaxations", lattice, config.relaxation, c.mark) for c in candidates}
-    orders: list[Configuration] = comm.bcast(prepared_orders(config.evaluation, lattice, config.seed) if comm.rank == 0 else None)
+    orders = bcast_from_root(comm, lambda: prepared_orders(given, lattice, config.seed))
     wanted = orders + [r.configuration for r in reference]
     errors = _held_out(candidates, calculators, frames, labels, folder / "held_out", comm, watch)
     relax_all([(stores[c.name], o) for o in wanted for c in candidates], calculators, comm, watch, "relaxing prepared orders")
@@ -101,7 +102,7 @@ def _held_out(
     if frames is None or not frames.test:
         return {}
     files = {c.name: folder / f"{c.mark}_{frames.mark}.json" for c in candidates}
-    todo = comm.bcast([c for c in candidates if not files[c.name].exists()] if comm.rank == 0 else None)
+    todo = bcast_from_root(comm, lambda: [c for c in candidates if not files[c.name].exists()])
 
     def work(k: int) -> None:
         write_json(files[todo[k].name], held_out_errors(calculators[todo[k].mark], frames.test))
@@ -136,7 +137,7 @@ def _moments(
     def file(job: tuple[Relaxations, Configuration]) -> Path:
         return folder / (job[0].path(job[1]).stem + ".json")
 
-    todo = comm.bcast([j for j in jobs if not file(j).exists()] if comm.rank == 0 else None)
+    todo = bcast_from_root(comm, lambda: [j for j in jobs if not file(j).exists()])
 
     def work(k: int) -> None:
         store, configuration = todo[k]

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from ...potentials.labelling.label import first_configurations, write_labels
 from ...potentials.labelling.relaxations import Relaxations, relax_all
 from ...potentials.labels import labels_of
 from ...potentials.potential import load_potential
-from ...runtime.mpi import StopWatch
+from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.results import Results, write_results
 from ...runtime.storage import SampleStore, read_json, write_json, write_text, write_whole
 from ...sampling.run import run_sampling
@@ -121,16 +121,16 @@ def run_learning(learning: Learning, comm: Any, watch: StopWatch) -> None:
     )
     if comm.rank == 0:
         _begin(learning)
-    chosen: list[Configuration] = comm.bcast(first_configurations(config, lattice) if comm.rank == 0 else None)
+    chosen = bcast_from_root(comm, lambda: first_configurations(config, lattice))
     records: list[dict[str, Any]] = []
     for number in range(learning.given.rounds):
         relax_all([(store, c) for c in chosen], {learning.mark: calculator}, comm, watch, f"round {number}: labelling")
         known = learning.round(number) / "round.json"
-        if not comm.bcast(known.exists() if comm.rank == 0 else None):
+        if not bcast_from_root(comm, known.exists):
             if comm.rank == 0:
                 write_labels(chosen, [store.read(c) for c in chosen], labels, learning.round(number))
             _round(learning, number, store, chosen, comm, watch)
-        records.append(comm.bcast(read_json(known) if comm.rank == 0 else None))
+        records.append(bcast_from_root(comm, partial(read_json, known)))
         if why := _finished(records, learning.given):
             break
         chosen = chosen + [_configuration(c) for c in records[-1]["next"]]
@@ -164,7 +164,7 @@ def _round(
 ) -> None:
     """Fit, sample, look, choose; rank 0 writes round.json last. Collective."""
     config, folder = learning.config, learning.round(number)
-    fitted = comm.bcast(_fitted(learning, folder) if comm.rank == 0 else None)
+    fitted = bcast_from_root(comm, lambda: _fitted(learning, folder))
     found = learning.expansion(number)
     system, samples = learning.system(found), SampleStore(folder / "samples")
     run_sampling(system, learning.sampled, samples, comm, watch)
