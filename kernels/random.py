@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def new_stream(seed: int, *key: int) -> NDArray[np.uint64]:
-    """State for stream `key` of a run with `seed`; distinct keys give independent streams."""
+    """State from SeedSequence(seed, spawn_key=key); distinct keys give independent streams. The engine asks runtime/streams.py instead."""
     return np.asarray(np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64), np.uint64)
 
 

@@ -22,6 +22,8 @@ from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.observables import Observables
 from redoxmc.engine.thermodynamics.samples import read_samples
 
+from ..runtime.streams import Stream
+
 Float = NDArray[np.float64]
 EXCHANGE_EVERY = 10  # sweeps
 
@@ -68,7 +70,7 @@ def sample(
     plan = Plan(temperatures, np.ones(len(temperatures), bool), (), targets, 1.0, mu, steps, walkers, system.mix)
     plan = replace(plan, slots=place_slots(system, plan, [kind]))
     starts = starts_of(system, plan, None, seed)
-    replicas = build_replicas(plan, starts, system, seed, (), MPI.COMM_SELF)
+    replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)
     with TemporaryDirectory() as folder:
         store = SampleStore(Path(folder))
         write_ladder(store, plan, starts)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.random import new_stream
 from ..crystal.lattice import Lattice
 from ..crystal.neutrality import count_neutral_states
 from ..crystal.symmetry import neutral_states
@@ -26,10 +25,10 @@ from ..potentials.potential import LabelledCalculator, load_potential
 from ..runtime.hashes import fingerprint
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import read_h5, remove_partial, write_h5
+from ..runtime.streams import Stream, chain_stream
 from ..runtime.task_farm import farm
 from ..sampling.anneal import anneal
 from ..sampling.electron_ground_state import HamiltonianOf
-from ..sampling.ladder import CORRECTION_STREAM
 from ..sampling.system import System, build_system
 from ..units import inverse_temperature
 from .energies import Energies, Occupation, relaxed_energies
@@ -170,7 +169,7 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
         weights["direct"] = _expansion_weights(correction, nothing, betas, comm)
 
     def stream(method: str, rung: int, *walker: int) -> NDArray[np.uint64]:
-        return new_stream(correction.config.seed, CORRECTION_STREAM, CHAINS.index(method), rung, *walker)
+        return chain_stream(correction.config.seed, Stream.CORRECTION, CHAINS.index(method), rung, *walker)
 
     def tune_one(number: int) -> None:
         method, rung = pilots[number]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..crystal.neutrality import random_neutral_state
 from ..runtime.results import Group
+from ..runtime.streams import Stream, generator
 from ..sampling.diagnostics import Health, assess
 from ..sampling.plan import empty_tally, end_energies
 from ..thermodynamics.free_energy.isotherms import above_ends
@@ -38,7 +39,7 @@ class CorrectedGroup:
         self.energies = relaxed_energies(self.system.supercell, correction.relaxations, Lazy(correction))
         low, high, e_low, e_high = end_energies(self.system)
         self.ends = Ends(low, high, (float(self.log_states[0]), float(self.log_states[-1])), (e_low, e_high))
-        self.rng = np.random.default_rng([correction.config.seed, low, high])
+        self.rng = generator(correction.config.seed, Stream.CORRECTION_BOOTSTRAP)
 
     def build(self) -> Group:
         methods, group = self.correction.given.methods, self.group

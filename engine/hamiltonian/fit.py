@@ -13,6 +13,7 @@ from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
 from ..crystal.lattice import Lattice
 from ..potentials.dataset import DataSet
+from ..runtime.streams import ANY_SEED, Stream, generator, library_seed
 
 RANK_TOLERANCE = 1e-6
 ROUNDING = 1e-10
@@ -63,7 +64,7 @@ def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.
     """
     points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
     samples, charges = [], []
-    rng = np.random.default_rng(0)
+    rng = generator(ANY_SEED, Stream.NEUTRALITY)
     for _ in range(4 * len(points)):
         atoms = lattice.atoms.copy()
         charge = lattice.spectator_charge
@@ -139,7 +140,8 @@ def fit_expansion(
     start = np.zeros(columns.shape[1])
     start[: gauge.n_free] = np.linalg.lstsq(columns[seen, : gauge.n_free], residual[seen], rcond=None)[0]
     to_fit = columns[seen], residual[seen] - columns[seen] @ start
-    settings = {"fit_method": method, "seed": seed % 2**32, "check_condition": False}
+    own_seed = library_seed(seed, Stream.FIT)
+    settings = {"fit_method": method, "seed": own_seed, "check_condition": False}
     estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # R^2, which nobody asks for, of folds of one cell
@@ -151,7 +153,7 @@ def fit_expansion(
     parameters = gauge.expand(start + estimator.parameters)
     draws = np.array([gauge.expand(start + p) for p in bootstrap.parameters_splits])
     left_out = vectors @ parameters
-    for rows, found in zip(_held_out_rows(int(seen.sum()), n_folds, seed), estimator.parameters_splits):
+    for rows, found in zip(_held_out_rows(int(seen.sum()), n_folds, own_seed), estimator.parameters_splits):
         cells = np.flatnonzero(seen)[rows]
         left_out[cells] = vectors[cells] @ gauge.expand(start + found)
     errors = np.asarray(estimator.rmse_validation_splits)
@@ -200,7 +202,7 @@ class _Gauge:
 def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:
     from sklearn.model_selection import KFold
 
-    return [rows for _, rows in KFold(n_folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(n))]
+    return [rows for _, rows in KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n))]
 
 
 def expansion(space: ClusterSpace, fit: Fit) -> ClusterExpansion:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .storage import open_h5, write_sealed_h5
 
-LAYOUT = 3  # of the groups and their names; an analysis of another layout is done anew
+LAYOUT = 4  # of the groups and their names, and of the numbers that an analysis draws; an analysis of another layout is done anew
 
 
 @dataclass(frozen=True)

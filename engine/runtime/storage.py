@@ -1,7 +1,7 @@
 """Files on disk: written whole under a temporary name, flushed, renamed, with a digest that tells damage when they are read; samples.
 
 An HDF5 file of ours ends with a line that HDF5 does not see: the SHA-256 of all before it. A record in JSON holds that of its other keys.
-Format 1 had neither; such files are read as they are.
+Format 1 had neither; such files are read as they are. Format 2 has the same files as format 3; only the random streams differ.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..errors import RedoxError
 
 log = logging.getLogger("redoxmc")
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TEMPORARY = ".partial"
 SEAL = re.compile(rb"\nsha256 ([0-9a-f]{64})\n")
 SEAL_LENGTH = len("\nsha256 \n") + 64

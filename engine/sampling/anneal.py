@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
+from ..runtime.streams import Stream, chain_stream, generator
 from .chains import Chains, advance_together, groups_of, stack, start_chains
-from .ladder import PROPOSAL_STREAM, SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
 from .system import System
 
@@ -114,12 +113,13 @@ def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -
         ends = [(k, system.n_range[k % walkers % 2]) for k in every[g]]
         species = np.array(
             [
-                random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, SCAN_STREAM, k]))
+                random_neutral_state(system.supercell, system.ion, n, generator(seed, Stream.ANNEALING, Stream.START, k))
                 for k, n in ends
             ]
         )
-        streams = [new_stream(seed, SCAN_STREAM, k) for k in every[g]]
-        found.append((every[g], start_chains(system, species, streams, new_stream(seed, PROPOSAL_STREAM, SCAN_STREAM, g))))
+        streams = [chain_stream(seed, Stream.ANNEALING, Stream.CHAIN, k) for k in every[g]]
+        proposals = chain_stream(seed, Stream.ANNEALING, Stream.PROPOSALS, g)
+        found.append((every[g], start_chains(system, species, streams, proposals)))
     return found
 
 

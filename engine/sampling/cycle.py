@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
+from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
 from .chain import advance, start_chain
 from .diagnostics import autocorrelation_time
-from .ladder import CYCLE_STREAM
 from .plan import Cycles, empty_tally
 from .system import System
 
@@ -37,8 +36,8 @@ def cycles(system: System, temperatures_K: Float, sweeps: int, seed: int, comm: 
 
 def _cycle(system: System, n: int, temperatures_K: Float, sweeps: int, seed: int) -> Float:
     """Mean energy and its standard error, (2, temperatures, 2), by one chain."""
-    species = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, CYCLE_STREAM, n]))
-    chain = start_chain(system, species, new_stream(seed, CYCLE_STREAM, n))
+    species = random_neutral_state(system.supercell, system.ion, n, generator(seed, Stream.CYCLE, Stream.START, n))
+    chain = start_chain(system, species, chain_stream(seed, Stream.CYCLE, Stream.CHAIN, n))
     tally = empty_tally(system)
     zeros = np.zeros(len(tally.sums))
     found = np.empty((2, len(temperatures_K), 2))

@@ -15,7 +15,6 @@ from scipy.special import logsumexp
 
 from ...kernels.energy import total_energies
 from ..crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from ..crystal.neutrality import random_neutral_state
 from ..crystal.supercells import hermite_forms
 from ..crystal.symmetry import distinct_supercells, orbits, site_permutations
 from ..errors import RedoxError
@@ -66,17 +65,13 @@ def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
 def ion_states(system: System) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """All ion arrangements (k, n_sites) of a small supercell, each with some neutral electrons, and their ion counts (k,)."""
     counts, _ = system.neutral_counts
-    states = [FreeHalf(system, _some_state(system, n), "ions").states for n in counts.tolist()]
+    states = [FreeHalf(system, system.any_state(n), "ions").states for n in counts.tolist()]
     return np.concatenate(states), np.repeat(counts, [len(s) for s in states])
-
-
-def _some_state(system: System, n: int) -> NDArray[np.int8]:
-    return random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(0))
 
 
 def is_listed(system: System) -> bool:
     """Whether both halves of the supercell are few enough to be listed."""
-    start = _some_state(system, system.n_range[1])
+    start = system.any_state(system.n_range[1])
     return FreeHalf(system, start, "electrons").few and FreeHalf(system, start, "ions").few
 
 

@@ -12,8 +12,8 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ..runtime.progress import Progress
+from ..runtime.streams import Stream
 from .anneal import mixed_ends, seen_steps
-from .ladder import SETTLING_STREAM
 from .plan import Plan, empty_tally
 from .replicas import BLOCK_WITHOUT_EXCHANGE, Group, build_replicas
 from .system import System
@@ -31,7 +31,7 @@ def equilibrate(
     blocks = -(-sweeps // block)
     with Progress("settling", comm.rank) as progress:
         for number in range(ROUNDS):
-            replicas = build_replicas(plan, starts, system, seed, (SETTLING_STREAM, number), comm)
+            replicas = build_replicas(plan, starts, system, seed, (Stream.EQUILIBRATION, number), comm)
             sums = np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
             for k in range(blocks):
                 replicas.advance(tally, sums, block)

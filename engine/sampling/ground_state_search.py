@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from ...kernels.energy import total_energies
 from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
 from ..crystal.symmetry import neutral_states
+from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
-from .ladder import SEARCH_STREAM
 from .plan import empty_tally
 from .system import System
 
@@ -78,11 +77,16 @@ class Search:
     """One search at n of the ion. key: tells its random numbers from those of the other searches."""
 
     def __init__(self, system: System, n: int, seed: int, key: tuple[int, ...]) -> None:
-        self.system, self.seed, self.key = system, seed, (SEARCH_STREAM, *key)
-        self.rng = np.random.default_rng([seed, *self.key])
+        self.system, self.seed, self.key = system, seed, key
+        self.rng = generator(seed, Stream.GROUND_STATE_SEARCH, Stream.EXCHANGE, *key)
         self.tally = empty_tally(system)
-        self.start = random_neutral_state(system.supercell, system.ion, n, self.rng)
+        start = generator(seed, Stream.GROUND_STATE_SEARCH, Stream.START, *key)
+        self.start = random_neutral_state(system.supercell, system.ion, n, start)
         self.energy, self.state = system.energy_neV(self.start), self.start
+
+    def _stream(self, *rung: int) -> NDArray[np.uint64]:
+        """Of the chain that is cooled, or of the replica that it leaves at a rung."""
+        return chain_stream(self.seed, Stream.GROUND_STATE_SEARCH, Stream.CHAIN, *self.key, *rung)
 
     def run(self) -> tuple[int, NDArray[np.int8]]:
         """The lowest energy (neV) met and its state (n_sites,)."""
@@ -106,13 +110,13 @@ class Search:
 
     def _anneal(self) -> tuple[Float, list[Chain]]:
         """The ladder, hottest first, and at each rung a replica left there by a chain on its way down."""
-        chain = start_chain(self.system, self.start, new_stream(self.seed, *self.key))
+        chain = start_chain(self.system, self.start, self._stream())
         spread = float(self._advance(chain, 0.0, HOT_SWEEPS).std()) or 1.0
         betas = 1 / (spread * np.geomspace(HOTTEST, COLDEST, RUNGS))
         replicas = []
         for rung, beta in enumerate(betas):
             self._advance(chain, beta, COOLING_SWEEPS)
-            replicas.append(start_chain(self.system, chain.species, new_stream(self.seed, *self.key, rung)))
+            replicas.append(start_chain(self.system, chain.species, self._stream(rung)))
         return betas, replicas
 
     def _exchange(self, betas: Float, replicas: list[Chain], first: int) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
+from ..runtime.streams import Stream, chain_stream, generator
 from ..units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from .chain import advance, start_chain
 from .plan import empty_tally
@@ -15,21 +15,6 @@ Float = NDArray[np.float64]
 STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
 MOST_RUNGS = 40
 PILOT_SWEEPS = 30
-(
-    PILOT_STREAM,
-    SCAN_STREAM,
-    CHAIN_STREAM,
-    EXCHANGE_STREAM,
-    SPLIT_STREAM,
-    REFINE_STREAM,
-    CYCLE_STREAM,
-    SEARCH_STREAM,
-    PROPOSAL_STREAM,
-    SETTLING_STREAM,
-    TUNE_STREAM,
-    CORRECTION_STREAM,
-    LEARNING_STREAM,
-) = range(13)
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
@@ -42,8 +27,8 @@ def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
     spread = np.zeros(len(betas))
     for k, part in enumerate((0.25, 0.5, 0.75)):
         n = int(counts[np.argmin(np.abs(counts - (low + part * (high - low))))])
-        species = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng([seed, k]))
-        chain = start_chain(system, species, new_stream(seed, PILOT_STREAM, k))
+        species = random_neutral_state(system.supercell, system.ion, n, generator(seed, Stream.PILOT, Stream.START, k))
+        chain = start_chain(system, species, chain_stream(seed, Stream.PILOT, Stream.CHAIN, k))
         tally = empty_tally(system)
         zeros = np.zeros(len(tally.sums))
         for i, beta in enumerate(betas):

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
-from ..crystal.neutrality import random_neutral_state
 from ..units import NEV_PER_EV, inverse_temperature
 from .moves import Mix
 from .system import System
@@ -115,6 +114,5 @@ def empty_tally(system: System) -> Tally:
 def end_energies(system: System) -> tuple[int, int, int, int]:
     """Lowest and highest count of the ion, and the energy (neV) of a state at each; of *the* state where there is one."""
     low, high = system.n_range
-    rng = np.random.default_rng(0)
-    energies = [system.energy_neV(random_neutral_state(system.supercell, system.ion, n, rng)) for n in (low, high)]
+    energies = [system.energy_neV(system.any_state(n)) for n in (low, high)]
     return low, high, energies[0], energies[1]

@@ -13,11 +13,10 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ...kernels.layout import Record, Tally
-from ...kernels.random import new_stream
 from ..runtime.mpi import bcast_from_root, share
 from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.streams import Stream, Use, chain_stream, generator
 from .chains import Chains, advance_together, groups_of, stack, start_chains
-from .ladder import CHAIN_STREAM, EXCHANGE_STREAM, PROPOSAL_STREAM
 from .plan import Plan
 from .system import System
 
@@ -159,16 +158,16 @@ class Replicas:
         return chains, first + walker
 
 
-def build_replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, key: tuple[int, ...], comm: Any) -> Replicas:
-    """The groups of this rank, at starts (slots, walkers, n_sites); key: of the random streams."""
+def build_replicas(plan: Plan, starts: NDArray[np.int8], system: System, seed: int, use: Use, comm: Any) -> Replicas:
+    """The groups of this rank, at starts (slots, walkers, n_sites); use: of the random streams."""
     groups = []
     every = group_slots(plan)
     for g in share(len(every), comm.rank, comm.size):
         slots = every[g]
-        streams = [new_stream(seed, *key, CHAIN_STREAM, k, w) for k in slots for w in range(plan.walkers)]
+        streams = [chain_stream(seed, *use, Stream.CHAIN, k, w) for k in slots for w in range(plan.walkers)]
         species = starts[slots.start : slots.stop].reshape(len(streams), -1)
-        groups.append(Group(slots, start_chains(system, species, streams, new_stream(seed, *key, PROPOSAL_STREAM, g))))
-    return Replicas(plan, system, comm, groups, np.random.default_rng([seed, *key, EXCHANGE_STREAM]))
+        groups.append(Group(slots, start_chains(system, species, streams, chain_stream(seed, *use, Stream.PROPOSALS, g))))
+    return Replicas(plan, system, comm, groups, generator(seed, *use, Stream.EXCHANGE))
 
 
 @dataclass

@@ -18,11 +18,12 @@ from ..input.schema import Config
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.progress import Progress
 from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.streams import Stream, Use, generator
 from ..units import NEV_PER_EV
 from .anneal import Annealed, anneal
 from .cycle import cycles
 from .equilibrate import equilibrate
-from .ladder import CHAIN_STREAM, pilot_betas, pilot_energy_spread, place_rungs
+from .ladder import pilot_betas, pilot_energy_spread, place_rungs
 from .moves import Mix
 from .plan import Cycles, Plan, Slot, empty_tally
 from .replicas import build_replicas, restore, sample
@@ -50,7 +51,7 @@ def run_sampling(system: System, config: Config, store: SampleStore, comm: Any, 
     comm.Barrier()
     if not bcast_from_root(comm, store.ladder.exists):
         _make_ladder(system, config, store, comm)
-    sample_ladder("sampling", system, config, store, (), config.sampler.sweeps.measure, comm, watch)
+    sample_ladder("sampling", system, config, store, (Stream.SAMPLING,), config.sampler.sweeps.measure, comm, watch)
 
 
 def sample_ladder(
@@ -58,14 +59,14 @@ def sample_ladder(
     system: System,
     config: Config,
     store: SampleStore,
-    key: tuple[int, ...],
+    use: Use,
     n_sweeps: int,
     comm: Any,
     watch: StopWatch,
 ) -> None:
-    """Sample, or go on sampling, the ladder of a store; key: of its random streams. Collective; raises Interrupted."""
+    """Sample, or go on sampling, the ladder of a store; use: of its random streams. Collective; raises Interrupted."""
     plan, starts = read_ladder(store)
-    replicas = build_replicas(plan, starts, system.with_mix(plan.mix), config.seed, key, comm)
+    replicas = build_replicas(plan, starts, system.with_mix(plan.mix), config.seed, use, comm)
     restore(replicas, store)
     done_before = replicas.block
     with Progress(what, comm.rank) as progress, watch.committing():
@@ -237,7 +238,7 @@ def starts_of(system: System, plan: Plan, annealed: Annealed | None, seed: int) 
             else:
                 n = int(slot.n_expected) if slot.kind == "canonical" else system.n_range[w % 2]
                 starts[k, w] = random_neutral_state(
-                    system.supercell, system.ion, n, np.random.default_rng([seed, CHAIN_STREAM, k, w])
+                    system.supercell, system.ion, n, generator(seed, Stream.SAMPLING, Stream.START, k, w)
                 )
     return starts
 

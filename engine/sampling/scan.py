@@ -4,12 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
-from ...kernels.random import new_stream
 from ..crystal.neutrality import random_neutral_state
+from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
 from .anneal import estimated_steps, ideal_steps
 from .chain import advance, start_chain
-from .ladder import SCAN_STREAM
 from .plan import empty_tally, end_energies, integrate_steps
 from .system import System
 
@@ -39,8 +38,8 @@ def scan(
     excess = np.full(len(n), beta * (e_high - e_low) / max(high - low, 1) * step)
     frozen = np.zeros(len(n), bool)
     begin = low if upward else high
-    stream = new_stream(seed, SCAN_STREAM, *key)
-    rng = np.random.default_rng([seed, SCAN_STREAM, *key])
+    stream = chain_stream(seed, Stream.SCAN, Stream.CHAIN, *key)
+    rng = generator(seed, Stream.SCAN, Stream.START, *key)
     chain = start_chain(system, random_neutral_state(system.supercell, system.ion, begin, rng), stream)
 
     spring = max(sigma_n / 4, 1.0)

@@ -15,16 +15,14 @@ from scipy.special import logsumexp
 
 from ...kernels.energy import total_energies
 from ...kernels.layout import Ensemble
-from ...kernels.random import new_stream
-from ..crystal.neutrality import random_neutral_state
 from ..errors import Interrupted, RedoxError
 from ..runtime.mpi import StopWatch, bcast_from_root, share
 from ..runtime.progress import Progress
 from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .chains import advance_together, groups_of, stack, start_chains
 from .ions_and_electrons import FreeHalf, Half, has_electrons, separable
-from .ladder import PROPOSAL_STREAM, SPLIT_STREAM
 from .plan import Plan, empty_tally
 from .run import read_ladder
 from .system import System
@@ -84,9 +82,10 @@ def free_entropies(system: System, frees: Sequence[FreeHalf], beta: float, sweep
 def annealed(system: System, frees: Sequence[FreeHalf], beta: float, sweeps: int, seed: int, keys: Sequence[Key]) -> Float:
     """As `free_entropies`, by chains cooled from beta = 0 with so many sweeps at each of STEPS steps."""
     moves = system.electron_moves if frees[0].half == "electrons" else system.ion_moves
-    species = np.array([free.draw(np.random.default_rng([seed, SPLIT_STREAM, *key])) for free, key in zip(frees, keys)])
-    streams = [new_stream(seed, SPLIT_STREAM, *key) for key in keys]
-    chains = start_chains(system, species, streams, new_stream(seed, PROPOSAL_STREAM, SPLIT_STREAM, *keys[0]))
+    use = Stream.CONDITIONAL_ENTROPY
+    species = np.array([free.draw(generator(seed, use, Stream.START, *key)) for free, key in zip(frees, keys)])
+    streams = [chain_stream(seed, use, Stream.CHAIN, *key) for key in keys]
+    chains = start_chains(system, species, streams, chain_stream(seed, use, Stream.PROPOSALS, *keys[0]))
     tally = empty_tally(system)
     tally, rows = tally._replace(sums=tally.sums[None]), np.zeros(len(frees), np.int64)
     zeros, none = np.zeros(tally.sums.shape[1]), np.zeros(chains.ions.shape[1])
@@ -155,7 +154,7 @@ def drawn_states(
     system: System, start: NDArray[np.int8], beta: float, n: int, snapshots: int, key: Key, seed: int
 ) -> NDArray[np.int8]:
     """(snapshots, n_sites): states at (beta, n) from one walker."""
-    chain = start_chain(system, start, new_stream(seed, SPLIT_STREAM, *key))
+    chain = start_chain(system, start, chain_stream(seed, Stream.CONDITIONAL_ENTROPY, Stream.WHOLE_STATE, *key))
     return np.array(draw_states(system, chain, beta, n, snapshots))
 
 
@@ -175,12 +174,7 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
     mark = f"{state['block']} blocks, {compositions} compositions"
     asked = np.flatnonzero(plan.asked).tolist()
     rungs = bcast_from_root(comm, lambda: [r for r in asked if not _is_made(store, r, mark)])
-    sweeps, snapshots = effort(
-        system,
-        FreeHalf(
-            system, random_neutral_state(system.supercell, system.ion, int(points[0]), np.random.default_rng(0)), "electrons"
-        ),
-    )
+    sweeps, snapshots = effort(system, FreeHalf(system, system.any_state(int(points[0])), "electrons"))
     units = [(point, walker) for point in range(len(points)) for walker in range(plan.walkers)]
     with Progress("splitting the entropy", comm.rank) as progress:
         for done, rung in enumerate(rungs):

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from ...kernels.energy import total_energy
 from ...kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
 from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutrality import count_neutral_states
+from ..crystal.neutrality import count_neutral_states, random_neutral_state
 from ..hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
 from ..hamiltonian.table import build_table
 from ..hamiltonian.terms import Hamiltonian
+from ..runtime.streams import ANY_SEED, Stream, generator
 from .domains import cut
 from .moves import Mix, MoveSet, build_moves
 
@@ -106,6 +107,10 @@ class System:
         """Smallest change of the first ion's count by a move; 0 if none changes it."""
         changes = np.abs(self.moves.arrays.ion_change[:, 0])
         return int(np.gcd.reduce(changes))
+
+    def any_state(self, n: int) -> NDArray[np.int8]:
+        """A neutral state (n_sites,) with n of the first ion, the same in every run."""
+        return random_neutral_state(self.supercell, self.ion, n, generator(ANY_SEED, Stream.ANY_STATE, n))
 
     def energy_neV(self, species: NDArray[np.int8]) -> int:
         return int(total_energy(species, self.geometry, self.couplings))

@@ -13,11 +13,10 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensembles
-from ...kernels.random import new_stream
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
+from ..runtime.streams import Stream, chain_stream
 from .chains import advance_undirected, groups_of, stack, start_chains
-from .ladder import TUNE_STREAM
 from .moves import Mix, MoveSet, build_moves, list_moves
 from .plan import Plan, Slot, empty_tally
 from .system import System
@@ -83,8 +82,8 @@ def _differing(
     system: System, moves: MoveSet, ensembles: Ensembles, species: NDArray[np.int8], seed: int, key: tuple[int, ...]
 ) -> NDArray[np.int64]:
     """Sites (sublattices,) that differ, over all chains, after one family alone had its turn; species (chains, n_sites)."""
-    streams = [new_stream(seed, TUNE_STREAM, *key, k) for k in range(len(species))]
-    chains = start_chains(system, species, streams, new_stream(seed, TUNE_STREAM, *key))
+    streams = [chain_stream(seed, Stream.TUNING, Stream.CHAIN, *key, k) for k in range(len(species))]
+    chains = start_chains(system, species, streams, chain_stream(seed, Stream.TUNING, Stream.PROPOSALS, *key))
     tally, rows = empty_tally(system), np.zeros(len(chains), np.int64)
     advance_undirected(chains, system, moves, ensembles, tally._replace(sums=tally.sums[None]), rows, _sweeps(moves))
     changed = (chains.species != species).sum(axis=0)

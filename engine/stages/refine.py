@@ -12,7 +12,7 @@ from scipy.interpolate import interp1d
 from ..input.schema import Config, RefineInput
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import SampleStore, read_h5, read_json, write_json
-from ..sampling.ladder import REFINE_STREAM
+from ..runtime.streams import Stream, Use
 from ..sampling.plan import Plan
 from ..sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
 from ..sampling.system import System
@@ -50,13 +50,15 @@ def run_refinement(
             store.refined(rounds).remove_uncommitted()
         comm.Barrier()
         name = "sampling " + ", ".join(f"{t:g}" for t in added) + " K"
-        sample_ladder(name, system, config, store.refined(rounds), (REFINE_STREAM, rounds), known.sweeps, comm, watch)
+        sample_ladder(name, system, config, store.refined(rounds), (Stream.REFINEMENT, rounds), known.sweeps, comm, watch)
         rounds += 1
+    ladders: list[tuple[SampleStore, Use]] = [(store, (Stream.SAMPLING,))]
+    ladders += [(store.refined(k), (Stream.REFINEMENT, k)) for k in range(rounds)]
     step = 0
     while more := bcast_from_root(comm, partial(_longer, system, config, vibrations, store, step)):
-        for k, (place, key) in enumerate([(store, ()), *((store.refined(k), (REFINE_STREAM, k)) for k in range(rounds))]):
+        for k, (place, use) in enumerate(ladders):
             name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
-            sample_ladder(name, system, config, place, key, more, comm, watch)
+            sample_ladder(name, system, config, place, use, more, comm, watch)
         step += 1
 
 

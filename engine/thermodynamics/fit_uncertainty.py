@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.neutrality import random_neutral_state
 from ..runtime.results import Group
 from ..sampling.system import System
 from ..units import NEV_PER_EV
@@ -68,7 +67,7 @@ def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Seque
             total[row_of[slot.rung], :, place] += [d.energy_neV(state) - own for d in drawn]
             number[row_of[slot.rung], place] += 1
     for place in (0, -1):
-        state = random_neutral_state(system.supercell, system.ion, int(n[place]), np.random.default_rng(0))
+        state = system.any_state(int(n[place]))
         own = system.energy_neV(state)
         total[:, :, place], number[:, place] = [d.energy_neV(state) - own for d in drawn], 1
     rows = np.array([_smooth(t, w) for t, w in zip(total / NEV_PER_EV / n_fu, number)])  # (rungs, draws, n)

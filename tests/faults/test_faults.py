@@ -147,8 +147,8 @@ SAMPLES = {
     "bit flipped in the results": Fault(flip("out/results.h5"), 0, ("wrote ",)),
     "results cut short": Fault(cut("out/results.h5"), 0, ("wrote ",)),
     "results of another program": Fault(lambda folder: (folder / "out/results.h5").write_text("x = 3"), 0, ("wrote ",)),
-    "segment of a newer program": Fault(of_a_newer_program(SEGMENT), 2, (SEGMENT, "has format 3, of a newer RedoxMC")),
-    "ladder of a newer program": Fault(of_a_newer_program("out/samples/ladder.h5"), 2, ("has format 3, of a newer RedoxMC",)),
+    "segment of a newer program": Fault(of_a_newer_program(SEGMENT), 2, (SEGMENT, "has format 4, of a newer RedoxMC")),
+    "ladder of a newer program": Fault(of_a_newer_program("out/samples/ladder.h5"), 2, ("has format 4, of a newer RedoxMC",)),
     "input changed half-way": Fault(
         replaced("input.yaml", "-0.03}", "-0.04}"), 2, ("belong to another input", "-0.03", "-0.04", "--fresh")
     ),
@@ -313,20 +313,23 @@ def test_records_notice_a_changed_number(tmp_path: Path) -> None:
 # Older and newer formats.
 
 
-def test_a_run_of_format_1_goes_on(tmp_path: Path, said: Callable[[], str]) -> None:
-    """Written by the program as it was before files had digests: read as it is, and extended."""
-    with tarfile.open(ROOT / "tests/data/format_1.tar.gz") as archive:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_run_of_an_older_format_goes_on(version: int, tmp_path: Path, said: Callable[[], str]) -> None:
+    """Format 1: from before files had digests; 2: from before every use of random numbers had a stream of its own."""
+    with tarfile.open(ROOT / f"tests/data/format_{version}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    folder = tmp_path / "format_1"
+    folder = tmp_path / f"format_{version}"
     old = read_results(folder / "out/results.h5")
-    assert old.attributes["format_version"] == 1 and old.groups["canonical"]["free_energy_eV"].shape == (1, 5)
+    assert old.attributes["format_version"] == version and old.groups["canonical"]["free_energy_eV"].shape == (1, 5)
+    kept = {p: p.read_bytes() for p in (folder / "out/samples").rglob("segment_*.h5")}
     assert go(folder, "--until", "analyse") == 0
     with h5py.File(folder / "out/results.h5") as file:
-        assert file.attrs["format_version"] == 2
+        assert file.attrs["format_version"] == storage.FORMAT_VERSION
         for name in ("x", "energy_eV"):
             assert np.array_equal(file["vcsgc"][name][()], old.groups["vcsgc"][name]), name
     replaced("input.yaml", "measure: 80", "measure: 120")(folder)
     assert go(folder, "--until", "analyse") == 0, said()
+    assert {p: p.read_bytes() for p in kept} == kept
     assert read_results(folder / "out/results.h5").attributes["sweeps_measured"] == 120
 
 

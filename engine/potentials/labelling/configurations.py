@@ -28,6 +28,7 @@ from ...crystal.symmetry import (
     site_translations,
     species_on_sites,
 )
+from ...runtime.streams import Stream, generator
 
 ATTEMPTS = 50  # draws for each arrangement still missing; beyond them a composition is taken as exhausted
 ENUMERABLE = 5000  # states of one composition
@@ -83,7 +84,13 @@ def enumerate_configurations(lattice: Lattice, matrix: ArrayLike, limit: int) ->
 
 
 def choose_configurations(
-    lattice: Lattice, matrices: Sequence[ArrayLike], n: int, seed: int, low_energy_share: float = 0.5, limit: int = ENUMERABLE
+    lattice: Lattice,
+    matrices: Sequence[ArrayLike],
+    n: int,
+    seed: int,
+    low_energy_share: float = 0.5,
+    limit: int = ENUMERABLE,
+    stream: Stream = Stream.LABELLING,
 ) -> list[Configuration]:
     """n symmetry-distinct arrangements, evenly over the supercells, and in each over its compositions.
 
@@ -103,7 +110,7 @@ def choose_configurations(
     rooms = [sum(c.room for c in of_cell) for of_cell in compositions]
     for of_cell, share in zip(compositions, _shares(rooms, n)):
         for c, quota in zip(of_cell, _shares([c.room for c in of_cell], share)):
-            rng = np.random.default_rng([seed, *c.cell.supercell.hermite.ravel().tolist(), c.n])
+            rng = generator(seed, stream, *c.cell.supercell.hermite.ravel().tolist(), c.n)
             draw = partial(random_neutral_state, c.cell.supercell, ion, c.n)
             picked = _pick(c.cell, c.pool, quota, draw, low_energy_share, rng, c.any_period)
             chosen += [c.cell.configuration(image) for image in picked]
@@ -118,7 +125,7 @@ def charge_orders(
     ions_occupation (n_sites,): only its elements count, and they are kept as given: the species are not canonical. An
     operation that relates two arrangements on the same ions keeps the ions, so the canonical form tells exactly the distinct.
     """
-    cell, rng = _Cell(_supercell(lattice, matrix)), np.random.default_rng(seed)
+    cell, rng = _Cell(_supercell(lattice, matrix)), generator(seed, Stream.CHARGE_ORDERS)
     electrons, sites, back = _electrons(cell.supercell, np.asarray(ions_occupation))
 
     def with_ions(states: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from ...errors import RedoxError
 from ...input.schema import LossWeightsInput, TrainedPotentialInput
 from ...runtime.storage import write_text, write_whole
+from ...runtime.streams import Stream, generator
 from ..network import Network
 
 GRADIENT_LIMIT = 3.0
@@ -149,7 +150,7 @@ def epoch_order(n_frames: int, settings: TrainedPotentialInput, seed: int, epoch
     """Frames of an epoch: the next stretch of an endless series of shuffled passes over all of them."""
     size = min(settings.epoch_frames or n_frames, n_frames)
     places = range(epoch * size, (epoch + 1) * size)
-    passes = {p: np.random.default_rng([seed, p]).permutation(n_frames) for p in {k // n_frames for k in places}}
+    passes = {p: generator(seed, Stream.TRAINING, p).permutation(n_frames) for p in {k // n_frames for k in places}}
     return [int(passes[k // n_frames][k % n_frames]) for k in places]
 
 

@@ -24,6 +24,7 @@ from ...potentials.potential import LabelledCalculator, load_potential, predict
 from ...potentials.training.train import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import read_json, write_json, write_text
+from ...runtime.streams import Stream
 from ...runtime.task_farm import farm
 from ...thermodynamics.phase_diagram.hull import lower_hull
 from .reference import ReferenceCell, formation_energies, series
@@ -82,13 +83,13 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
     """Charge orders to be kept: single electrons and single holes first, then evenly over all compositions."""
     found: dict[tuple[Any, bytes], Configuration] = {}
     for matrix in given.matrices:
-        pool = choose_configurations(lattice, [matrix], 60 * given.dilute, seed + 1)
+        pool = choose_configurations(lattice, [matrix], 60 * given.dilute, seed, stream=Stream.DILUTE_EVALUATION)
         fu = pool[0].supercell(lattice).n_formula_units if pool else 0
         for ions in (1, fu - 1):
             for c in [c for c in pool if round(c.composition(lattice) * fu) == ions][: given.dilute]:
                 found[c.matrix, c.species] = c
     enough = given.orders + len(found) + 2  # when those found and the two ends are taken out
-    pool = choose_configurations(lattice, given.matrices, enough, seed)
+    pool = choose_configurations(lattice, given.matrices, enough, seed, stream=Stream.EVALUATION)
     rest = [c for c in pool if (c.matrix, c.species) not in found and 0 < c.composition(lattice) < 1]
     n = min(len(rest), max(0, given.orders - len(found)))
     return [*found.values(), *(rest[k * len(rest) // n] for k in range(n))]

@@ -7,7 +7,6 @@ import numpy as np
 from icet import ClusterSpace
 from numpy.typing import NDArray
 
-from ....kernels.random import new_stream
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutrality import random_neutral_state
 from ...crystal.symmetry import (
@@ -18,9 +17,9 @@ from ...crystal.symmetry import (
     site_translations,
 )
 from ...potentials.labelling.configurations import Configuration, configuration_of
+from ...runtime.streams import Stream, chain_stream, generator
 from ...sampling.chain import advance, ensemble_by_count, start_chain
 from ...sampling.electron_ground_state import HamiltonianOf
-from ...sampling.ladder import LEARNING_STREAM
 from ...sampling.plan import empty_tally
 from ...sampling.system import System, build_system
 from ...units import NEV_PER_EV, inverse_temperature
@@ -65,7 +64,7 @@ def visit(
     temperatures = np.sort(np.array(temperatures_K))
     found: Counts = {}
     for c, n in jobs[comm.rank :: comm.size]:
-        for image, seen in _cooled(systems[c], n, temperatures, (seed, LEARNING_STREAM, round_number, c, n)).items():
+        for image, seen in _cooled(systems[c], n, temperatures, seed, (round_number, c, n)).items():
             found[c, image] = seen
     everything: Counts = {key: seen for part in comm.allgather(found) for key, seen in part.items()}
     translations = [site_translations(cell) for cell in cells]
@@ -81,16 +80,15 @@ def visit(
     return Visited(temperatures, list(configurations), *(np.array(v) for v in values))
 
 
-def _cooled(system: System, n: int, temperatures_K: Float, key: tuple[int, ...]) -> dict[bytes, NDArray[np.int64]]:
+def _cooled(system: System, n: int, temperatures_K: Float, seed: int, key: tuple[int, ...]) -> dict[bytes, NDArray[np.int64]]:
     """How often each canonical arrangement was seen at every temperature."""
     permutations = site_permutations(system.supercell)
     weights = np.zeros(len(empty_tally(system).sums))
     found: dict[bytes, NDArray[np.int64]] = {}
     for walker in range(WALKERS):
-        stream = (*key, walker)
-        chain = start_chain(
-            system, random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(stream)), new_stream(*stream)
-        )
+        rng = generator(seed, Stream.LEARNING, Stream.START, *key, walker)
+        start = random_neutral_state(system.supercell, system.ion, n, rng)
+        chain = start_chain(system, start, chain_stream(seed, Stream.LEARNING, Stream.CHAIN, *key, walker))
         for row in range(len(temperatures_K) - 1, -1, -1):
             ensemble = ensemble_by_count(system, inverse_temperature(float(temperatures_K[row])), weights)
             for sweeps in (SETTLE_SWEEPS, *[APART_SWEEPS] * (LOOKS - 1)):

@@ -27,6 +27,7 @@ from ...input.checks.potentials import symbols_differ
 from ...input.reader import InputFile, Location
 from ...input.schema import supercell_matrix
 from ...potentials.dataset import DataSet, map_to_lattice, read_relaxed
+from ...runtime.streams import ANY_SEED, Stream, generator
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
 
@@ -109,7 +110,8 @@ def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, ch
     """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
     ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
     for shape in source.config.label.supercells:
-        supercell, rng = Supercell(lattice, supercell_matrix(shape)), np.random.default_rng(0)
+        supercell = Supercell(lattice, supercell_matrix(shape))
+        rng = generator(ANY_SEED, Stream.ANY_STATE)
         counts, _ = count_neutral_states(supercell, ions[0] if ions else None)
         for k in range(DRAWN_PER_PARAMETER * len(space)):
             state = random_neutral_state(supercell, ions[0] if ions else None, int(counts[k % len(counts)]), rng)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from ...crystal.neutrality import random_neutral_state
 from ...runtime.results import Group
 from ...sampling.ions_and_electrons import FreeHalf, Half
 from ...sampling.split import Split, halves_of
@@ -128,6 +127,6 @@ def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], 
 
 def _ideal(isotherms: Isotherms, half: Half) -> Float:
     """ln of the number of arrangements of one half, k_B/fu, at every composition of the grid."""
-    system, rng = isotherms.system, np.random.default_rng(0)
-    states = (random_neutral_state(system.supercell, system.ion, int(n), rng) for n in isotherms.n[isotherms.grid])
+    system = isotherms.system
+    states = (system.any_state(int(n)) for n in isotherms.n[isotherms.grid])
     return np.array([FreeHalf(system, s, half).log_states for s in states]) / isotherms.n_fu

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.layout import Tally
+from ...runtime.streams import Stream, generator
 from ...sampling.diagnostics import Health
 from ...sampling.plan import Plan, empty_tally
 from ...sampling.system import System
@@ -18,7 +19,6 @@ from .transition_matrix import Curves, Ends, Isotherm, isotherm
 
 Float = NDArray[np.float64]
 BOOTSTRAP = 100
-BOOTSTRAP_STREAM = 99
 MOST_BLOCKS = 20
 
 
@@ -140,7 +140,7 @@ def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: 
     def curve(total: NDArray[np.int64] | Float) -> Isotherm:
         return isotherm(total, tally, reference, beta, system.step, ends)
 
-    rng = np.random.default_rng([seed, BOOTSTRAP_STREAM])  # the same resamples at every rung
+    rng = generator(seed, Stream.BOOTSTRAP)  # the same resamples at every rung
     resampled = []
     flat = units.reshape(len(units), -1).astype(float)
     for _ in range(BOOTSTRAP):

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
+from ...runtime.streams import Stream, generator
 from .transition_matrix import Curves, Ends, Isotherm
 
 Float = NDArray[np.float64]
-RULE_STREAM = 98
 LEAST_VARIANCE = 1e-8  # of a step of beta F: what chance left nothing to still has its rounding
 BORROWED_VARIANCE = 16.0  # of a step from the annealing
 OUTLIER = 3.0  # a ratio this many standard errors off has missed something that its own scatter does not show
@@ -42,7 +42,7 @@ def joined(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, se
     variance[[c.all.borrowed[:-1] for c in ladder]] = BORROWED_VARIANCE
     with np.errstate(invalid="ignore"):
         weight_beta = np.where(known, 1 / (np.maximum(along_beta[3:].var(axis=0, ddof=1), LEAST_VARIANCE) + rule**2), 0.0)
-    rng = np.random.default_rng([seed, RULE_STREAM])
+    rng = generator(seed, Stream.LEAST_SQUARES)
     along_beta[3:] += rng.normal(size=(len(picks) - 3, len(rule), 1)) * rule
     grid = _Grid(betas, ends, log_states)
     missed = np.zeros_like(variance)

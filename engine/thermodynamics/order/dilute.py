@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ....kernels.energy import single_changes
 from ...crystal.lattice import Lattice, Supercell
-from ...crystal.neutrality import Exchange, count_change, neutral_exchanges, random_neutral_state
+from ...crystal.neutrality import Exchange, count_change, neutral_exchanges
 from ...runtime.results import Group
 from ...sampling.system import System
 from ...units import NEV_PER_EV, inverse_temperature
@@ -43,7 +43,7 @@ def dilute_pairs(system: System, side: int) -> Pairs | None:
     _, log_states = system.neutral_counts
     if len(log_states) < 2 or not np.isclose(log_states[(0, -1)[side]], 0.0) or len(system.ions) != 1:
         return None
-    host = random_neutral_state(system.supercell, system.ion, system.n_range[side], np.random.default_rng(0))
+    host = system.any_state(system.n_range[side])
     found = [p for e in _exchanges(system.lattice, system.ions[0], 1 - 2 * side) for p in _pairs(system, host, e)]
     if not found or not np.isclose(np.log(sum(p.count.sum() for p in found)), log_states[(1, -2)[side]]):
         return None

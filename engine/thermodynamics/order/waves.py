@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from ...crystal.lattice import VACANCY
-from ...crystal.neutrality import random_neutral_state
 from ...crystal.symmetry import species_of_atoms
 from ...runtime.results import Group
 from ...runtime.storage import SampleStore, read_h5
@@ -202,7 +201,7 @@ def _group(probe: Probe, temperature_K: Float, x: Float, means: ChainMeans, exam
 
 def _formula(system: System, n: int) -> str:
     """With n of the ion in the supercell, in the order of the structure file."""
-    state = random_neutral_state(system.supercell, system.ion, n, np.random.default_rng(0))
+    state = system.any_state(n)
     counts = Counter(sp.element for sp in species_of_atoms(system.supercell, state) if sp.name != VACANCY)
     whole = gcd(*counts.values())
     return "".join(f"{s}{c // whole if c > whole else ''}" for s, c in counts.items())
