@@ -7,10 +7,10 @@ from redoxmc.engine import __version__
 from redoxmc.engine.errors import RedoxError
 
 if TYPE_CHECKING:
-    from redoxmc._building import build_system
-    from redoxmc._opening import open_results
-    from redoxmc._plotting import plot_phase_diagram
-    from redoxmc._sampling import sample
+    from ._building import build_system
+    from ._opening import open_results
+    from ._plotting import plot_phase_diagram
+    from ._sampling import sample
 
 __all__ = ["RedoxError", "__version__", "build_system", "open_results", "plot_phase_diagram", "sample"]
 _HOMES = {

@@ -6,11 +6,12 @@ import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
-from redoxmc._opening import open_results
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.report.figures.diagram import phase_diagram
 from redoxmc.engine.report.figures.style import STYLE
 from redoxmc.engine.runtime.results import Group
+
+from ._opening import open_results
 
 
 def plot_phase_diagram(results: xr.DataTree | str | PathLike[str]) -> Figure:

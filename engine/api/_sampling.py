@@ -10,9 +10,9 @@ import xarray as xr
 from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
-from redoxmc._opening import dataset_of
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling.diagnostics import assess
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
@@ -22,7 +22,7 @@ from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.observables import Observables
 from redoxmc.engine.thermodynamics.samples import read_samples
 
-from ..runtime.streams import Stream
+from ._opening import dataset_of
 
 Float = NDArray[np.float64]
 EXCHANGE_EVERY = 10  # sweeps

@@ -4,15 +4,15 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from ..runtime.results import Group, Results
+from ..runtime.shipped import SHIPPED
 from .page import Citations
 
-FILE = Path(__file__).with_name("CITATION.cff")  # a link to that of the project, so that an installed package has it too
+FILE = SHIPPED / "CITATION.cff"
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-../../../engine/api/__init__.py

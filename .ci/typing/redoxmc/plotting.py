@@ -1,1 +1,0 @@
-../../../engine/api/plotting.py

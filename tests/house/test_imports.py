@@ -1,0 +1,67 @@
+"""Imports point downward and run in no circle: the contracts of `pyproject.toml`, checked by import-linter."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT
+from .test_packages import lay_out
+
+LINT = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+
+
+def lint(root: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    """`lint-imports` on the code of `root`, whichever code is installed."""
+    lay_out(root, place)
+    return subprocess.run(
+        [sys.executable, "-c", LINT, "--no-cache", "--no-logo", str(ROOT / "pyproject.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(place)},
+    )
+
+
+@pytest.fixture
+def mutant(tmp_path: Path) -> Path:
+    """A copy of the code, to be changed."""
+    for part in ("engine", "kernels"):
+        shutil.copytree(ROOT / part, tmp_path / "mutant" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "mutant"
+
+
+def test_imports_point_downward(tmp_path: Path) -> None:
+    done = lint(ROOT, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("engine/crystal/lattice.py", "from ..sampling import system", "Imports within the engine point downward"),
+        ("engine/report/page.py", "from .. import workflow", "Imports within the engine point downward"),
+        ("engine/report/page.py", "from .. import correction", "Imports within the engine point downward"),
+        ("kernels/energy.py", "from redoxmc.engine import units", "The Python interface is above the engine"),
+        ("engine/sampling/system.py", "from redoxmc import _sampling", "The Python interface is above the engine"),
+        ("engine/crystal/lattice.py", "from . import symmetry", "No cycles between the modules of a package"),
+    ],
+)
+def test_a_forbidden_import_is_found(mutant: Path, module: str, line: str, contract: str) -> None:
+    changed = mutant / module
+    changed.write_text(f"{changed.read_text()}\n\n{line}\n")
+    done = lint(mutant, mutant / "place")
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = done.stdout.split("Broken contracts")[1]
+    assert contract in broken and line.split()[-1] in broken, broken
+
+
+def test_a_new_room_must_be_given_its_place(mutant: Path) -> None:
+    (mutant / "engine/attic.py").touch()
+    done = lint(mutant, mutant / "place")
+    assert done.returncode == 1 and "attic" in done.stdout, done.stdout + done.stderr
