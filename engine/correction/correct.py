@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
-from ..crystal.neutrality import count_neutral_states
-from ..crystal.symmetry import neutral_states
+from ..crystal.neutral_states import count_neutral_states, neutral_states
 from ..errors import RedoxError
 from ..hamiltonian.terms import Hamiltonian
 from ..input.checks.sampling import MOST_ENUMERATED

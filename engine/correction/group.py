@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.neutrality import random_neutral_state
+from ..crystal.neutral_states import random_neutral_state
 from ..runtime.results import Group
 from ..runtime.streams import Stream, generator
 from ..sampling.diagnostics import Health, assess

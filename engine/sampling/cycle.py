@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble
-from ..crystal.neutrality import random_neutral_state
+from ..crystal.neutral_states import random_neutral_state
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream, generator

@@ -15,8 +15,8 @@ from scipy.special import logsumexp
 
 from ...kernels.energy import total_energies
 from ..crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from ..crystal.supercells import hermite_forms
-from ..crystal.symmetry import distinct_supercells, orbits, site_permutations
+from ..crystal.supercells import distinct_supercells, hermite_forms
+from ..crystal.symmetry import orbits, site_permutations
 from ..errors import RedoxError
 from ..hamiltonian.clusters import cluster_space, from_icet
 from ..hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, undetermined

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...kernels.energy import total_energies
 from ...kernels.layout import Ensemble
-from ..crystal.neutrality import random_neutral_state
-from ..crystal.symmetry import neutral_states
+from ..crystal.neutral_states import neutral_states, random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .plan import empty_tally

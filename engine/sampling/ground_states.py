@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutrality import count_neutral_states
+from ..crystal.neutral_states import count_neutral_states
 from ..crystal.supercells import supercells_of
 from ..errors import RedoxError
 from ..input.schema import GroundStatesInput

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice, Sublattice
-from ..crystal.neutrality import Group, Pool
+from ..crystal.neutral_states import FreeSites, SiteGroup
 from .system import System
 
 Half = Literal["ions", "electrons"]
@@ -44,7 +44,7 @@ class FreeHalf:
         kept = [kinds[g][k] for g, k in zip(sub[outside].tolist(), species[outside].tolist())]
         charge = system.supercell.n_cells * system.lattice.spectator_charge + sum(q for q, _ in kept)
         self.n = int(system.count_ions(species)[0]) - sum(is_ion for _, is_ion in kept)
-        self.pool = Pool(tuple(groups), system.ion, charge)
+        self.pool = FreeSites(tuple(groups), system.ion, charge)
 
     @property
     def log_states(self) -> float:
@@ -77,7 +77,7 @@ class FreeHalf:
         return states
 
 
-def _charge_and_ion(group: Group, ion: str | None) -> NDArray[np.int64]:
+def _charge_and_ion(group: SiteGroup, ion: str | None) -> NDArray[np.int64]:
     """(species numbers, 2): charge and whether it is the ion."""
     table = np.zeros((int(group.codes.max()) + 1, 2), np.int64)
     for code, sp in zip(group.codes, group.sublattice.species):
@@ -85,7 +85,7 @@ def _charge_and_ion(group: Group, ion: str | None) -> NDArray[np.int64]:
     return table
 
 
-def _electron_groups(system: System, species: NDArray[np.int8]) -> list[Group]:
+def _electron_groups(system: System, species: NDArray[np.int8]) -> list[SiteGroup]:
     """Sites of one element of one sublattice, wherever that element has several charges."""
     found, sub = [], system.supercell.site_sublattice
     for g, s in enumerate(system.lattice.sublattices):
@@ -93,15 +93,15 @@ def _electron_groups(system: System, species: NDArray[np.int8]) -> list[Group]:
             codes = np.array([k for k, sp in enumerate(s.species) if sp.element == element])
             sites = np.flatnonzero((sub == g) & np.isin(species, codes))
             if len(codes) > 1 and len(sites):
-                found.append(Group(Sublattice(s.element, tuple(s.species[k] for k in codes)), codes, sites))
+                found.append(SiteGroup(Sublattice(s.element, tuple(s.species[k] for k in codes)), codes, sites))
     return found
 
 
-def _ion_groups(system: System) -> list[Group]:
+def _ion_groups(system: System) -> list[SiteGroup]:
     """The sublattices of several elements."""
     sub = system.supercell.site_sublattice
     return [
-        Group(s, np.arange(len(s.species)), np.flatnonzero(sub == g))
+        SiteGroup(s, np.arange(len(s.species)), np.flatnonzero(sub == g))
         for g, s in enumerate(system.lattice.sublattices)
         if len({sp.element for sp in s.species}) > 1
     ]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble
-from ..crystal.neutrality import random_neutral_state
+from ..crystal.neutral_states import random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from ..units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from .chain import advance, start_chain

@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ..crystal.neutrality import random_neutral_state
+from ..crystal.neutral_states import random_neutral_state
 from ..errors import Interrupted
 from ..input.schema import Config
 from ..runtime.mpi import StopWatch, bcast_from_root

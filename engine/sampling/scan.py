@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
-from ..crystal.neutrality import random_neutral_state
+from ..crystal.neutral_states import random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
 from .anneal import estimated_steps, ideal_steps

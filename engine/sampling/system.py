@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...kernels.energy import total_energy
 from ...kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
 from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutrality import count_neutral_states, random_neutral_state
+from ..crystal.neutral_states import count_neutral_states, random_neutral_state
 from ..hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
 from ..hamiltonian.table import build_table
 from ..hamiltonian.terms import Hamiltonian

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutrality import count_neutral_states
+from ..crystal.neutral_states import count_neutral_states
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
 from ..sampling.ladder import MOST_RUNGS

@@ -16,7 +16,7 @@ from icet import ClusterExpansion
 from redoxmc.engine.correction.corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
 from redoxmc.engine.correction.energies import relaxed_energies
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.checks.structure import read_structure

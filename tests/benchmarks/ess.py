@@ -22,7 +22,7 @@ from model import olivine
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.sampling.chains import Chains, advance_together, stack, start_chains

@@ -18,7 +18,7 @@ import numpy as np
 from icet import ClusterExpansion
 
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.sampling.chain import advance, start_chain

@@ -23,7 +23,7 @@ from model import CELLS, CUTOFFS_A, benchmark_system, energy_eV, model, olivine
 from numpy.typing import NDArray
 from ours import DEFAULT, KINDS, equilibrated, lanes, single_chain
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 
 PEERS = ("mchammer", "smol", "clease", "casm")  # mchammer comes with icet, which this interpreter has
 SCRIPTS = Path(__file__).resolve().parent / "peers"

@@ -21,7 +21,7 @@ from model import model, olivine
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
 from redoxmc.engine.sampling.run import place_slots, window_targets

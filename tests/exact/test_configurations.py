@@ -10,21 +10,11 @@ from icet.tools import enumerate_structures
 from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.crystal.neutrality import count_neutral_states, random_neutral_state
-from redoxmc.engine.crystal.symmetry import (
-    DIELECTRIC,
-    Annealer,
-    canonical,
-    distinct_supercells,
-    full_occupation,
-    is_primitive,
-    neutral_states,
-    orbits,
-    site_permutations,
-    site_translations,
-    space_group,
-    species_on_sites,
-)
+from redoxmc.engine.crystal.neutral_states import count_neutral_states, neutral_states, random_neutral_state
+from redoxmc.engine.crystal.occupations import full_occupation, species_on_sites
+from redoxmc.engine.crystal.supercells import distinct_supercells
+from redoxmc.engine.crystal.symmetry import canonical, is_primitive, orbits, site_permutations, site_translations, space_group
+from redoxmc.engine.potentials.labelling.annealing import DIELECTRIC, Annealer
 from redoxmc.engine.potentials.labelling.configurations import (
     Configuration,
     charge_orders,

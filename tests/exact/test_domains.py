@@ -14,7 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.sampling.anneal import estimated_steps

@@ -6,7 +6,7 @@ from icet import ClusterExpansion
 from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.table import round_to_neV

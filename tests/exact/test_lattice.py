@@ -8,13 +8,8 @@ import pytest
 from ase import Atoms
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.crystal.neutrality import (
-    count_change,
-    count_neutral_states,
-    exchangeable_ions,
-    neutral_exchanges,
-    random_neutral_state,
-)
+from redoxmc.engine.crystal.neutral_states import count_neutral_states, random_neutral_state
+from redoxmc.engine.crystal.neutrality import count_change, exchangeable_ions, neutral_exchanges
 
 LITHIUM = Sublattice("Li", (Species("Li+", 1), Species("Va", 0)))
 MANGANESE = Sublattice("Mn", (Species("Mn2+", 2), Species("Mn3+", 3), Species("Mn4+", 4)))

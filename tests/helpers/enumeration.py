@@ -72,7 +72,7 @@ def semigrand(system: System, temperature_K: float, mu_eV: float, reference: Flo
 
 
 def begin(system: System, seed: int, species: NDArray[np.int8] | None = None) -> Chain:
-    from redoxmc.engine.crystal.neutrality import random_neutral_state
+    from redoxmc.engine.crystal.neutral_states import random_neutral_state
 
     if species is None:
         species = random_neutral_state(system.supercell, system.ion, system.n_range[0], np.random.default_rng(seed))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.runtime.results import Group
 from redoxmc.engine.sampling.system import System, build_system

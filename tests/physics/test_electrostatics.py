@@ -9,7 +9,7 @@ from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Structure
 
 from redoxmc.engine.crystal.lattice import Lattice, Supercell
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.electrostatics import COULOMB_EV_A, electrostatic_clusters, ewald_potential
 from redoxmc.engine.hamiltonian.terms import Hamiltonian

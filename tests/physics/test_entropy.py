@@ -7,7 +7,7 @@ import pytest
 from scipy.special import logsumexp
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
 from redoxmc.engine.sampling.ions_and_electrons import FreeHalf, has_electrons, separable
 from redoxmc.engine.sampling.moves import Mix, list_moves

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 
 from redoxmc.engine.crystal.cif import charged_cif
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.crystal.supercells import hermite_forms, supercells_of
 from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redoxmc.engine.crystal.lattice import Lattice, Supercell, build_lattice, hermite_form
-from redoxmc.engine.crystal.neutrality import count_neutral_states, random_neutral_state
+from redoxmc.engine.crystal.neutral_states import count_neutral_states, random_neutral_state
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.input.schema import EvaluationInput, RelaxationInput

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.plan import Plan, empty_tally

@@ -11,7 +11,7 @@ import numpy as np
 import physical_validation as pv
 import pytest
 
-from redoxmc.engine.crystal.neutrality import random_neutral_state
+from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.sampling import chain as sampling_chain
 from redoxmc.engine.sampling.chain import advance

@@ -153,7 +153,7 @@ def test_predictions_do_not_change_along_the_null_vector(training: Training, oli
     for matrix in (np.diag([1, 1, 1]), np.diag([2, 1, 2])):
         a = build_system(from_icet(expansion(training.space, fit), olivine), matrix, ("Na+",))
         b = build_system(from_icet(shifted, olivine), matrix, ("Na+",))
-        from redoxmc.engine.crystal.neutrality import random_neutral_state
+        from redoxmc.engine.crystal.neutral_states import random_neutral_state
 
         for n in range(1, 4):
             state = random_neutral_state(a.supercell, "Na+", n, np.random.default_rng(n))

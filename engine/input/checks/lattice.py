@@ -8,7 +8,8 @@ from ase.data import atomic_numbers
 
 from ....kernels.chain import MOST_FLIPS
 from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
-from ...crystal.neutrality import Exchange, count_neutral_states, effort_of_counting, neutral_exchanges
+from ...crystal.neutral_states import count_neutral_states, effort_of_counting
+from ...crystal.neutrality import Exchange, neutral_exchanges
 from ...errors import RedoxError
 from ..reader import InputFile, Location
 from ..schema import Shape, SublatticeInput, supercell_matrix

@@ -4,7 +4,8 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from ...crystal.lattice import VACANCY, Lattice, Supercell
-from ...crystal.neutrality import Exchange, count_neutral_states, exchangeable_ions, swaps
+from ...crystal.neutral_states import count_neutral_states
+from ...crystal.neutrality import Exchange, exchangeable_ions, swaps
 from ..reader import InputFile
 from .checker import Checker
 

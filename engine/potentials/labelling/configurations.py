@@ -11,24 +11,13 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from ...crystal.lattice import Lattice, Sublattice, Supercell
-from ...crystal.neutrality import (
-    count_neutral_states,
-    exchangeable_ions,
-    neutral_exchanges,
-    random_neutral_state,
-)
-from ...crystal.symmetry import (
-    Annealer,
-    canonical,
-    distinct_supercells,
-    is_primitive,
-    neutral_states,
-    orbits,
-    site_permutations,
-    site_translations,
-    species_on_sites,
-)
+from ...crystal.neutral_states import count_neutral_states, neutral_states, random_neutral_state
+from ...crystal.neutrality import exchangeable_ions, neutral_exchanges
+from ...crystal.occupations import species_on_sites
+from ...crystal.supercells import distinct_supercells
+from ...crystal.symmetry import canonical, is_primitive, orbits, site_permutations, site_translations
 from ...runtime.streams import Stream, generator
+from .annealing import Annealer
 
 ATTEMPTS = 50  # draws for each arrangement still missing; beyond them a composition is taken as exhausted
 ENUMERABLE = 5000  # states of one composition

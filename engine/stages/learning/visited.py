@@ -8,14 +8,9 @@ from icet import ClusterSpace
 from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice, Supercell
-from ...crystal.neutrality import random_neutral_state
-from ...crystal.symmetry import (
-    canonical,
-    distinct_supercells,
-    is_primitive,
-    site_permutations,
-    site_translations,
-)
+from ...crystal.neutral_states import random_neutral_state
+from ...crystal.supercells import distinct_supercells
+from ...crystal.symmetry import canonical, is_primitive, site_permutations, site_translations
 from ...potentials.labelling.configurations import Configuration, configuration_of
 from ...runtime.streams import Stream, chain_stream, generator
 from ...sampling.chain import advance, ensemble_by_count, start_chain

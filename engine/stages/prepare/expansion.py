@@ -10,12 +10,8 @@ from icet import ClusterSpace
 from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice, Supercell
-from ...crystal.neutrality import (
-    count_neutral_states,
-    exchangeable_ions,
-    neutral_exchanges,
-    random_neutral_state,
-)
+from ...crystal.neutral_states import count_neutral_states, random_neutral_state
+from ...crystal.neutrality import exchangeable_ions, neutral_exchanges
 from ...errors import RedoxError
 from ...hamiltonian.clusters import cluster_space
 from ...hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined

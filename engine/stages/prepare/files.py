@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice, Supercell
-from ...crystal.neutrality import count_neutral_states
+from ...crystal.neutral_states import count_neutral_states
 from ...errors import InputError, RedoxError
 from ...input.checks.checker import Checker
 from ...input.reader import InputFile, Location

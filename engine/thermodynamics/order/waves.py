@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from ...crystal.lattice import VACANCY
-from ...crystal.symmetry import species_of_atoms
+from ...crystal.occupations import species_of_atoms
 from ...runtime.results import Group
 from ...runtime.storage import SampleStore, read_h5
 from ...sampling.diagnostics import Health

@@ -1,6 +1,5 @@
 """The single-phase regions by name, and an example structure of each."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...crystal.lattice import VACANCY, Supercell
-from ...crystal.symmetry import full_occupation, species_of_atoms
+from ...crystal.cif import charged_cif
+from ...crystal.lattice import Supercell
 from ...runtime.results import Group
 from ...runtime.storage import write_text
 from ..order.waves import read_snapshots
@@ -128,30 +127,5 @@ def write_examples(
         temperature_K, x = order["temperature_K"][point[0]], order["x"][point[1]]
         heading = f"# {name}\n# T = {temperature_K:g} K, x = {x:.4f}; replica {replica}, sweep {sweep}, walker {walker}\n"
         written.append(folder / f"region_{region:02d}.cif")
-        write_text(written[-1], heading + cif(supercell, seen.species[seen.sweep == sweep][0, walker]))
+        write_text(written[-1], heading + charged_cif(supercell, seen.species[seen.sweep == sweep][0, walker]))
     return written
-
-
-def cif(supercell: Supercell, species: NDArray[np.int8]) -> str:
-    """The state (n_sites,) as CIF text in P 1: every atom with its charge, vacancies left out.
-
-    pymatgen's writer says the same, in seconds for each of the large cells that there are dozens of.
-    """
-    atoms, ions = full_occupation(supercell), species_of_atoms(supercell, species)
-    kept = [
-        (k, sp, f"{sp.element}{abs(sp.charge) if abs(sp.charge) != 1 else ''}{'-' if sp.charge < 0 else '+'}")
-        for k, sp in enumerate(ions)
-        if sp.name != VACANCY
-    ]
-    fractional = atoms.get_scaled_positions()
-    types = sorted({(symbol, sp.charge) for _, sp, symbol in kept})
-    cell = zip(("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"), atoms.cell.cellpar())
-    rows = [f"{symbol} {sp.element}{k} 1 {a:.6f} {b:.6f} {c:.6f} 1" for (k, sp, symbol) in kept for a, b, c in [fractional[k]]]
-    lines = ["data_state", "_symmetry_space_group_name_H-M 'P 1'", "_symmetry_Int_Tables_number 1"]
-    elements = Counter(sp.element for _, sp, _ in kept)
-    lines.append(f"_chemical_formula_sum '{' '.join(f'{e}{n}' for e, n in sorted(elements.items()))}'")
-    lines += [f"_cell_{name} {value:.6f}" for name, value in cell]
-    lines += ["loop_", "_symmetry_equiv_pos_as_xyz", "'x, y, z'"]
-    lines += ["loop_", "_atom_type_symbol", "_atom_type_oxidation_number", *(f"{symbol} {q:g}" for symbol, q in types)]
-    columns = ("type_symbol", "label", "symmetry_multiplicity", "fract_x", "fract_y", "fract_z", "occupancy")
-    return "\n".join([*lines, "loop_", *(f"_atom_site_{c}" for c in columns), *rows, ""])
