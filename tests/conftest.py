@@ -1,7 +1,8 @@
-"""Small systems with known answers."""
+"""Small systems with known answers, and finished runs that many tests read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,42 +10,56 @@ from ase import Atoms
 from icet import ClusterExpansion
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
-from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
+from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.input.checks.structure import read_structure
-from redoxmc.engine.potentials.labels import Labels, labels_of
-from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.sampling.system import System, build_system
 
-from .helpers.toy_calculator import Springs, with_toy_calculator
+from .helpers.compile_once import one_compiler_a_function
+from .helpers.paths import STRUCTURE
+from .helpers.systems import olivine_lattice, random_expansion
 
-ROOT = Path(__file__).resolve().parents[1]
-STRUCTURE = str(ROOT / "inputs/structures/NaFePO4.cif")
-SODIUM = Sublattice("Na", (Species("Na+", 1), Species("Va", 0)))
-IRON = Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3, "Ga")))
-HOST = {"P": 5, "O": -2}
+if TYPE_CHECKING:  # imported by the fixtures that need them: they bring torch
+    from redoxmc.engine.potentials.labels import Labels
+    from redoxmc.engine.potentials.potential import LabelledCalculator
+
+
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of this session share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if own.name.startswith("popen-") else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once(common: Path) -> Iterator[None]:
+    with one_compiler_a_function(common):
+        yield
 
 
 @pytest.fixture(scope="session")
 def olivine() -> Lattice:
-    return build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)
+    return olivine_lattice()
 
 
 @pytest.fixture(scope="session")
-def labels(olivine: Lattice) -> Labels:
+def labels(olivine: Lattice) -> "Labels":
+    from redoxmc.engine.potentials.labels import labels_of
+
     return labels_of(olivine)
 
 
 @pytest.fixture(scope="session")
-def springs(labels: Labels) -> LabelledCalculator:
+def springs(labels: "Labels") -> "LabelledCalculator":
+    from redoxmc.engine.potentials.potential import LabelledCalculator
+
+    from .helpers.toy_calculator import Springs
+
     return LabelledCalculator(Springs(STRUCTURE), labels, knows_proxies=True)
 
 
 @pytest.fixture(scope="session")
 def olivine_expansion(olivine: Lattice) -> ClusterExpansion:
-    """Pairs to 6.5 A and triplets to 4.5 A with random parameters of a realistic size."""
-    space = cluster_space(olivine, (6.5, 4.5))
-    return ClusterExpansion(space, np.random.default_rng(1).normal(scale=0.01, size=len(space)))
+    return random_expansion(olivine)
 
 
 @pytest.fixture(scope="session")
@@ -87,4 +102,6 @@ def ising() -> Callable[[int], System]:
 @pytest.fixture(scope="session")
 def importable(tmp_path_factory: pytest.TempPathFactory) -> str:
     """PYTHONPATH for run.py, which does not look into the folder of the project, with the toy calculator on it."""
+    from .helpers.toy_calculator import with_toy_calculator
+
     return str(with_toy_calculator(tmp_path_factory.mktemp("path")))

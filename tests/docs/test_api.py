@@ -21,9 +21,9 @@ import redoxmc
 from redoxmc.engine.cli import main
 from redoxmc.engine.sampling.system import System
 
-from ..conftest import ROOT
 from ..helpers.command import environment, hashes, mpirun, run, write_input
 from ..helpers.enumeration import enumerate_states
+from ..helpers.paths import ROOT
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 COMMAND = str(Path(sys.executable).parent / "redoxmc")

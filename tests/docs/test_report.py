@@ -15,9 +15,9 @@ from redoxmc.engine.report.citing import FILE, SCOPES, citations
 from redoxmc.engine.report.convergence import COLUMNS, health_table
 from redoxmc.engine.runtime.results import read_results
 
-from ..conftest import ROOT
 from ..helpers.browser import CHROMIUM, Browser
 from ..helpers.command import run
+from ..helpers.paths import ROOT
 from ..helpers.reported import TITLE, reported
 
 NO_BROWSER = "no chromium here; on Debian: apt-get install chromium"

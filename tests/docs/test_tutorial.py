@@ -18,8 +18,8 @@ from redoxmc.engine.input.schema import json_schema
 from redoxmc.engine.stages.check import plan_rows
 from redoxmc.engine.stages.prepare import prepare
 
-from ..conftest import ROOT
 from ..helpers.command import environment
+from ..helpers.paths import ROOT
 
 INPUTS = sorted((ROOT / "inputs").rglob("*.yaml"))
 TUTORIAL = sorted((ROOT / "inputs/tutorial").glob("*.yaml"))

@@ -23,7 +23,7 @@ from redoxmc.engine.potentials.labelling.configurations import (
     key,
 )
 
-from ..conftest import IRON, SODIUM
+from ..helpers.systems import IRON, SODIUM
 
 UNIT = np.eye(3, dtype=int)
 SKEWED = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 3]])

@@ -31,10 +31,10 @@ from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream
 
-from ..conftest import ROOT, STRUCTURE
 from ..helpers.command import LABELLED_LATTICE
 from ..helpers.command import run as run_command
 from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, semigrand
+from ..helpers.paths import ROOT, STRUCTURE
 from ..helpers.toy_calculator import with_toy_calculator
 from .test_exact import p_value, transition_matrix
 

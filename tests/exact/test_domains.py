@@ -244,16 +244,13 @@ def test_very_large_cells_have_domains(ideal: Callable[..., System], monkeypatch
 def main() -> None:
     """The digest of `olivine_boxes` on the threads of this process."""
     import numba
-    from icet import ClusterExpansion
 
-    from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
-    from redoxmc.engine.input.checks.structure import read_structure
+    from redoxmc.engine.hamiltonian.clusters import from_icet
 
-    from ..conftest import HOST, IRON, SODIUM, STRUCTURE
+    from ..helpers.systems import olivine_lattice, random_expansion
 
-    lattice = build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)
-    space = cluster_space(lattice, (6.5, 4.5))
-    hamiltonian = from_icet(ClusterExpansion(space, np.random.default_rng(1).normal(scale=0.01, size=len(space))), lattice)
+    lattice = olivine_lattice()
+    hamiltonian = from_icet(random_expansion(lattice), lattice)
     print(numba.get_num_threads(), digest(in_boxes(hamiltonian, (5, 13, 6), 100), 600.0, together=True)[0])
 
 

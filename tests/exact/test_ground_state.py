@@ -12,8 +12,8 @@ from redoxmc.engine.sampling.electron_ground_state import bias_eV, exact_hamilto
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
-from ..conftest import HOST, SODIUM
 from ..helpers.enumeration import Enumeration, enumerate_states
+from ..helpers.systems import HOST, SODIUM
 
 
 def lowest(e: Enumeration) -> dict[bytes, float]:

@@ -14,8 +14,8 @@ from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.energy import fill_halo, site_change
 
-from ..conftest import HOST, SODIUM
 from ..helpers.enumeration import begin, semigrand
+from ..helpers.systems import HOST, SODIUM
 
 CELLS = [
     np.diag([1, 1, 1]),

@@ -9,7 +9,7 @@ import pytest
 
 from redoxmc.engine.runtime.streams import Stream, chain_stream, generator, library_seed
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 KEYS = [(), (0,), (0, 0), (1,), (1, 0), (1, 0, 0), (0, 1), (2**32 - 1,), (Stream.CHAIN,), (Stream.CHAIN, 0)]
 USES = [(seed, stream, *key) for seed in (0, 3, 2**32 + 3, 2**63 - 1) for stream in list(Stream)[:4] for key in KEYS]

@@ -26,8 +26,8 @@ from redoxmc.engine.runtime import storage
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.storage import SEAL_LENGTH, differences, known_before, read_h5, read_json, write_h5, write_json
 
-from ..conftest import ROOT, STRUCTURE
 from ..helpers.command import LABELLED_LATTICE, SMALL, hashes
+from ..helpers.paths import ROOT, STRUCTURE
 
 LABELLED = f"""\
 {LABELLED_LATTICE}  supercell: [1, 1, 1]

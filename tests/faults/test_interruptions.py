@@ -17,7 +17,6 @@ import pytest
 from redoxmc.engine.cli import main
 from redoxmc.engine.runtime.storage import TEMPORARY, SampleStore
 
-from ..conftest import STRUCTURE
 from ..helpers.command import (
     LABELLED_LATTICE,
     SMALL,
@@ -32,6 +31,7 @@ from ..helpers.command import (
     wait_for_samples,
     write_input,
 )
+from ..helpers.paths import STRUCTURE
 
 PROMPTLY_S = 10
 

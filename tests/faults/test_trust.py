@@ -31,9 +31,9 @@ from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.potentials import Place, _candidates
 from redoxmc.engine.stages.prepare import prepare
 
-from ..conftest import ROOT, STRUCTURE
 from ..helpers.command import run
 from ..helpers.made_up import OLIVINE, made_up_results
+from ..helpers.paths import ROOT, STRUCTURE
 from ..input.test_mistakes import FITTED, GOOD
 
 READERS = {

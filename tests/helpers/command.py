@@ -13,7 +13,7 @@ import h5py
 
 from redoxmc.engine.runtime.storage import SampleStore
 
-from ..conftest import ROOT
+from .paths import ROOT
 
 LABELLED_LATTICE = f"""\
 seed: 3

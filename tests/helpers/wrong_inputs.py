@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from redoxmc.engine.input.schema import json_schema
 
-from ..conftest import ROOT
+from .paths import ROOT
 
 SODIUM = {"element": "Na", "species": {"Na+": 1, "Va": 0}}
 IRON = {"element": "Fe", "species": {"Fe2+": 2, "Fe3+": {"charge": 3, "proxy": "Ga"}}}

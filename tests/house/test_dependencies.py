@@ -12,7 +12,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from packaging.requirements import Requirement
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 KNOWN = {"python-hostlist"}  # of mace-torch, which imports it under Slurm for training on several nodes, and runs without it

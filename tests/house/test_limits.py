@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 from .over_the_limits import OVER
 
 MODULE_LINES, FUNCTION_LINES, LINE_LENGTH, PARAGRAPH_WORDS = 300, 60, 130, 100

@@ -12,7 +12,7 @@ from setuptools import find_packages
 
 from redoxmc import __version__
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 API = ROOT / "engine/api"  # installed as redoxmc itself
 lay_out = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")["lay_out"]

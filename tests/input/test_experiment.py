@@ -9,8 +9,8 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.report.experiment import read_experiment
 from redoxmc.engine.stages.prepare import prepare
 
-from ..conftest import ROOT
 from ..helpers.command import write_input
+from ..helpers.paths import ROOT
 
 HEAD = "# comment\n\nx, temperature_K, label, kind, x_error, source\n"
 GOOD = '0.6, 473, Dodd 2006, boundary, , "a, b"\n'

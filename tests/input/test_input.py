@@ -15,7 +15,7 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import json_schema
 from redoxmc.engine.stages.prepare import prepare
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 GOOD = f"""\
 seed: 7

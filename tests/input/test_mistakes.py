@@ -17,8 +17,8 @@ from redoxmc.engine.runtime.results import Group, Results
 from redoxmc.engine.stages.input_warnings import cautions
 from redoxmc.engine.stages.prepare import prepare
 
-from ..conftest import ROOT, STRUCTURE
 from ..helpers.command import run
+from ..helpers.paths import ROOT, STRUCTURE
 
 GOOD = """\
 seed: 7

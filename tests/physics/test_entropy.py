@@ -25,8 +25,8 @@ from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, inverse_temperature
 from redoxmc.kernels.energy import total_energies
 
-from ..conftest import HOST, SODIUM
 from ..helpers.enumeration import Enumeration, begin, enumerate_states
+from ..helpers.systems import HOST, SODIUM
 
 TEMPERATURE_K = 500.0
 BETA = inverse_temperature(TEMPERATURE_K)

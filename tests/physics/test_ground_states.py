@@ -32,9 +32,9 @@ from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.ground_states import corners, ground_state_group, ground_state_notes
 from redoxmc.engine.units import NEV_PER_EV
 
-from ..conftest import SODIUM
 from ..helpers.command import hashes, run, write_input
 from ..helpers.enumeration import enumerate_states
+from ..helpers.systems import SODIUM
 
 FIRST_EV, SECOND_EV = 0.1, 0.03
 

@@ -26,9 +26,9 @@ from redoxmc.engine.potentials.charges import (
 )
 from redoxmc.engine.potentials.labels import Labels
 
+from ..helpers.paths import ROOT
 from ..helpers.vasp_files import Printed, write_outcar, write_vasprun
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAMES = ROOT / "tests/data/frames.extxyz"  # made by the project: energies of SevenNet-l3i5, moments of CHGNet 0.3.0
 IRON = (Species("Fe2+", 2), Species("Fe3+", 3, "Ga"))
 MANGANESE = (Species("Mn2+", 2), Species("Mn3+", 3, "Al"), Species("Mn4+", 4, "Ge"))

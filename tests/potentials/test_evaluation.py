@@ -38,7 +38,8 @@ from redoxmc.engine.stages.evaluation.reference import (
 )
 from redoxmc.engine.stages.evaluation.report import tables_of
 
-from ..conftest import HOST, IRON, SODIUM, STRUCTURE
+from ..helpers.paths import STRUCTURE
+from ..helpers.systems import HOST, IRON, SODIUM
 from ..helpers.toy_calculator import Springs
 from .test_labelling import INPUT, write_input
 

@@ -24,9 +24,9 @@ from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
 
-from ..conftest import STRUCTURE
 from ..helpers.command import LABELLED_LATTICE, command, environment, ranks_of
 from ..helpers.command import run as run_command
+from ..helpers.paths import STRUCTURE
 from ..helpers.vasp_files import write_outcar
 
 MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}

@@ -27,9 +27,9 @@ from redoxmc.engine.stages.learning.loop import _finished
 from redoxmc.engine.stages.learning.visited import Visited, visit
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
-from ..conftest import STRUCTURE
 from ..helpers.command import LABELLED_LATTICE, command, environment, ranks_of, run
 from ..helpers.enumeration import enumerate_states
+from ..helpers.paths import STRUCTURE
 
 INPUT = f"""\
 {LABELLED_LATTICE}  supercell: [2, 2, 1]

@@ -25,7 +25,8 @@ from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import relax, start
 
-from ..conftest import HOST, SODIUM, STRUCTURE
+from ..helpers.paths import STRUCTURE
+from ..helpers.systems import HOST, SODIUM
 from ..helpers.toy_calculator import Springs, Tether
 
 UNIT = np.eye(3, dtype=int)

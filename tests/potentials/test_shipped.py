@@ -18,7 +18,7 @@ from redoxmc.engine.potentials.potential import LabelledCalculator, load_potenti
 from redoxmc.engine.potentials.relax import relax, start
 from redoxmc.engine.potentials.weights import read_weights
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 WEIGHTS = ROOT / "inputs/nafepo4/mace.model"
 LABELLED = ROOT / "inputs/nafepo4/labelled.extxyz"

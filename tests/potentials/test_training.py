@@ -28,7 +28,8 @@ from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.stages.potentials import labelled_frames, place_of
 from redoxmc.engine.stages.prepare import prepare
 
-from ..helpers.command import ROOT, run
+from ..helpers.command import run
+from ..helpers.paths import ROOT
 from .test_potentials import AWARE, LABELS, rock_salt
 
 FRAMES = ROOT / "tests/data/frames.extxyz"

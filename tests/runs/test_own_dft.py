@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 from ..helpers.vasp_files import write_outcar
 
 SECTION = re.compile(r"^## Bring your own DFT\n(.*?)^## ", re.S | re.M)

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from ..conftest import ROOT
 from ..helpers.command import environment, hashes, run, write_input
+from ..helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from redoxmc.engine.thermodynamics.phase_diagram.boundaries import find_gaps, jo
 from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 
 def test_boltzmann_constant() -> None:
