@@ -49,6 +49,6 @@ def relaxed_energies(supercell: Supercell, store: Relaxations, potential: Callab
         if not store.path(configuration).exists():
             store.run(configuration, potential())
         done = store.read(configuration)
-        return float(done.cell.get_potential_energy()) if done.problem is None else np.inf
+        return float(done.cell.get_potential_energy()) if done.failure is None else np.inf
 
     return Energies(site_permutations(supercell), of)

@@ -1,7 +1,8 @@
-"""Relaxation that keeps the labels: from the ideal lattice, octahedra distorted by charge, to a checked minimum."""
+"""Relaxation of a charge-labelled structure, from ideal sites distorted according to charge, with checks of the result."""
 
 import warnings
 from dataclasses import dataclass
+from enum import StrEnum
 
 import ase.optimize
 import numpy as np
@@ -17,16 +18,36 @@ from .labels import Labels
 from .potential import LabelledCalculator
 
 DISTORTION_A_PER_CHARGE = 0.16  # Shannon radii: Fe2+ (VI, high spin) is 0.135 A larger than Fe3+
-RATTLE_A = 0.01  # off saddle points that symmetry would hold
+RATTLE_A = 0.01  # moves the atoms off saddle points that symmetry would preserve
 LONGEST_STEP_A = 0.1
+
+
+class FailureKind(StrEnum):
+    """Why a relaxed structure cannot be used as a label."""
+
+    NOT_CONVERGED = "not converged"
+    CALCULATION_FAILED = "calculation failed"
+    LEFT_SITE = "an atom left its site"
+    CHARGE_ORDER_LOST = "charge order lost"
+
+
+@dataclass(frozen=True)
+class RelaxationFailure:
+    """The kind of a failure, and what happened in this relaxation."""
+
+    kind: FailureKind
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
 
 
 @dataclass(frozen=True)
 class Relaxed:
     """A relaxed labelled cell.
 
-    energy_eV per cell; moments_muB (atoms,) if the potential has them; by_bond, by_moment (atoms,): charges that the relaxed
-    structure shows; problem: why it must not be used, or None.
+    energy_eV: of the cell. moments_muB (atoms,): None if the potential has no moments. by_bond, by_moment (atoms,): charges
+    read off the bond lengths and the moments of the relaxed structure. failure: None if the structure can be used.
     """
 
     cell: Atoms
@@ -35,11 +56,11 @@ class Relaxed:
     moments_muB: NDArray[np.float64] | None
     by_bond: NDArray[np.int64]
     by_moment: NDArray[np.int64] | None
-    problem: str | None
+    failure: RelaxationFailure | None
 
 
 def ions_per_fu(supercell: Supercell, occupation: NDArray[np.int8]) -> float:
-    """Filled sites of the sublattices that may be empty, per formula unit."""
+    """Occupied sites, per formula unit, of the sublattices that allow vacancies."""
     lattice = supercell.lattice
     filled = 0
     for g, sublattice in enumerate(lattice.sublattices):
@@ -50,7 +71,10 @@ def ions_per_fu(supercell: Supercell, occupation: NDArray[np.int8]) -> float:
 
 
 def start(supercell: Supercell, occupation: NDArray[np.int8], labels: Labels, settings: RelaxationInput) -> Atoms:
-    """The labelled structure to relax: ideal sites, cell lengths by Vegard, anions shifted by the charge that they surround."""
+    """The labelled structure from which a relaxation starts.
+
+    Atoms sit on ideal sites, cell lengths follow Vegard's law, and anions are shifted outward from the lower charge states.
+    """
     atoms = supercell.to_atoms(occupation)
     if settings.cell_lengths_A:
         atoms.set_cell(_vegard_cell(supercell, ions_per_fu(supercell, occupation), settings), scale_atoms=True)
@@ -76,48 +100,53 @@ def _vegard_cell(supercell: Supercell, x: float, settings: RelaxationInput) -> N
 
 
 def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInput) -> Relaxed:
-    """Positions and cell to the largest force asked for (steps: 0: nothing moves); then: every ion on its site, charge order as labelled.
+    """Relax positions and cell, then check that every atom is on its site and the charge order is the prepared one.
 
-    The same start gives the same energy on the same machine, bit for bit; on others to rounding.
+    With settings.steps = 0 the energy is that of the start, and nothing is checked. On one machine the same start gives the
+    same energy bit for bit; on different machines energies agree to rounding.
     """
     atoms = begin.copy()
     atoms.calc = calculator
     optimiser = getattr(ase.optimize, settings.optimiser)(FrechetCellFilter(atoms), logfile=None, maxstep=LONGEST_STEP_A)
-    problem = None
+    failure = None
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "logm result")  # of the filter's strain, at 1e-13
+            warnings.filterwarnings("ignore", "logm result")  # inaccuracy of 1e-13 in the strain
             converged = optimiser.run(fmax=settings.largest_force_eV_per_A, steps=settings.steps)
             if settings.steps and not converged:
-                problem = f"not converged in {settings.steps} steps"
+                detail = f"forces above {settings.largest_force_eV_per_A:g} eV/A after {settings.steps} steps"
+                failure = RelaxationFailure(FailureKind.NOT_CONVERGED, detail)
     except (ValueError, FloatingPointError, np.linalg.LinAlgError, RuntimeError) as error:
-        problem = f"the relaxation broke down: {type(error).__name__}: {error}"
+        failure = RelaxationFailure(FailureKind.CALCULATION_FAILED, f"{type(error).__name__}: {error}")
     energy = float(calculator.results.get("energy", np.nan))
     moments = calculator.results.get("magmoms")
     cell = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     if not (np.isfinite(energy) and np.isfinite(cell.positions).all() and np.isfinite(cell.cell.array).all()):
-        problem = "the relaxation broke down: energy or positions are no numbers"
+        if failure is None or failure.kind is not FailureKind.CALCULATION_FAILED:
+            failure = RelaxationFailure(FailureKind.CALCULATION_FAILED, "energy or positions are not finite")
         cell, energy, moments = begin.copy(), np.nan, None
     labels, prepared = calculator.labels, calculator.labels.charges(cell)
     by_bond = states_by_bond_length(cell, labels, prepared)
     by_moment = states_by_moment(cell, labels, prepared, moments) if moments is not None else None
-    if problem is None and settings.steps:
-        problem = _left_lattice(begin, cell) or _order_lost(prepared, by_bond, by_moment)
-    return Relaxed(cell, energy, optimiser.nsteps, moments, by_bond, by_moment, problem)
+    if failure is None and settings.steps:
+        failure = _left_site(begin, cell) or _order_lost(prepared, by_bond, by_moment)
+    return Relaxed(cell, energy, optimiser.nsteps, moments, by_bond, by_moment, failure)
 
 
-def _left_lattice(begin: Atoms, end: Atoms) -> str | None:
+def _left_site(begin: Atoms, end: Atoms) -> RelaxationFailure | None:
     moved = end.get_scaled_positions(wrap=False) - begin.get_scaled_positions(wrap=False)
     moved -= moved.mean(axis=0)
     distances = np.linalg.norm(moved @ np.asarray(end.cell), axis=1)
     worst = int(np.argmax(distances))
     if not distances[worst] < LARGEST_SHIFT_A:
-        return f"{end.symbols[worst]} {worst} moved {distances[worst]:.2f} A and left its site"
+        return RelaxationFailure(FailureKind.LEFT_SITE, f"{end.symbols[worst]} {worst} moved {distances[worst]:.2f} A")
     return None
 
 
-def _order_lost(prepared: NDArray[np.int64], by_bond: NDArray[np.int64], by_moment: NDArray[np.int64] | None) -> str | None:
+def _order_lost(
+    prepared: NDArray[np.int64], by_bond: NDArray[np.int64], by_moment: NDArray[np.int64] | None
+) -> RelaxationFailure | None:
     for shown, what in ((by_bond, "bond lengths"), (by_moment, "moments")):
         if shown is not None and (lost := int(np.sum(shown != prepared))):
-            return f"charge order lost: {lost} ions show another charge by their {what}"
+            return RelaxationFailure(FailureKind.CHARGE_ORDER_LOST, f"{lost} ions have the {what} of another charge")
     return None

@@ -27,7 +27,7 @@ from redoxmc.engine.potentials.labelling.relaxations import Relaxations
 from redoxmc.engine.potentials.labelling.retention import total
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.potentials.relax import relax, start
+from redoxmc.engine.potentials.relax import FailureKind, RelaxationFailure, relax, start
 from redoxmc.engine.stages.evaluation.held_out import _hull, against_reference, held_out_errors, prepared_orders, retention
 from redoxmc.engine.stages.evaluation.reference import (
     ReferenceCell,
@@ -65,7 +65,10 @@ def test_a_share_of_nothing() -> None:
     assert total([]) == {"kept": 0, "labels": 0, "share": None, "low": None, "high": None}
 
 
-def keep(store: Relaxations, order: Configuration, swaps: int, problem: str | None) -> np.ndarray:
+NOT_CONVERGED = RelaxationFailure(FailureKind.NOT_CONVERGED, "forces above 0.03 eV/A after 300 steps")
+
+
+def keep(store: Relaxations, order: Configuration, swaps: int, failure: RelaxationFailure | None) -> np.ndarray:
     """A relaxed file whose bond lengths show `swaps` pairs of ions exchanged. Returns moments that show all as prepared."""
     labels = labels_of(store.lattice)
     cell = start(order.supercell(store.lattice), order.occupation(), labels, store.settings)
@@ -74,7 +77,9 @@ def keep(store: Relaxations, order: Configuration, swaps: int, problem: str | No
         shown[[two, three]] = 3, 2
     cell.calc = SinglePointCalculator(cell, energy=-1.0)
     cell.arrays["by_bond"] = shown
-    cell.info = {"config": order.name, "steps": 5, "seconds": 1.0, **({"problem": problem} if problem else {})}
+    cell.info = {"config": order.name, "steps": 5, "seconds": 1.0}
+    if failure:
+        cell.info |= {"failure": failure.kind.value, "failure_detail": failure.detail}
     store.folder.mkdir(exist_ok=True)
     write(store.path(order), cell, format="extxyz")
     return np.select([cell.symbols == "Fe", cell.symbols == "Ga"], [3.6, 4.2], 0.01)
@@ -88,7 +93,8 @@ def test_retention_counts_ions(olivine: Lattice, labels: Labels, tmp_path: Path)
         return next(c for c in pool if c.composition(olivine) == x and c.supercell(olivine).n_cells == cells)
 
     orders = [one(1, 0.5), one(1, 0.25), one(2, 0.5), one(2, 0.875)]
-    plans = [(0, None), (1, "charge order lost: 2 ions"), (2, "charge order lost: 4 ions"), (1, "not converged in 300 steps")]
+    lost = RelaxationFailure(FailureKind.CHARGE_ORDER_LOST, "some ions")
+    plans = [(0, None), (1, lost), (2, lost), (1, NOT_CONVERGED)]
     moments = {store.path(o): keep(store, o, *plan) for o, plan in zip(orders, plans)}
     moments[store.path(orders[0])] *= -1  # sizes count
     third = moments[store.path(orders[2])]
@@ -282,12 +288,12 @@ def test_failed_relaxations_count_as_unknown(olivine: Lattice, reference: list[R
     store = Relaxations(tmp_path, olivine, RelaxationInput(), "by hand")
     ends = [k for k, r in enumerate(reference) if r.x in (0, 1)]
     for k, cell in enumerate(reference):
-        keep(store, cell.configuration, 0, "not converged in 300 steps" if k not in ends else None)
+        keep(store, cell.configuration, 0, NOT_CONVERGED if k not in ends else None)
     found = against_reference(store, reference, olivine)
     assert [v is None for v in found["formation_energy_eV"]] == [k not in ends for k in range(len(reference))]
     assert found["ranks"] == [] and found["hull"]["x"] == [0, 1]
     for k in ends:
-        keep(store, reference[k].configuration, 0, "not converged in 300 steps")
+        keep(store, reference[k].configuration, 0, NOT_CONVERGED)
     with pytest.raises(RedoxError, match="ends of composition"):
         against_reference(store, reference, olivine)
 

@@ -23,7 +23,7 @@ from redoxmc.engine.potentials.labelling.configurations import (
 from redoxmc.engine.potentials.labelling.relaxations import Relaxations
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.potentials.relax import relax, start
+from redoxmc.engine.potentials.relax import FailureKind, RelaxationFailure, relax, start
 
 from ..helpers.paths import STRUCTURE
 from ..helpers.systems import HOST, SODIUM
@@ -84,7 +84,7 @@ def test_relaxation_keeps_the_labels(olivine: Lattice, labels: Labels, springs: 
     for configuration in choose_configurations(olivine, [UNIT, [1, 2, 1] * UNIT], 10, 1):
         atoms = begin(configuration, olivine)
         found = relax(atoms, springs, SETTINGS)
-        assert found.problem is None and 0 < found.steps < SETTINGS.steps
+        assert found.failure is None and 0 < found.steps < SETTINGS.steps
         assert str(found.cell.symbols) == str(atoms.symbols)
         assert (found.by_bond == labels.charges(atoms)).all() and found.by_moment is None
         springs.calculate(found.cell)
@@ -146,7 +146,9 @@ def test_every_ingredient_makes_another_file(olivine: Lattice, mixed: Configurat
 
 def test_steps_run_out(olivine: Lattice, springs: LabelledCalculator, mixed: Configuration) -> None:
     found = relax(begin(mixed, olivine), springs, RelaxationInput(steps=2))
-    assert found.problem == "not converged in 2 steps" and found.steps == 2
+    assert (
+        found.failure == RelaxationFailure(FailureKind.NOT_CONVERGED, "forces above 0.03 eV/A after 2 steps") and found.steps == 2
+    )
 
 
 @pytest.mark.parametrize("symbol", ["Na", "O"])
@@ -156,19 +158,20 @@ def test_an_ion_that_leaves_its_site(olivine: Lattice, labels: Labels, mixed: Co
     for push_A, left in ((0.6, False), (1.6, True)):
         places = atoms.positions.copy()
         places[who] += push_A * np.array([0.6, 0.8, 0.0])
-        problem = relax(atoms, LabelledCalculator(Tether(places), labels, True), SETTINGS).problem
-        assert (f"{symbol} {who} moved" in str(problem) and "left its site" in str(problem)) == left, problem
+        failure = relax(atoms, LabelledCalculator(Tether(places), labels, True), SETTINGS).failure
+        assert (failure is not None and failure.kind is FailureKind.LEFT_SITE) == left, failure
+        assert (f"{symbol} {who} moved" in str(failure) and "left its site" in str(failure)) == left, failure
 
 
 def test_rigid_shifts_are_no_departure(olivine: Lattice, labels: Labels, mixed: Configuration) -> None:
     atoms = begin(mixed, olivine)
-    assert relax(atoms, LabelledCalculator(Tether(atoms.positions + 2.0), labels, True), SETTINGS).problem is None
+    assert relax(atoms, LabelledCalculator(Tether(atoms.positions + 2.0), labels, True), SETTINGS).failure is None
 
 
 def test_a_scrambled_charge_order(olivine: Lattice, labels: Labels, mixed: Configuration) -> None:
     swapped = LabelledCalculator(Springs(STRUCTURE, swapped=True), labels, knows_proxies=True)
     found = relax(begin(mixed, olivine), swapped, SETTINGS)
-    assert found.problem == "charge order lost: 4 ions show another charge by their bond lengths"
+    assert str(found.failure) == "charge order lost: 4 ions have the bond lengths of another charge"
     prepared = labels.charges(found.cell)
     assert sorted(found.by_bond) == sorted(prepared) and (found.by_bond != prepared).sum() == 4
 
@@ -223,8 +226,31 @@ def test_a_relaxation_that_breaks_down(
     """It is refused, kept with its reason, and does not end the run."""
     store = Relaxations(tmp_path, olivine, RelaxationInput(steps=20), "breaking")
     store.run(mixed, LabelledCalculator(_Breaking(error), labels, True))
-    problem = store.read(mixed).problem
-    assert problem is not None and ("broke down" in problem or "not converged" in problem)
+    failure = store.read(mixed).failure
+    assert failure is not None and failure.kind in (FailureKind.CALCULATION_FAILED, FailureKind.NOT_CONVERGED)
+    if error:
+        assert str(failure) == "calculation failed: ValueError: out of range"
+
+
+@pytest.mark.parametrize(
+    "text, kind, detail",
+    [
+        ("charge order lost: 4 ions show another charge", "CHARGE_ORDER_LOST", "4 ions show another charge"),
+        ("not converged in 300 steps", "NOT_CONVERGED", "in 300 steps"),
+        ("the relaxation broke down: ValueError: out of range", "CALCULATION_FAILED", "ValueError: out of range"),
+        ("Na 3 moved 1.20 A and left its site", "LEFT_SITE", "Na 3 moved 1.20 A and left its site"),
+    ],
+)  # fmt: skip
+def test_failures_that_were_sentences_are_still_read(
+    olivine: Lattice, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path, text: str, kind: str, detail: str
+) -> None:
+    store = Relaxations(tmp_path, olivine, RelaxationInput(steps=0), "springs")
+    store.run(mixed, springs)
+    lines = store.path(mixed).read_text().split("\n")
+    lines[1] = lines[1].split(" sha256=")[0] + f' problem="{text}"'
+    store.path(mixed).write_text("\n".join(lines))
+    done = store.read(mixed)
+    assert done.failure == RelaxationFailure(FailureKind[kind], detail) and done.is_minimum == (kind == "CHARGE_ORDER_LOST")
 
 
 def test_damaged_relaxations_are_named(
@@ -233,7 +259,7 @@ def test_damaged_relaxations_are_named(
     store = Relaxations(tmp_path, olivine, SETTINGS, "springs")
     store.run(mixed, springs)
     done = store.read(mixed)
-    assert done.problem is None and done.cell.info["config"] == mixed.name and done.steps > 0
+    assert done.failure is None and done.cell.info["config"] == mixed.name and done.steps > 0
     assert done.cell.arrays["by_bond"].shape == (len(done.cell),)
     path = store.path(mixed)
     whole = path.read_bytes()

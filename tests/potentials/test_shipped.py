@@ -66,7 +66,7 @@ def test_a_relaxation_keeps_labels_and_repeats_bit_for_bit(
     hole = next(c for c in choose_configurations(olivine, [np.eye(3, dtype=int)], 16, 1) if c.composition(olivine) == 0.75)
     begin = start(hole.supercell(olivine), hole.occupation(), potential.labels, settings)
     first, second = relax(begin, potential, settings), relax(begin, potential, settings)
-    assert first.problem is None
+    assert first.failure is None
     assert first.energy_eV == second.energy_eV
 
 
@@ -82,6 +82,6 @@ def test_the_ends_relax_to_the_reference_s_minimum(potential: LabelledCalculator
     full, empty = (np.array([0] * 8, np.int8), np.array([1] * 8, np.int8))
     for sodium, occupation in ((4, full), (0, empty)):
         relaxed = relax(start(supercell, occupation, potential.labels, settings), potential, settings)
-        assert relaxed.problem is None and (relaxed.cell.symbols == "Na").sum() == sodium
+        assert relaxed.failure is None and (relaxed.cell.symbols == "Na").sum() == sodium
         assert abs(relaxed.energy_eV - found[sodium].get_potential_energy()) / 4 < 0.008
         assert np.allclose(relaxed.cell.cell.lengths(), found[sodium].cell.lengths(), rtol=0.01)

@@ -46,7 +46,10 @@ class Annealer:
         return float(charge @ (0.5 * pair_eV @ charge + spectators_eV))
 
     def __call__(self, species: NDArray[np.int8], electrons_only: bool, rng: np.random.Generator) -> NDArray[np.int8]:
-        """Anneal an arrangement (n_sites,) to a random final temperature; electrons_only: swap species of the same element only."""
+        """Anneal an arrangement (n_sites,) to a random final temperature.
+
+        electrons_only: swap only species of the same element.
+        """
         found = species_on_sites(self.supercell, species)
         charge = np.array([sp.charge for sp in found], float)
         element = np.array([sp.element for sp in found])

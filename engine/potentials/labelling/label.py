@@ -20,7 +20,7 @@ from ..labels import Labels, labels_of
 from ..potential import load_potential
 from . import retention
 from .configurations import Configuration, choose_configurations
-from .relaxations import Done, Relaxations, relax_all
+from .relaxations import FinishedRelaxation, Relaxations, relax_all
 
 log = logging.getLogger("redoxmc")
 
@@ -48,12 +48,12 @@ def first_configurations(config: Config, lattice: Lattice) -> list[Configuration
     return chosen
 
 
-def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, folder: Path) -> None:
+def write_labels(chosen: list[Configuration], done: list[FinishedRelaxation], labels: Labels, folder: Path) -> None:
     """labelled.extxyz and label.json. Raises RedoxError if no relaxation can be used."""
-    kept = [_plain(c, d) for c, d in zip(chosen, done) if d.problem is None]
-    reasons = Counter(d.problem.split(":")[0].split(",")[0] for d in done if d.problem)
+    kept = [_plain(c, d) for c, d in zip(chosen, done) if d.failure is None]
+    reasons = Counter(d.failure.kind for d in done if d.failure)
     if not kept:
-        raise RedoxError(f"label: none of {len(done)} relaxations can be used; the first: {done[0].problem}")
+        raise RedoxError(f"label: none of {len(done)} relaxations can be used; the first: {done[0].failure}")
     write_whole(folder / "labelled.extxyz", lambda p: write(p, kept, format="extxyz", columns=["symbols", "positions"]))
     hours = sum(d.seconds for d in done) / 3600
     shown = retention.total([retention.kept(d.cell, d.cell.arrays["by_bond"], labels) for d in done])
@@ -63,7 +63,7 @@ def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, 
         "relaxations_per_hour_and_core": round(len(done) / hours, 1) if hours else None,
         "charge_labels": shown,
         "median_steps": float(np.median([d.steps for d in done])),
-        "rejected": [{"config": c.name, "reason": d.problem} for c, d in zip(chosen, done) if d.problem],
+        "rejected": [{"config": c.name, "reason": str(d.failure)} for c, d in zip(chosen, done) if d.failure],
     }
     write_json(folder / "label.json", record)
     log.info(
@@ -84,7 +84,7 @@ def write_labels(chosen: list[Configuration], done: list[Done], labels: Labels, 
         log.info("label: %d rejected: %s", n, reason)
 
 
-def _plain(configuration: Configuration, done: Done) -> Atoms:
+def _plain(configuration: Configuration, done: FinishedRelaxation) -> Atoms:
     cell = Atoms(done.cell.symbols, positions=done.cell.positions, cell=done.cell.cell, pbc=True)
     cell.calc = SinglePointCalculator(cell, energy=done.cell.get_potential_energy())
     cell.info = {"config": configuration.name}

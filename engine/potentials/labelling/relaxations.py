@@ -1,4 +1,4 @@
-"""Relaxed configurations on disk, each under the hash of everything that its result depends on."""
+"""Finished relaxations on disk; a file is named by the hash of everything that its result depends on."""
 
 import hashlib
 import io
@@ -23,25 +23,34 @@ from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import remove_partial, write_text
 from ...runtime.task_farm import farm
 from ..potential import LabelledCalculator
-from ..relax import Relaxed, relax, start
+from ..relax import FailureKind, RelaxationFailure, Relaxed, relax, start
 from .configurations import Configuration, key
 
 SEAL = re.compile(r" sha256=[0-9a-f]{64}(?=\n)")
 
 
 @dataclass(frozen=True)
-class Done:
-    """A finished relaxation. cell: relaxed, labelled, energy attached; arrays `by_bond`, `by_moment` if known, moments in the calculator."""
+class FinishedRelaxation:
+    """A relaxation read from its file.
+
+    cell: the relaxed, labelled structure with energy and, if known, moments attached; its arrays `by_bond` and, if known,
+    `by_moment` are charges (atoms,). failure: None if the structure can be used.
+    """
 
     cell: Atoms
     steps: int
     seconds: float
-    problem: str | None
+    failure: RelaxationFailure | None
+
+    @property
+    def is_minimum(self) -> bool:
+        """Whether the energy belongs to a relaxed structure of this crystal, with the prepared charge order or another one."""
+        return self.failure is None or self.failure.kind is FailureKind.CHARGE_ORDER_LOST
 
 
 @dataclass(frozen=True)
 class Relaxations:
-    """Relaxations of one lattice with one potential (`mark`: hash of its weights) and one set of settings."""
+    """Relaxations of one lattice with one set of settings and one potential; `mark` is the hash of its weights."""
 
     folder: Path
     lattice: Lattice
@@ -55,7 +64,10 @@ class Relaxations:
         return self.folder / f"{name}.extxyz"
 
     def run(self, configuration: Configuration, calculator: LabelledCalculator) -> None:
-        """Relax its symmetry representative, so that equivalent ones have one energy, and keep it, unless it is there already."""
+        """Relax the symmetry representative of a configuration and write its file, unless the file exists.
+
+        Equivalent configurations have the same representative, and so the same energy.
+        """
         path = self.path(configuration)
         if path.exists():
             return
@@ -69,16 +81,16 @@ class Relaxations:
         write(text, cell, format="extxyz")
         write_text(path, _sealed(text.getvalue()))
 
-    def read(self, configuration: Configuration) -> Done:
-        """Raises RedoxError if the file is damaged; deleting it makes it anew."""
+    def read(self, configuration: Configuration) -> FinishedRelaxation:
+        """Raises RedoxError if the file is damaged; the next run replaces a deleted file."""
         path = self.path(configuration)
         try:
             text = path.read_text(encoding="utf-8")
             if SEAL.search(text) and _sealed(SEAL.sub("", text)) != text:
-                raise ValueError("its digest is not that of its content")
+                raise ValueError("its content does not match its SHA-256 digest")
             cell: Any = read(io.StringIO(text), format="extxyz")
             info = cell.info
-            return Done(cell, int(info["steps"]), float(info["seconds"]), str(info["problem"]) if "problem" in info else None)
+            return FinishedRelaxation(cell, int(info["steps"]), float(info["seconds"]), _failure(info))
         except Exception as error:  # ase raises whatever its parsers raise
             raise RedoxError(f"{path}: damaged ({type(error).__name__}: {error}); delete it and run again") from None
 
@@ -90,7 +102,7 @@ def relax_all(
     watch: StopWatch,
     what: str,
 ) -> None:
-    """Relax what is not there yet, a relaxation to a rank at a time; calculators by the mark of their potential. Collective."""
+    """Do all relaxations that have no file yet, as a task farm; calculators are keyed by the mark of their store. Collective."""
     todo = bcast_from_root(comm, lambda: _missing(jobs))
 
     def work(number: int) -> None:
@@ -101,7 +113,7 @@ def relax_all(
 
 
 def _missing(jobs: Sequence[tuple[Relaxations, Configuration]]) -> list[int]:
-    """Numbers of the jobs that are not there yet; of equivalent ones the first. Clears what a killed run left."""
+    """Numbers of the jobs that have no file, one for each file. Removes partial files of a killed run."""
     for folder in {store.folder for store, _ in jobs}:
         remove_partial(folder)
     paths: dict[Path, int] = {}
@@ -111,7 +123,7 @@ def _missing(jobs: Sequence[tuple[Relaxations, Configuration]]) -> list[int]:
 
 
 def _sealed(text: str) -> str:
-    """With the digest of the whole at the end of the line that holds the properties."""
+    """Extended XYZ text with its SHA-256 digest added to the line of properties."""
     number, properties, rest = text.split("\n", 2)
     return f"{number}\n{properties} sha256={hashlib.sha256(text.encode()).hexdigest()}\n{rest}"
 
@@ -134,6 +146,26 @@ def _to_frame(found: Relaxed, name: str, seconds: float) -> Atoms:
     if found.by_moment is not None:
         cell.arrays["by_moment"] = found.by_moment
     cell.info = {"config": name, "steps": found.steps, "seconds": round(seconds, 2)}
-    if found.problem:
-        cell.info["problem"] = found.problem
+    if found.failure:
+        cell.info |= {"failure": found.failure.kind.value, "failure_detail": found.failure.detail}
     return cell
+
+
+def _failure(info: dict[str, Any]) -> RelaxationFailure | None:
+    """The failure in the properties of a file. Raises ValueError for an unknown kind."""
+    if "failure" in info:
+        return RelaxationFailure(FailureKind(info["failure"]), str(info["failure_detail"]))
+    return _failure_of_text(str(info["problem"])) if "problem" in info else None
+
+
+def _failure_of_text(text: str) -> RelaxationFailure:
+    """The failure in a file of an earlier version, which held one sentence instead of a kind and a detail."""
+    beginnings = {
+        "charge order lost: ": FailureKind.CHARGE_ORDER_LOST,
+        "the relaxation broke down: ": FailureKind.CALCULATION_FAILED,
+        "not converged ": FailureKind.NOT_CONVERGED,
+    }
+    for beginning, kind in beginnings.items():
+        if text.startswith(beginning):
+            return RelaxationFailure(kind, text.removeprefix(beginning))
+    return RelaxationFailure(FailureKind.LEFT_SITE, text)

@@ -163,7 +163,7 @@ def retention(
         by_moment = states_by_moment(done.cell, labels, labels.charges(done.cell), moments[store.path(order)])
         for judge, shown in (("bond_lengths", done.cell.arrays["by_bond"]), ("moments", by_moment)):
             counts.append((judge, dilute, kept(done.cell, shown, labels)))
-        problems += done.problem is not None and not done.problem.startswith("charge order lost")
+        problems += not done.is_minimum
     judges = ("bond_lengths", "moments")
     return {
         "orders": len(orders),
@@ -184,7 +184,7 @@ def against_reference(store: Relaxations, reference: list[ReferenceCell], lattic
     wanted = formation_energies(x, np.array([r.energy_eV for r in reference]))
     done = [store.read(r.configuration) for r in reference]
     found = np.array([
-        d.cell.get_potential_energy() / r.configuration.supercell(lattice).n_formula_units if _converged(d.problem) else np.nan
+        d.cell.get_potential_energy() / r.configuration.supercell(lattice).n_formula_units if d.is_minimum else np.nan
         for r, d in zip(reference, done)
     ])  # fmt: skip
     found = formation_energies(x, found)
@@ -213,11 +213,6 @@ def against_reference(store: Relaxations, reference: list[ReferenceCell], lattic
         },
         "ranks": ranks,
     }
-
-
-def _converged(problem: str | None) -> bool:
-    """A relaxed energy counts also where the order was lost: what the potential makes of that start."""
-    return problem is None or problem.startswith("charge order lost")
 
 
 def _hull(x: NDArray[np.float64], energy_eV: NDArray[np.float64]) -> dict[str, Any]:
