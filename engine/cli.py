@@ -37,7 +37,7 @@ examples:
   mpirun -n 2 redoxmc inputs/nafepo4.yaml
   redoxmc inputs/nafepo4.yaml --until fit
 
-All keys of the input file: inputs/input_file.md, and inputs/schema.json for
+All keys of the input file: docs/input_file.md, and inputs/schema.json for
 editors.
 """
 

@@ -1,4 +1,4 @@
-"""RedoxMC from Python: open results, build a Hamiltonian, sample it, plot it. With examples: README.md beside this file."""
+"""RedoxMC from Python: open results, build a Hamiltonian, sample it, plot it. Examples: docs/python_api.md."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -60,7 +60,7 @@ def blocks(page: str) -> list[str]:
     return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "engine/api/README.md", "inputs/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python_api.md", "docs/tutorial.md", "docs/exports.md"])
 def test_examples_of_the_pages(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, as in a notebook; the run of the first page is too long for here."""
     monkeypatch.chdir(place)
@@ -191,7 +191,7 @@ def test_help_names_stages_and_exit_codes(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for word in ("--check", "--fresh", "evaluate", "75", "walltime_s", "inputs/input_file.md"):
+    for word in ("--check", "--fresh", "evaluate", "75", "walltime_s", "docs/input_file.md"):
         assert word in shown
     assert max(map(len, shown.splitlines())) <= 80
 

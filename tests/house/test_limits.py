@@ -18,7 +18,7 @@ MODULES_AT_THE_TOP, FOLDERS_AT_THE_TOP = 4, 11
 
 CODE = sorted(p for top in ("engine", "kernels", "tests") for p in (ROOT / top).rglob("*.py"))
 PAGES = sorted(
-    [ROOT / "README.md", *(p for top in ("docs", "engine", "inputs", "kernels", "tests") for p in (ROOT / top).rglob("*.md"))]
+    [*ROOT.glob("*.md"), *(p for top in ("docs", "engine", "inputs", "kernels", "tests") for p in (ROOT / top).rglob("*.md"))]
 )
 
 
@@ -54,9 +54,9 @@ def long_paragraphs() -> set[str]:
 
 
 def paragraphs(page: str) -> list[str]:
-    """Of a page in Markdown: blocks of text and the items of lists, without code, tables and the targets of links."""
+    """Of a page in Markdown: blocks of text and the items of lists, without code, tables, comments and the targets of links."""
     page = re.sub(r"^```.*?^```", "", page, flags=re.S | re.M)
-    page = re.sub(r"\]\([^)]*\)", "]", page)
+    page = re.sub(r"<!--.*?-->|(?<=\])\([^)]*\)", "", page)
     page = re.sub(r"^(?=\s*([-*+]|\d+\.)\s)", "\n", page, flags=re.M)
     return [block for block in re.split(r"\n\s*\n", page) if not block.lstrip().startswith(("|", "<", "#"))]
 

@@ -1,4 +1,4 @@
-"""What inputs/README.md says under "Bring your own DFT", run as it is written, on OUTCARs made from shipped reference cells."""
+"""Section "Bring your own DFT" of docs/own_material.md, run as written, on OUTCARs made from shipped reference cells."""
 
 import re
 import shutil
@@ -15,13 +15,13 @@ from ase.io import read
 from ..helpers.paths import ROOT
 from ..helpers.vasp_files import write_outcar
 
-SECTION = re.compile(r"^## Bring your own DFT\n(.*?)^## ", re.S | re.M)
+SECTION = re.compile(r"^## Bring your own DFT\n(.*?)(?=^## |\Z)", re.S | re.M)
 BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)
 
 
 def readme_blocks() -> list[str]:
     """The input file, what is added to train a potential, what is added to label with it."""
-    section = SECTION.search((ROOT / "inputs/README.md").read_text(encoding="utf-8"))
+    section = SECTION.search((ROOT / "docs/own_material.md").read_text(encoding="utf-8"))
     assert section
     return BLOCK.findall(section.group(1))
 
