@@ -1,15 +1,15 @@
-"""Errors that a user can act on; the command line prints them without a traceback."""
+"""Errors that a user can correct; the command line prints them without a traceback."""
 
 from dataclasses import dataclass
 
 
 class RedoxError(Exception):
-    """Something the user can mend; the message says what, where and how."""
+    """An error that the user can correct; the message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in the input file: where it stands, what was found, what is allowed."""
+    """One problem in an input file: where it is, what was found, what is allowed."""
 
     key: str
     message: str
@@ -31,9 +31,10 @@ class InputError(RedoxError):
 
 
 class Interrupted(BaseException):
-    """A signal or the walltime ends the run; exit code 75 asks the queue to start it again. No parser's error: nothing else may catch it.
+    """A signal or the walltime ends the run; exit code 75 asks the queue to start it again.
 
-    together: all ranks raise it at the same place; else one rank does, which has to end the others.
+    It derives from BaseException so that no handler of other errors catches it. together: all ranks raise it at the same
+    place; otherwise one rank raises it and has to end the others.
     """
 
     def __init__(self, message: str, together: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Files that ASE reads, and what ASE would read without end, by another name, or with code in it."""
+"""Safe reading of structure files: only regular files, complete frames, and no code that a file names."""
 
 import json
 import warnings
@@ -11,13 +11,14 @@ from ase.io.formats import filetype, open_with_compression
 
 from ..errors import RedoxError
 
-GUESSES = r"(?s).*(Defaulting to P1|parsed as|occupanc)"
+GUESSES = r"(?s).*(Defaulting to P1|parsed as|occupanc)"  # warnings of pymatgen that it has guessed
 
 
 def read_frames(path: Path) -> tuple[str, list[Atoms]]:
-    """ASE's name of the format, and all frames. Raises RedoxError, or whatever ASE's parsers raise.
+    """ASE's name of the format, and all frames of a file.
 
-    Only a file is read: a folder would be a trajectory in pieces, and a name with an @ is a name.
+    A folder is refused, since ASE would open it as a trajectory; an @ in the name is part of the name, not a choice of frames.
+    Raises RedoxError, or whatever ASE's parsers raise.
     """
     if not path.is_file():
         raise RedoxError(f"no such file: {path}")
@@ -33,21 +34,24 @@ def read_frames(path: Path) -> tuple[str, list[Atoms]]:
 
 
 def _check_counts(path: Path) -> None:
-    """ASE reads as many lines as a frame says, be they there or not."""
+    """Check that every frame has as many lines as it announces; ASE does not. Raises RedoxError."""
     with open_with_compression(str(path)) as handle:
         lines = handle.read().splitlines()
     start = 0
     while start < len(lines) and lines[start].strip():
         n = int(lines[start])
         if n < 1 or start + 2 + n > len(lines):
-            raise RedoxError(f"line {start + 1} says {n} atoms; the file has {len(lines)} lines")
+            raise RedoxError(f"line {start + 1} announces {n} atoms, but the file has only {len(lines)} lines")
         start += 2 + n
         while start < len(lines) and lines[start].lstrip().startswith("VEC"):
             start += 1
 
 
 def read_by_pymatgen(path: Path) -> Atoms:
-    """A structure in a format of pymatgen's, not where it guesses. JSON and YAML are taken as data: classes that they name are not loaded."""
+    """A structure in a format that pymatgen reads; a warning that pymatgen has guessed is an error.
+
+    JSON and YAML are read as plain data: classes that they name are not loaded. Raises whatever pymatgen raises.
+    """
     from pymatgen.core import Structure
     from pymatgen.io.ase import AseAtomsAdaptor
     from ruamel.yaml import YAML

@@ -1,4 +1,4 @@
-"""The lattice: which species may sit where, in the cell of the structure file and in the supercell."""
+"""The lattice: which species each site of the structure may hold, and the supercells of that structure."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ _CHARGE_SUFFIX = re.compile(r"\d*[+-]$")
 
 @dataclass(frozen=True)
 class Species:
-    """A name with an integer charge; `proxy` is the element that stands for it inside a potential or a data set.
+    """A name with an integer charge.
 
-    moment_muB: magnetic moment that a calculation shows for it.
+    proxy: chemical element that stands for the species in potentials and data sets; None if it is the species' own element.
+    moment_muB: magnetic moment of the species in a reference calculation; None if not given.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Species:
 
     @property
     def symbol(self) -> str:
-        """Chemical symbol in data sets: the proxy if there is one; X, as in icet, for a vacancy."""
+        """Chemical symbol in data sets: the proxy if there is one; X for a vacancy, as in icet."""
         return "X" if self.name == VACANCY else self.proxy or self.element
 
 
@@ -46,9 +47,10 @@ class Sublattice:
 
 @dataclass(frozen=True)
 class Lattice:
-    """The fully occupied cell. Sites are the active positions, sublattice by sublattice, in the order of the file.
+    """The fully occupied cell. Its sites are the positions of active atoms, by sublattice and then in the order of the file.
 
-    atoms: the structure as read. site_atom (sites,): index in `atoms`. site_sublattice (sites,).
+    atoms: the structure as read. spectators: charge by element of the atoms that never change. site_atom (sites,): index of
+    each site in `atoms`. site_sublattice (sites,): index of its sublattice.
     """
 
     atoms: Atoms
@@ -63,19 +65,19 @@ class Lattice:
 
     @cached_property
     def n_formula_units(self) -> int:
-        """Formula units per cell: the fully occupied structure over its reduced formula."""
+        """Formula units per cell: how often the reduced formula of the fully occupied structure occurs."""
         symbols, counts = np.unique(self.atoms.get_chemical_symbols(), return_counts=True)
         return gcd(*(int(c) for c in counts))
 
     @property
     def formula_unit(self) -> dict[str, int]:
-        """Atoms of the reduced formula by element, in the order of the file."""
+        """Atoms per formula unit by element, in the order of the file."""
         symbols = self.atoms.get_chemical_symbols()
         return {s: symbols.count(s) // self.n_formula_units for s in dict.fromkeys(symbols)}
 
     @cached_property
     def spectator_charge(self) -> int:
-        """Charge of the spectators per cell."""
+        """Total charge of the spectators per cell."""
         return sum(self.spectators[s] for s in self.atoms.get_chemical_symbols() if s in self.spectators)
 
     @property
@@ -88,7 +90,7 @@ class Lattice:
         return max(len(s.species) for s in self.sublattices)
 
     def rows(self, name: str) -> list[tuple[int, int]]:
-        """(sublattice, species index) wherever the named species is allowed."""
+        """(sublattice, species index) of every sublattice that allows the named species."""
         return [(g, k) for g, s in enumerate(self.sublattices) for k, sp in enumerate(s.species) if sp.name == name]
 
     def species_named(self, name: str) -> Species:
@@ -98,11 +100,11 @@ class Lattice:
         raise KeyError(name)
 
     def element(self, sublattice: int, species: int) -> str:
-        """Element of a species, Va for a vacancy."""
+        """Element of a species given by sublattice and species index; Va for a vacancy."""
         return self.sublattices[sublattice].species[species].element
 
     def allowed_symbols(self) -> list[list[str]]:
-        """Per atom of the structure: the chemical symbols that it may bear, for icet."""
+        """Chemical symbols that each atom of the structure may have in data sets, as icet takes them."""
         symbols = [[s] for s in self.atoms.get_chemical_symbols()]
         for atom, g in zip(self.site_atom, self.site_sublattice):
             symbols[atom] = [sp.symbol for sp in self.sublattices[g].species]
@@ -110,7 +112,7 @@ class Lattice:
 
 
 def build_lattice(atoms: Atoms, sublattices: tuple[Sublattice, ...], spectators: dict[str, int]) -> Lattice:
-    """Number the active sites of a structure: by sublattice, then in the order of the file."""
+    """The lattice of a structure; sites are numbered by sublattice, then in the order of the file."""
     symbols = np.array(atoms.get_chemical_symbols())
     groups = [np.flatnonzero(symbols == s.element) for s in sublattices]
     return Lattice(
@@ -123,16 +125,16 @@ def build_lattice(atoms: Atoms, sublattices: tuple[Sublattice, ...], spectators:
 
 
 def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Upper triangular basis, positive diagonal, of the integer lattice spanned by the rows of `matrix` (3, 3).
+    """Hermite normal form of `matrix` (3, 3): the upper triangular basis of the integer lattice spanned by its rows.
 
-    Raises ValueError if the rows do not span a volume.
+    The diagonal is positive. Raises ValueError if the rows are linearly dependent.
     """
     h = [[int(v) for v in row] for row in matrix]
     for c in range(3):
         while True:
             nonzero = [r for r in range(c, 3) if h[r][c]]
             if not nonzero:
-                raise ValueError("the supercell matrix spans no volume")
+                raise ValueError("the vectors of the supercell are linearly dependent")
             pivot = min(nonzero, key=lambda r: abs(h[r][c]))
             h[c], h[pivot] = h[pivot], h[c]
             if len(nonzero) == 1:
@@ -149,9 +151,10 @@ def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def diagonal_form(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sizes d (3,) and unimodular columns V (3, 3): r and r' differ by whole rows of `matrix` just if (r - r') V = 0 modulo d.
+    """Sizes d (3,) and a unimodular matrix V (3, 3) that diagonalise the lattice spanned by the rows of `matrix`.
 
-    Row and column reduction in turn, as for the Smith normal form; the sizes need not divide each other.
+    r and r' are equivalent modulo the lattice if and only if (r - r') V = 0 modulo d. Rows and columns are reduced in turn, as
+    for the Smith normal form, but the sizes need not divide each other.
     """
     h, columns = hermite_form(matrix), np.eye(3, dtype=np.int64)
     while np.any(h != np.diag(np.diag(h))):
@@ -163,7 +166,10 @@ def diagonal_form(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray
 
 @dataclass(frozen=True, eq=False)
 class Supercell:
-    """The cells that are sampled: `matrix` rows are its vectors in cells. Cells fill the box of its Hermite form."""
+    """A periodic supercell; the rows of `matrix` (3, 3) are its vectors in units of the cell vectors.
+
+    Its cells are those with indices 0 <= i < shape[axis]: the box of the Hermite normal form.
+    """
 
     lattice: Lattice
     matrix: NDArray[np.int64]
@@ -179,7 +185,7 @@ class Supercell:
 
     @property
     def cells(self) -> NDArray[np.int64]:
-        """(n_cells, 3) cells of the box in C order: the row number is the number of the cell."""
+        """Indices (n_cells, 3) of all cells in C order; the row is the number of the cell."""
         return np.array(np.unravel_index(np.arange(self.n_cells), self.shape)).T
 
     @property
@@ -200,11 +206,11 @@ class Supercell:
 
     @cached_property
     def site_sublattice(self) -> NDArray[np.int64]:
-        """(n_sites,) sublattice of each site; site = cell * sites per cell + site of the cell, cells in C order."""
+        """Sublattice (n_sites,) of each site. The number of a site is cell number * sites per cell + site within the cell."""
         return np.tile(self.lattice.site_sublattice, self.n_cells)
 
     def wrap(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Cells (..., 3) brought into the box."""
+        """Periodic images of the cells (..., 3) that lie in the box."""
         wrapped = np.array(cells, np.int64)
         for axis in range(3):
             times = wrapped[..., axis] // self.hermite[axis, axis]
@@ -212,13 +218,13 @@ class Supercell:
         return wrapped
 
     def cell_index(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of each (wrapped) cell, C order in the box."""
+        """Number (...,) of the periodic image of each cell (..., 3)."""
         w = self.wrap(cells)
         _, b, c = self.shape
         return (w[..., 0] * b + w[..., 1]) * c + w[..., 2]
 
     def shortest(self, cell: NDArray[np.int64]) -> tuple[int, int, int]:
-        """The periodic equivalent of a cell offset that needs the narrowest rim of images."""
+        """The periodic image of a cell offset (3,) with the smallest largest component, so that the halo of images is narrow."""
         base = self.wrap(cell)
         corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
         candidates = np.vstack([[cell], base - corners @ self.hermite])
@@ -226,7 +232,7 @@ class Supercell:
         return tuple(best)
 
     def to_atoms(self, species: NDArray[np.int8]) -> Atoms:
-        """The occupation (n_sites,) as a structure with data-set symbols, on ideal positions; vacancies are X."""
+        """The occupation (n_sites,) as a structure on ideal positions with the symbols of data sets; vacancies are X."""
         lat = self.lattice
         symbols = np.tile(np.array(lat.atoms.get_chemical_symbols(), dtype=object), (self.n_cells, 1))
         names = [[sp.symbol for sp in s.species] for s in lat.sublattices]

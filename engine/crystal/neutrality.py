@@ -1,4 +1,4 @@
-"""Charge neutrality: the exchanges that keep it, and the number of states that obey it."""
+"""Charge neutrality: the species changes that preserve it, and the ions whose number they change."""
 
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -9,7 +9,7 @@ from ..errors import RedoxError
 from .lattice import VACANCY, Lattice
 
 Vector = tuple[int, ...]
-MOST_CHANGES = 250  # each way of an exchange counted
+MOST_CHANGES = 250  # exchanges, both directions counted
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A smallest set of species changes that keeps the cell neutral."""
+    """A minimal set of species changes that keeps the cell neutral."""
 
     flips: tuple[Flip, ...]
 
@@ -31,13 +31,13 @@ class Exchange:
         return Exchange(tuple(Flip(f.sublattice, f.new, f.old) for f in self.flips))
 
     def describe(self, lattice: Lattice) -> str:
-        """For people, e.g. 'Va→Na+ with Fe3+→Fe2+'."""
+        """Text for messages, e.g. 'Va→Na+ with Fe3+→Fe2+'."""
         name = [[sp.name for sp in s.species] for s in lattice.sublattices]
         return " with ".join(f"{name[f.sublattice][f.old]}→{name[f.sublattice][f.new]}" for f in self.flips)
 
 
 def _kernel_of_row(coefficients: Vector) -> list[Vector]:
-    """Basis of the integer vectors z with sum(c z) = 0, by column reduction."""
+    """Basis of the integer vectors z with sum(c z) = 0, found by column reduction."""
     n = len(coefficients)
     columns = [tuple(int(i == j) for i in range(n)) for j in range(n)]
     values = list(coefficients)
@@ -52,15 +52,15 @@ def _kernel_of_row(coefficients: Vector) -> list[Vector]:
 
 
 def _conforms(u: Vector, v: Vector) -> bool:
-    """u lies between 0 and v in every component."""
+    """Whether every component of u lies between 0 and that of v."""
     return all(a * b >= 0 and abs(a) <= abs(b) for a, b in zip(u, v))
 
 
 def graver_basis(kernel: list[Vector]) -> list[Vector]:
-    """Minimal (Graver) set of the lattice spanned by `kernel`, closed under sign; Pottier's algorithm.
+    """Graver basis of the lattice spanned by `kernel`, closed under change of sign, by Pottier's algorithm.
 
-    Every lattice vector is a sum of basis vectors none of which overshoots it, so steps along the basis connect all
-    non-negative solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4). Raises RedoxError if it grows without measure.
+    Every lattice vector is a sum of basis vectors that conform to it, so steps along the basis connect all non-negative
+    solutions (Sturmfels, Groebner Bases and Convex Polytopes, ch. 4). Raises RedoxError if the basis exceeds MOST_CHANGES.
     """
 
     def normal_form(v: Vector, basis: list[Vector]) -> Vector:
@@ -81,7 +81,8 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
         rest = normal_form(tuple(a + b for a, b in zip(u, v)), basis)
         if len(basis) > MOST_CHANGES:
             raise RedoxError(
-                f"more than {MOST_CHANGES} ways to change species and stay neutral; allowed: fewer species, or charges nearer to one another"
+                f"found more than {MOST_CHANGES} minimal species changes that keep the cell neutral; "
+                "allowed: fewer species, or charges closer to each other"
             )
         for new in {rest, tuple(-a for a in rest)} if any(rest) else ():
             pending += [(new, b) for b in basis]
@@ -90,7 +91,7 @@ def graver_basis(kernel: list[Vector]) -> list[Vector]:
 
 
 def neutral_exchanges(lattice: Lattice) -> list[Exchange]:
-    """All minimal neutral exchanges, one direction of each, in a fixed order."""
+    """All minimal neutral exchanges in a fixed order, one direction of each. Raises RedoxError as `graver_basis`."""
     rows = [(g, k) for g, s in enumerate(lattice.sublattices) for k in range(len(s.species))]
     free = [(g, k) for g, k in rows if k > 0]
     charge = {(g, k): lattice.sublattices[g].species[k].charge for g, k in rows}
@@ -115,13 +116,13 @@ def _as_exchange(change: dict[tuple[int, int], int], lattice: Lattice) -> Exchan
 
 
 def count_change(exchange: Exchange, lattice: Lattice, name: str) -> int:
-    """Change of the number of sites that hold the named species."""
+    """Change in the number of sites that hold the named species."""
     rows = set(lattice.rows(name))
     return sum(((f.sublattice, f.new) in rows) - ((f.sublattice, f.old) in rows) for f in exchange.flips)
 
 
 def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
-    """Names of the species whose counts fix the ionic composition: one per independent change of the elements."""
+    """Species whose numbers determine the ionic composition: one for each independent change of the elements."""
     elements = sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY})
 
     def element_change(e: Exchange) -> list[int]:
@@ -142,7 +143,7 @@ def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
 
 
 def swaps(lattice: Lattice) -> list[Exchange]:
-    """Two unlike species of one sublattice trade places, every pair of species."""
+    """All swaps: two different species of one sublattice exchange their sites."""
     return [
         Exchange((Flip(g, a, b), Flip(g, b, a)))
         for g, s in enumerate(lattice.sublattices)

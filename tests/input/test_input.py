@@ -72,7 +72,7 @@ CASES = {
     "element not in the structure": ("element: Na,", "element: Li,", ["Li", "allowed: the structure's Fe, Na, O, P"]),
     "forgotten spectator": ("{P: 5, O: -2}", "{O: -2}", ["P of the structure is neither"]),
     "element used twice": ("{P: 5, O: -2}", "{P: 5, O: -2, Na: 1}", ["Na is also a spectator"]),
-    "flat supercell": ("[1, 1, 1]", "[[1, 0, 0], [2, 0, 0], [0, 0, 1]]", ["line 9", "spans no volume"]),
+    "flat supercell": ("[1, 1, 1]", "[[1, 0, 0], [2, 0, 0], [0, 0, 1]]", ["line 9", "linearly dependent"]),
     "zero repeats": ("[1, 1, 1]", "[1, 0, 1]", ["line 9", "supercell"]),
     "charged vacancy": ("Va: 0", "Va: 1", ["a vacancy has charge 0"]),
     "unknown species in a term": ("species: Na+, energy", "species: K+, energy", ["line 11", "K+", "Fe2+, Fe3+, Na+, Va"]),
