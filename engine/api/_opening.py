@@ -28,7 +28,7 @@ def open_results(path: str | PathLike[str]) -> xr.DataTree:
         raise RedoxError(f"no such file: {file}; the stage analyse of a run writes it")
     found = read_results(file)
     nodes = {name: dataset_of(group) for name, group in found.groups.items()}
-    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attributes), **nodes})
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found.attributes.file_attributes()), **nodes})
 
 
 def dataset_of(group: Group) -> xr.Dataset:

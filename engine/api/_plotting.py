@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.report.figures.diagram import phase_diagram
 from redoxmc.engine.report.figures.style import STYLE
-from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results import Group, group_classes
+from redoxmc.engine.runtime.results.schema import build
 
 from ._opening import open_results
 
@@ -25,15 +26,12 @@ def plot_phase_diagram(results: xr.DataTree | str | PathLike[str]) -> Figure:
     """
     tree = results if isinstance(results, xr.DataTree) else open_results(results)
     with plt.rc_context(STYLE):
-        figure = phase_diagram({name: group_of(node.to_dataset()) for name, node in tree.children.items()}, None)
+        figure = phase_diagram({name: group_of(name, node.to_dataset()) for name, node in tree.children.items()}, None)
     if figure is None:
         raise RedoxError("these results have no phase diagram")
     return figure
 
 
-def group_of(dataset: xr.Dataset) -> Group:
+def group_of(name: str, dataset: xr.Dataset) -> Group:
     """The group that a node of results was made of."""
-    group = Group(attributes=dict(dataset.attrs))
-    for name, v in dataset.variables.items():
-        group.add(str(name), tuple(map(str, v.dims)), v.values, v.attrs["units"], v.attrs["long_name"])
-    return group
+    return build(group_classes()[name], {str(key): v.values for key, v in dataset.variables.items()}, dataset.attrs)

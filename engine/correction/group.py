@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.neutral_states import random_neutral_state
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from ..runtime.streams import Stream, generator
 from ..sampling.diagnostics import Health, assess
 from ..sampling.plan import empty_tally, end_energies
@@ -30,7 +30,7 @@ class CorrectedGroup:
     """Builds the group; notes gather what a reader should know."""
 
     def __init__(self, correction: Correction, notes: list[str]) -> None:
-        self.correction, self.notes, self.group = correction, notes, Group()
+        self.correction, self.notes, self.group = correction, notes, LooseGroup()
         self.system = correction.system
         self.counts, self.log_states = self.system.neutral_counts
         self.n_fu = self.system.n_formula_units
@@ -41,7 +41,7 @@ class CorrectedGroup:
         self.ends = Ends(low, high, (float(self.log_states[0]), float(self.log_states[-1])), (e_low, e_high))
         self.rng = generator(correction.config.seed, Stream.CORRECTION_BOOTSTRAP)
 
-    def build(self) -> Group:
+    def build(self) -> LooseGroup:
         methods, group = self.correction.given.methods, self.group
         group.attributes["n_formula_units"] = self.n_fu
         group.attributes["supercell"] = str(self.system.supercell.matrix.tolist())

@@ -42,7 +42,7 @@ def _fields(diagram: Group) -> list[list[str]]:
 
 
 def _invariants(diagram: Group) -> list[Table]:
-    by_couplings, vanishes_K = "invariant_temperature_K_couplings", height_vanishes_K(diagram)
+    by_couplings, vanishes_K = "invariant_temperature_K_fit_uncertainty", height_vanishes_K(diagram)
     rows = [
         [
             str(diagram["invariant_kind"][k]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, Problem, RedoxError
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 
 KINDS = ("boundary", "single-phase", "two-phase")
 REQUIRED = ("x", "temperature_K", "label", "kind")
@@ -38,9 +38,9 @@ class Experiment:
     points: tuple[Point, ...]
     sha256: str
 
-    def group(self) -> Group:
+    def group(self) -> LooseGroup:
         """For results.h5."""
-        group, dims = Group(attributes={"sha256": self.sha256}), ("point",)
+        group, dims = LooseGroup(attributes={"sha256": self.sha256}), ("point",)
         x, t = ([getattr(p, name) for p in self.points] for name in ("x", "temperature_K"))
         group.add("x", dims, x, "1", "measured: ions per formula unit", [p.x_error for p in self.points])
         group.add("temperature_K", dims, t, "K", "measured: temperature", [p.temperature_error_K for p in self.points])

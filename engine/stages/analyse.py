@@ -12,6 +12,7 @@ from ..crystal.supercells import fits
 from ..errors import RedoxError
 from ..runtime.hashes import fingerprint
 from ..runtime.results import LAYOUT, Group, Results, read_results, write_results
+from ..runtime.results.transition import LooseGroup, typed_results
 from ..sampling.ground_states import read_ground_states
 from ..sampling.system import System
 from ..thermodynamics.analysis import Analysis
@@ -112,7 +113,7 @@ def analyse(prepared: Prepared, system: System, second: System | None, correctio
         diagram, order = groups["phase_diagram"], groups["order"]
         names = [str(name) for name in diagram["phase_name"]]
         write_examples(order, phase_labels(diagram, order), names, samples, system.supercell, output.folder / "phases")
-    write_results(output.results, Results({**attributes(prepared.source), **extra}, groups))
+    write_results(output.results, typed_results({**attributes(prepared.source), **extra}, groups))
     log.info("analyse: %.3g attempted moves measured; wrote %s", extra["attempted_moves"], os.path.relpath(output.results))
     if "canonical" in groups:
         canonical = groups["canonical"]
@@ -139,8 +140,8 @@ def _add_second(groups: dict[str, Group], other: dict[str, Group], n_formula_uni
     groups["phase_diagram"].add("boundary_x_finite_size", ("boundary",), shifts, "1", words)
 
 
-def _titled(diagram: Group, **attributes: str) -> Group:
-    return Group(diagram.variables, {**diagram.attributes, **attributes})
+def _titled(diagram: Group, **attributes: str) -> LooseGroup:
+    return LooseGroup(diagram.variables, {**diagram.attributes, **attributes})
 
 
 def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], output: Output) -> Group:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
 from .voltage import capacity_per_x, voltage_of
@@ -17,7 +18,7 @@ LEAST_SHARE = 0.5
 PORTIONS = 4000  # at least so many of charge: in a small cell one ion changes V by more than the broadening
 
 
-def differential_capacity_group(isotherms: Isotherms, reference_energy_eV: float, canonical: Group) -> Group:
+def differential_capacity_group(isotherms: Isotherms, reference_energy_eV: float, canonical: Group) -> LooseGroup:
     """reference_energy_eV: per atom, of the ion's element. canonical: the group of that name, for what is trusted.
 
     Every step of the count along the hull of F has its voltage, and V is linear in the charge from the middle of one step to the next.
@@ -42,7 +43,7 @@ def differential_capacity_group(isotherms: Isotherms, reference_energy_eV: float
         errors.append(spread(np.array([_broadened(v, charge, grid) for v in picks])))
         sound = _broadened(found[row], charge * canonical["trusted"][row][nearest], grid)
         trusted.append(sound >= LEAST_SHARE * values[row])
-    group, dims = Group(), ("temperature_K", "voltage_V")
+    group, dims = LooseGroup(), ("temperature_K", "voltage_V")
     group.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "temperature")
     group.add("voltage_V", ("voltage_V",), grid, "V", "equilibrium voltage")
     words = (

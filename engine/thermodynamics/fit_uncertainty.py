@@ -95,15 +95,15 @@ def add_couplings(groups: dict[str, Group], diagram: Diagram, isotherms: Isother
     canonical, drawn = groups["canonical"], groups["phase_diagram"]
     words = "standard deviation of the mixing free energy over draws of the couplings from the data's posterior, to first order"
     error = spread(found.mixing_eV)[:, isotherms.grid]
-    canonical.add("mixing_free_energy_eV_couplings", ("temperature_K", "x"), error, "eV/fu", words)
+    canonical.add("mixing_free_energy_eV_fit_uncertainty", ("temperature_K", "x"), error, "eV/fu", words)
     trace = found.traced(isotherms, diagram.trace)
     ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
     x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
-    drawn.add("boundary_x_couplings", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings")
+    drawn.add("boundary_x_fit_uncertainty", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings")
     again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
     error_K = [again.get(_name(i), np.nan) for i in diagram.invariants]
     words = "deviation of invariant_temperature_K over draws of the couplings; nan: most draws have no such point within 80 K"
-    drawn.add("invariant_temperature_K_couplings", ("invariant",), np.array(error_K, float), "K", words)
+    drawn.add("invariant_temperature_K_fit_uncertainty", ("invariant",), np.array(error_K, float), "K", words)
 
 
 def widest_band(diagram: Diagram, isotherms: Isotherms, found: Changes) -> Float:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..crystal.cif import charged_cif
 from ..crystal.lattice import Supercell
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from ..runtime.storage import write_text
 from ..sampling.ground_state_search import Lowest
 from ..units import NEV_PER_EV, fraction
@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 SAME_EV = 1e-6  # energies per fu that differ by less are one; a corner lies deeper than this below the line past it
 
 
-def ground_state_group(found: list[tuple[Supercell, Lowest]], ion: str) -> Group:
+def ground_state_group(found: list[tuple[Supercell, Lowest]], ion: str) -> LooseGroup:
     """One entry for each count of the ion in each supercell, by x, then by energy: the first of an x is the lowest."""
     cells = [s for s, lowest in found for _ in lowest.n]
     n_fu = np.array([s.n_formula_units for s in cells])
@@ -35,7 +35,7 @@ def ground_state_group(found: list[tuple[Supercell, Lowest]], ion: str) -> Group
     on_hull = np.zeros(len(x), bool)
     on_hull[first[corner]] = True
     above = formation - hull_values(x, formation, np.flatnonzero(on_hull))
-    group, dims = Group(), ("entry",)
+    group, dims = LooseGroup(), ("entry",)
     group.add("x", dims, x, "1", f"{ion} per formula unit")
     group.add("energy_eV", dims, energy, "eV/fu", "lowest energy found at this x in this supercell")
     group.add("formation_energy_eV", dims, formation, "eV/fu", "the same above the line between the ends")
@@ -60,7 +60,7 @@ def corners(x: Float, f: Float) -> NDArray[np.int64]:
         del kept[1 + int(np.argmin(depth))]
 
 
-def write_corners(found: list[tuple[Supercell, Lowest]], group: Group, folder: Path) -> None:
+def write_corners(found: list[tuple[Supercell, Lowest]], group: LooseGroup, folder: Path) -> None:
     """One CIF with charges per corner of the hull; those of a former hull are removed."""
     files = {}
     for k in np.flatnonzero(group["on_hull"]):
@@ -73,7 +73,7 @@ def write_corners(found: list[tuple[Supercell, Lowest]], group: Group, folder: P
         write_text(folder / name, text)
 
 
-def ground_state_notes(group: Group, samples: Samples | None, n_fu: int) -> list[str]:
+def ground_state_notes(group: LooseGroup, samples: Samples | None, n_fu: int) -> list[str]:
     """What a reader should know. samples: of the same Hamiltonian, in n_fu formula units: none may lie below the hull."""
     notes = []
     corner = group["on_hull"]

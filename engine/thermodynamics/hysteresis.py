@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from ..sampling.plan import Cycles
 from ..sampling.system import System
 from ..units import NEV_PER_EV
@@ -11,8 +11,8 @@ SIGNIFICANCE = 5.0  # standard errors; those of short chains are themselves unce
 LEAST_EV = 5e-4
 
 
-def hysteresis_group(cycles: Cycles, system: System) -> Group:
-    group, scale = Group(), 1 / NEV_PER_EV / system.n_formula_units
+def hysteresis_group(cycles: Cycles, system: System) -> LooseGroup:
+    group, scale = LooseGroup(), 1 / NEV_PER_EV / system.n_formula_units
     group.add("temperature_K", ("temperature_K",), cycles.temperature_K, "K", "temperature")
     group.add("x", ("x",), cycles.n / system.n_formula_units, "1", f"{system.ion} per formula unit")
     energy, error = (np.moveaxis(values, 2, 0) * scale for values in (cycles.energy_neV, cycles.error_neV))  # (T, x, side)
@@ -26,7 +26,7 @@ def hysteresis_group(cycles: Cycles, system: System) -> Group:
     return group
 
 
-def describe(group: Group) -> str:
+def describe(group: LooseGroup) -> str:
     """A sentence; empty where there is none."""
     present = group["hysteresis"]
     if not present.any():

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from ..sampling.diagnostics import Health
 from ..sampling.system import System
 from ..units import NEV_PER_EV
@@ -24,10 +24,10 @@ class Observables:
         self.temperature = self.plan.temperatures_K
         self.finite = np.flatnonzero(np.isfinite(self.temperature))
 
-    def group(self, kind: str) -> Group:
+    def group(self, kind: str) -> LooseGroup:
         """Replicas of one kind over temperature and their own axis."""
         plan, samples, health = self.plan, self.samples, self.health
-        group = Group()
+        group = LooseGroup()
         slots = [k for k, s in enumerate(plan.slots) if s.kind == kind and np.isfinite(self.temperature[s.rung])]
         t = ("temperature_K",)
         group.add("temperature_K", t, self.temperature[self.finite], "K", "temperature")
@@ -112,9 +112,9 @@ class Observables:
             error[k] = max(mean[k] * relative, per_walker.std(ddof=1) / np.sqrt(len(per_walker)))
         return mean, error
 
-    def exchange_group(self) -> Group:
+    def exchange_group(self) -> LooseGroup:
         """Acceptance of every exchange, and the ladder."""
-        group = Group()
+        group = LooseGroup()
         pairs = sorted(self.samples.exchanged)
         kinds = [self._pair_name(a, b) for a, b in pairs]
         rates = [self.samples.exchanged[p][1] / max(self.samples.exchanged[p][0], 1) for p in pairs]

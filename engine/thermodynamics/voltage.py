@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Species
-from ..runtime.results import Group
+from ..runtime.results.transition import LooseGroup
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
 
@@ -12,14 +12,14 @@ Float = NDArray[np.float64]
 FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C
 
 
-def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> Group | None:
+def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> LooseGroup | None:
     """reference_energy_eV: per atom, by element; None if the ion's is not among them, or if it is no cation."""
     ion = _ion(isotherms)
     reference = reference_energy_eV.get(ion.element)
     if reference is None or ion.charge < 1:
         return None
     element = ion.element
-    group, dims = Group(), ("temperature_K", "x")
+    group, dims = LooseGroup(), ("temperature_K", "x")
     # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
     voltage = np.array(
         [

@@ -1,8 +1,8 @@
 """Figures for print: told apart by all eyes, sized for a column, with units, and nothing on top of anything."""
 
-import copy
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from redoxmc.engine.report.figures import FIGURES
 from redoxmc.engine.report.figures.diagram import _draw_invariants
 from redoxmc.engine.report.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
 from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results.phase_diagram import PhaseDiagram
+from redoxmc.engine.runtime.results.transition import LooseGroup
 
 from ..helpers.colour_vision import VISIONS, contrast_with_white, distance
 from ..helpers.reported import reported, with_couplings
@@ -62,10 +64,12 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Group]:
     return found
 
 
-def test_results_of_before_are_drawn_and_told(groups: dict[str, Group]) -> None:
-    """A results file of before it was said where a region that is lost to sight ends."""
-    old = copy.deepcopy(groups)
-    del old["phase_diagram"].variables["invariant_height_vanishes_K"]
+def test_older_results_are_drawn_and_reported(groups: dict[str, Group]) -> None:
+    """Results of layouts 1 and 2 do not say where a region that is no longer resolved ends: it is nan."""
+    diagram = groups["phase_diagram"]
+    assert isinstance(diagram, PhaseDiagram)
+    unknown = replace(diagram.invariant, height_vanishes_K=np.full_like(diagram.invariant.height_vanishes_K, np.nan))
+    old = {**groups, "phase_diagram": replace(diagram, invariant=unknown)}
     figure = FIGURES["phase_diagram"][0](old, FIT)
     assert figure is not None and any(t.heading == "Invariant points" for t in diagram_tables(old))
     plt.close(figure)
@@ -76,7 +80,7 @@ def test_results_of_before_are_drawn_and_told(groups: dict[str, Group]) -> None:
 )
 def test_a_region_lost_to_sight_is_followed(vanishes_K: tuple[float, float], to_K: float) -> None:
     """Dotted from where it is lost to where it ends at most: up from a closing, down from an opening."""
-    group = Group()
+    group = LooseGroup()
     group.add("temperature_K", ("temperature_K",), [300.0, 800.0], "K", "")
     for name, values in (("found", [1.0]), ("temperature_K", [500.0]), ("kind", ["closing"])):
         group.add(f"invariant_{name}", ("invariant",), values, "", "")

@@ -1,8 +1,9 @@
 """The page: complete, escaped, accessible, and readable in a real browser on a phone and on a desk."""
 
-import json
+import copy
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -120,9 +121,10 @@ def test_what_to_cite_is_what_was_used(out: Path) -> None:
     entries = re.findall(r"^@(\w+)\{(\w+),$", found.bibtex, re.M)
     assert entries[0] == ("software", "RedoxMC") and ("article", "Zhou2006") in entries and len(entries) == len(found.works)
     assert found.bibtex.count("{") == found.bibtex.count("}") and "Zhou, F. and Maxisch, T. and Ceder, G." in found.bibtex
-    config = json.loads(results.attributes["config"])
+    config = copy.deepcopy(results.attributes.config)
+    assert config is not None
     config["potential"], config["energy"]["cluster_expansion"] = {"model": "mace"}, {"cutoffs_A": [5.0]}
-    results.attributes["config"] = json.dumps(config)
+    results = replace(results, attributes=replace(results.attributes, config=config))
     assert {"cluster expansion", "potential mace"} <= {use for use, _ in citations(results).works}
 
 

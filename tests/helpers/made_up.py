@@ -1,6 +1,5 @@
 """Results of made-up systems whose free energy is a formula."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.runtime.results import Attributes, Results
+from redoxmc.engine.runtime.results.canonical import Canonical
+from redoxmc.engine.runtime.results.phase_diagram import Boundaries, PhaseDiagram
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
+
+from .blank import blank
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -68,24 +71,29 @@ def made_up_results(
     t = np.array(temperature_K)
     x = np.unique(np.rint(np.linspace(*material.x, points) * n_fu)) / n_fu
     f = formula(t[:, None], x) - BOLTZMANN_EV_PER_K * t[:, None] * material.entropy_kB(x, n_fu)
-    canonical, diagram, dims = Group(), Group(), ("temperature_K", "x")
-    for group in (canonical, diagram):
-        group.add("temperature_K", ("temperature_K",), t, "K", "temperature")
-    canonical.add("asked", ("temperature_K",), np.ones(len(t), bool), "1", "temperature asked for")
-    canonical.add("x", ("x",), x, "1", "ions per formula unit")
-    canonical.add("free_energy_eV", dims, f, "eV/fu", "free energy F(T, x)", np.full(f.shape, error_eV))
-    canonical.add("trusted", dims, np.ones(f.shape, bool), "1", "trusted")
-    table = np.array(boundaries, float).reshape(-1, 4)
-    for name, column in zip(("temperature_K", "x", "region", "side"), table.T):
-        diagram.add(f"boundary_{name}", ("boundary",), column, "1", name)
+    canonical = blank(
+        Canonical,
+        temperature_K=t,
+        x=x,
+        asked=np.ones(len(t), bool),
+        free_energy_eV=f,
+        free_energy_eV_error=np.full(f.shape, error_eV),
+        trusted=np.ones(f.shape, bool),
+    )
+    table = np.array(boundaries, float).reshape(-1, 4).T
+    points = blank(Boundaries, temperature_K=table[0], x=table[1], region=table[2].astype(int), side=table[3].astype(int))
+    diagram = blank(PhaseDiagram, temperature_K=t, boundary=points)
     spectators = {e: q for e, q in {"P": 5, "O": -2}.items() if e in material.formula_unit}
     config = {
         "lattice": {"structure": "made up", "sublattices": material.sublattices, "spectators": spectators},
         "energy": {"electrons": "equilibrium", **energy},
         "analysis": {"reference_energy_eV": metal or {}},
     }
-    attributes = {
-        "config": json.dumps(config), "formula_unit": json.dumps(material.formula_unit), "ion": material.ion,
-        "n_formula_units": n_fu, "title": "Made up: NaₓFePO₄, 100 %!",
-    }  # fmt: skip
-    return Results(attributes, {"canonical": canonical, "phase_diagram": diagram})
+    attributes = Attributes(
+        config=config,
+        formula_unit=material.formula_unit,
+        ion=material.ion,
+        n_formula_units=n_fu,
+        title="Made up: NaₓFePO₄, 100 %!",
+    )
+    return Results(attributes, canonical=canonical, phase_diagram=diagram)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
@@ -52,9 +52,9 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
     return Isotherms(system, plan, ends, tuple(range(len(asked))), tuple(curves), (), grid)
 
 
-def all_sound(isotherms: Isotherms) -> Group:
+def all_sound(isotherms: Isotherms) -> LooseGroup:
     """What a diagram wants to know of /canonical and /order: all is trusted, no order was looked for."""
-    group, dims = Group(), ("temperature_K", "x")
+    group, dims = LooseGroup(), ("temperature_K", "x")
     shape = len(isotherms.rungs), len(isotherms.grid)
     group.add("temperature_K", dims[:1], isotherms.temperature_K, "K", "")
     group.add("x", dims[1:], isotherms.x_grid, "1", "")

@@ -1,5 +1,6 @@
 """A small run with a phase diagram, a smaller cell and measured points beside it, as the real command reports it; for the tests of report and figures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,18 @@ def reported(folder: Path) -> Path:
 def with_couplings(folder: Path) -> Results:
     """The results, with bands that a fit to labels would add, and this run drawn beside itself."""
     results = read_results(folder / "results.h5")
-    canonical, diagram = (results.groups[name] for name in ("canonical", "phase_diagram"))
-    band = np.full(canonical["mixing_free_energy_eV"].shape, 1e-3)
-    canonical.add("mixing_free_energy_eV_couplings", ("temperature_K", "x"), band, "eV/fu", "band")
-    diagram.add("boundary_x_couplings", ("boundary",), np.full(diagram["boundary_x"].shape, 0.02), "1", "band")
-    kelvin = np.full(diagram["invariant_temperature_K"].shape, 20.0)
-    diagram.add("invariant_temperature_K_couplings", ("invariant",), kelvin, "K", "band")
-    diagram.attributes["title"] = TITLE
-    results.groups["phase_diagram_beside"] = diagram
-    return results
+    canonical, diagram = results.canonical, results.phase_diagram
+    assert canonical is not None and diagram is not None
+    diagram = replace(
+        diagram,
+        boundary=replace(diagram.boundary, x_fit_uncertainty=np.full_like(diagram.boundary.x, 0.02)),
+        invariant=replace(diagram.invariant, temperature_K_fit_uncertainty=np.full_like(diagram.invariant.temperature_K, 20.0)),
+        title=TITLE,
+    )
+    band = np.full_like(canonical.mixing_free_energy_eV, 1e-3)
+    return replace(
+        results,
+        canonical=replace(canonical, mixing_free_energy_eV_fit_uncertainty=band),
+        phase_diagram=diagram,
+        phase_diagram_beside=diagram,
+    )

@@ -13,10 +13,12 @@ from ase.io import read, write
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.report.limitations import distrust
-from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.runtime.results import Attributes, Results
+from redoxmc.engine.runtime.results.replicas import Exchange
 from redoxmc.engine.stages.input_warnings import cautions
 from redoxmc.engine.stages.prepare import prepare
 
+from ..helpers.blank import blank
 from ..helpers.command import run
 from ..helpers.paths import ROOT, STRUCTURE
 
@@ -261,11 +263,9 @@ def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
 
 def test_temperatures_too_far_apart() -> None:
     """Replicas that hardly exchange."""
-    exchange = Group()
-    exchange.add("axis", ("pair",), np.array(["temperature"] * 3), "1", "")
     for acceptance, said in ((0.001, True), (0.2, False)):
-        exchange.add("acceptance", ("pair",), np.full(3, acceptance), "1", "")
-        found = distrust(Results({}, {"exchange": exchange}), None)
+        exchange = blank(Exchange, pair=np.arange(3), axis=["temperature"] * 3, acceptance=np.full(3, acceptance))
+        found = distrust(Results(Attributes(), exchange=exchange), None)
         assert any("the temperatures lie too far apart; give more rungs, or rungs: auto" in text for text in found) == said
 
 

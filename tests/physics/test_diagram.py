@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, find_gaps, gaps_of
 from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, transitions
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent, diagram_group, least_height_eV
@@ -198,7 +198,7 @@ def test_single_phase_fields_begin_where_others_meet() -> None:
 def test_order_tells_congruent_from_critical() -> None:
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
     (point,) = diagram.invariants
-    order = Group()
+    order = LooseGroup()
     order.add("temperature_K", ("temperature_K",), np.array(LADDER), "K", "")
     order.add("x", ("x",), np.linspace(0, 1, 11), "1", "")
     shape = (len(LADDER), 11)

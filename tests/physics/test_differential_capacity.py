@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.voltage import capacity_per_x
@@ -30,7 +31,7 @@ def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: La
 
 
 def group_of(isotherms: Isotherms) -> Group:
-    canonical = Group()
+    canonical = LooseGroup()
     canonical.add(
         "trusted",
         ("temperature_K", "x"),

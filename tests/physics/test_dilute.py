@@ -6,7 +6,7 @@ import pytest
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.thermodynamics.order.dilute import dilute_group, dilute_pairs, solubility_limit
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
@@ -87,7 +87,7 @@ def test_no_pairs_without_electrons_or_a_single_host(typed: System, ising: objec
 
 def test_solubility_limits_are_the_outermost_boundaries() -> None:
     group, rows = (
-        Group(),
+        LooseGroup(),
         [(300.0, 0.01, 0), (300.0, 0.3, 1), (300.0, 0.4, 0), (300.0, 0.95, 1), (400.0, 0.05, 0), (400.0, 0.2, 1)],
     )
     for k, name in enumerate(("boundary_temperature_K", "boundary_x", "boundary_side")):

@@ -1,6 +1,7 @@
 """Exports against formulas: pymatgen's hull is ours, the CALPHAD database is the formula that the results were made of."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from redoxmc.engine.report.exports.redlich_kister import basis
 from redoxmc.engine.report.exports.tdb import phase_name
 from redoxmc.engine.report.exports.two_sublattices import two_sublattices
 from redoxmc.engine.report.exports.write import write_exports, write_tdb
-from redoxmc.engine.runtime.results import Results
+from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
@@ -181,7 +182,7 @@ def test_why_there_is_no_database(tmp_path: Path) -> None:
     untrusted = made_up_results(OLIVINE, regular)
     untrusted.groups["canonical"]["trusted"][:] = False
     old = made_up_results(OLIVINE, regular)
-    del old.attributes["ion"]
+    old = replace(old, attributes=replace(old.attributes, ion=None))
     cases = {
         "not exactly one redox pair": made_up_results(Material(**{**vars(OLIVINE), "sublattices": three}), regular),
         "more than it and vacancies": made_up_results(Material(**{**vars(OLIVINE), "sublattices": beside}), regular),
@@ -189,7 +190,7 @@ def test_why_there_is_no_database(tmp_path: Path) -> None:
         "two temperatures": made_up_results(OLIVINE, regular, (400.0,)),
         "0 trusted points": untrusted,
         "run the analysis again": old,
-        "no free energies": Results({}, {}),
+        "no free energies": Results(Attributes()),
     }
     for why, results in cases.items():
         with pytest.raises(RedoxError, match=why):

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.results import Group, Results
+from redoxmc.engine.runtime.results import Attributes, Results
+from redoxmc.engine.runtime.results.canonical import Canonical
+from redoxmc.engine.runtime.results.phase_diagram import Boundaries, PhaseDiagram
 from redoxmc.engine.thermodynamics.phase_diagram.lever import gaps_at, lever_rule
+
+from ..helpers.blank import blank
 
 POINTS = [  # temperature, x, region, side: one region closes between 500 and 600 K, the other exists from 400 K to the top
     (300.0, 0.1, 0, 0), (300.0, 0.5, 0, 1), (500.0, 0.2, 0, 0), (500.0, 0.3, 0, 1),
@@ -14,13 +18,13 @@ POINTS = [  # temperature, x, region, side: one region closes between 500 and 60
 
 
 def diagram(points: list[tuple[float, float, int, int]] = POINTS) -> Results:
-    group, canonical = Group(), Group()
-    table = np.array(points, float).reshape(-1, 4)
-    for name, column in zip(("temperature_K", "x", "region", "side"), table.T):
-        group.add(f"boundary_{name}", ("boundary",), column.astype(int) if name in ("region", "side") else column, "1", name)
-    group.add("temperature_K", ("temperature_K",), [300.0, 400.0, 500.0, 600.0], "K", "temperatures that were looked at")
-    canonical.add("x", ("x",), np.linspace(0, 1, 11), "1", "x")
-    return Results({}, {"phase_diagram": group, "canonical": canonical})
+    table = np.array(points, float).reshape(-1, 4).T
+    boundary = blank(Boundaries, temperature_K=table[0], x=table[1], region=table[2].astype(int), side=table[3].astype(int))
+    return Results(
+        Attributes(),
+        phase_diagram=blank(PhaseDiagram, temperature_K=[300.0, 400.0, 500.0, 600.0], boundary=boundary),
+        canonical=blank(Canonical, x=np.linspace(0, 1, 11)),
+    )
 
 
 def test_shares_and_compositions() -> None:
@@ -64,4 +68,4 @@ def test_outside_the_range(t: float, x: float, key: str) -> None:
     with pytest.raises(RedoxError, match=f"{key}: found .*; allowed"):
         lever_rule(diagram(), t, x)
     with pytest.raises(RedoxError, match="no phase diagram"):
-        lever_rule(Results({}, {}), 400.0, 0.5)
+        lever_rule(Results(Attributes()), 400.0, 0.5)

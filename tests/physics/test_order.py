@@ -23,6 +23,7 @@ from redoxmc.engine.crystal.lattice import (
 )
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
 from redoxmc.engine.runtime.results import Group, read_results
+from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.runtime.storage import SampleStore
 from redoxmc.engine.thermodynamics.order import waves as order
 from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
@@ -250,7 +251,7 @@ def test_chain_means() -> None:
 @pytest.fixture
 def group() -> Group:
     """Two temperatures, x = 0, 1/12 ... 1: ordered around 2/3 at the lower one."""
-    found, dims = Group(), ("temperature_K", "x")
+    found, dims = LooseGroup(), ("temperature_K", "x")
     ordered = np.zeros((2, 13), bool)
     ordered[0, 7:10] = True
     weight = np.where(ordered, [[0.5 - 0.1 * abs(c - 8) for c in range(13)]] * 2, 0.01)
@@ -262,7 +263,7 @@ def group() -> Group:
         found.add(f"{half}_ordered", dims, mask, "1", "ordered")
         found.add(f"{half}_order_weight", dims, weight, "1", "weight")
         found.add(f"{half}_order_q", (*dims, "axis"), q, "1", "q")
-    found.attributes |= {"ion_species": "Na+", "electron_species": "Fe2+", "low_x": "FePO4", "high_x": "NaFePO4"}
+    found.attributes.update({"ion_species": "Na+", "electron_species": "Fe2+", "low_x": "FePO4", "high_x": "NaFePO4"})
     return found
 
 

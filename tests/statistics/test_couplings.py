@@ -64,10 +64,10 @@ def test_they_are_in_the_results(sampled: tuple[Path, System, list[System]]) -> 
     plain = Analysis(samples, system, settings, 3).groups()
     groups = Analysis(samples, system, settings, 3, drawn=drawn).groups()
     added = set(groups["canonical"].variables) - set(plain["canonical"].variables)
-    assert added == {"mixing_free_energy_eV_couplings"}
-    band = groups["canonical"]["mixing_free_energy_eV_couplings"]
+    assert added == {"mixing_free_energy_eV_fit_uncertainty"}
+    band = groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"]
     assert (band[:, 1:-1] > 1e-4).all() and np.abs(band[:, [0, -1]]).max() < 1e-12
-    assert len(groups["phase_diagram"]["boundary_x_couplings"]) == len(groups["phase_diagram"]["boundary_x"])
+    assert len(groups["phase_diagram"]["boundary_x_fit_uncertainty"]) == len(groups["phase_diagram"]["boundary_x"])
 
 
 def regular(x: Float, temperature_K: float) -> Float:
@@ -94,11 +94,11 @@ def test_a_critical_temperature_moves_with_the_interaction() -> None:
     add_couplings(groups, diagram, isotherms, Changes(mixing))
     drawn = groups["phase_diagram"]
     critical = W_EV / 4 / BOLTZMANN_EV_PER_K
-    found = drawn["invariant_temperature_K_couplings"]
+    found = drawn["invariant_temperature_K_fit_uncertainty"]
     assert len(found) == 1 and abs(found[0] / (share.std() * critical) - 1) < 0.25
     at = np.abs(drawn["boundary_temperature_K"] - 180.0) < 1e-9
     slope = (boundary(1.01 * W_EV, 180) - boundary(0.99 * W_EV, 180)) / 0.02
-    assert np.allclose(drawn["boundary_x_couplings"][at], abs(slope) * share.std(), rtol=0.15)
+    assert np.allclose(drawn["boundary_x_fit_uncertainty"][at], abs(slope) * share.std(), rtol=0.15)
 
 
 @pytest.mark.parametrize("share", [0.04, -0.04, -0.9])

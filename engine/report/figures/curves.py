@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...runtime.results import Group
+from ...runtime.results.canonical import Canonical
 from ...units import fraction
 from .style import (
     PALETTE,
@@ -152,7 +153,7 @@ def differential_capacity(groups: dict[str, Group], fit: dict[str, Any] | None) 
 
 
 def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "entropy_coefficient_V_per_K" not in groups.get("voltage", Group()):
+    if "entropy_coefficient_V_per_K" not in groups.get("voltage", ()):
         return None
     figure, axes = draw_curves(groups, "voltage", "entropy_coefficient_V_per_K", 1e3)
     axes.set(ylabel="dV/dT (mV/K)")
@@ -161,11 +162,9 @@ def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) ->
 
 def _without_vibrations(canonical: Group) -> Group:
     """With entropy_kB of ions and electrons alone."""
-    if "vibrational_entropy_kB" not in canonical:
+    if not isinstance(canonical, Canonical) or canonical.vibrational is None:
         return canonical
-    joint = canonical.variables["entropy_kB"]
-    joint = replace(joint, values=joint.values - canonical["vibrational_entropy_kB"])
-    return Group({**canonical.variables, "entropy_kB": joint}, canonical.attributes)
+    return replace(canonical, entropy_kB=canonical.entropy_kB - canonical.vibrational.entropy_kB)
 
 
 def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:

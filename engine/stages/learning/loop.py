@@ -33,7 +33,8 @@ from ...potentials.labelling.relaxations import Relaxations, relax_all
 from ...potentials.labels import labels_of
 from ...potentials.potential import load_potential
 from ...runtime.mpi import StopWatch, bcast_from_root
-from ...runtime.results import Results, write_results
+from ...runtime.results import write_results
+from ...runtime.results.transition import typed_results
 from ...runtime.storage import SampleStore, read_json, write_json, write_text, write_whole
 from ...sampling.run import run_sampling
 from ...sampling.system import System, build_system
@@ -230,7 +231,7 @@ def _looked_at(
     config, fit, samples = learning.config, fitted.fit, read_samples(store)
     analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
     groups = analysis.groups()
-    write_results(learning.round(number) / "results.h5", Results({"title": f"{config.title}, round {number}"}, groups))
+    write_results(learning.round(number) / "results.h5", typed_results({"title": f"{config.title}, round {number}"}, groups))
     assert analysis.bands is not None
     diagram, isotherms, _ = analysis.bands
     moved_x, moved_eV = None, None
@@ -244,7 +245,7 @@ def _looked_at(
     squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
     x, errors = ensemble_errors(visited, squared, BIN)
     picked = choose(visited, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, learning.given.labels)
-    by_couplings = groups["phase_diagram"]["boundary_x_couplings"]
+    by_couplings = groups["phase_diagram"]["boundary_x_fit_uncertainty"]
     return {
         "rmse_eV": fit.rmse_eV,
         "validation_rmse_eV": fit.validation_rmse_eV,
@@ -253,7 +254,7 @@ def _looked_at(
         "error_x": x.tolist(),
         "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
         "band_x": float(by_couplings.mean()) if len(by_couplings) else None,
-        "band_eV": float(groups["canonical"]["mixing_free_energy_eV_couplings"].max()),
+        "band_eV": float(groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"].max()),
         "visited": int(visited.distinct.sum()),
         "moved_x": moved_x,
         "moved_eV": moved_eV,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.results import Group
+from ...runtime.results.transition import LooseGroup
 from ...sampling.diagnostics import Health
 from ...sampling.plan import integrate_steps
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
@@ -24,9 +24,9 @@ WORDS = {
 }
 
 
-def canonical_group(isotherms: Isotherms, health: Health, notes: list[str]) -> Group:
+def canonical_group(isotherms: Isotherms, health: Health, notes: list[str]) -> LooseGroup:
     """Adds to `notes` what a reader should know."""
-    group = Group()
+    group = LooseGroup()
     group.add("temperature_K", T, isotherms.temperature_K, "K", "temperature")
     group.add("x", ("x",), isotherms.x_grid, "1", f"{isotherms.system.ion} per formula unit")
     group.add("asked", T, isotherms.asked, "1", "temperature asked for; the others were inserted")
@@ -76,7 +76,7 @@ def _point_values(isotherms: Isotherms, c: Isotherm, rung: int) -> dict[str, Flo
     }
 
 
-def _add_vibrations(group: Group, isotherms: Isotherms, notes: list[str]) -> None:
+def _add_vibrations(group: LooseGroup, isotherms: Isotherms, notes: list[str]) -> None:
     """What of F, U and S is the vibrations' share, and how well it is known."""
     found, vibrations = isotherms.vibrational, isotherms.vibrations
     assert found is not None and vibrations is not None
@@ -99,7 +99,7 @@ def _add_vibrations(group: Group, isotherms: Isotherms, notes: list[str]) -> Non
         )
 
 
-def _add_trust(group: Group, isotherms: Isotherms, health: Health, notes: list[str]) -> None:
+def _add_trust(group: LooseGroup, isotherms: Isotherms, health: Health, notes: list[str]) -> None:
     """Closure, walkers from either end, and the mask made of them."""
     curves, rungs, grid = isotherms.curves, isotherms.rungs, isotherms.grid
     scale = [isotherms.per_fu_eV(r) for r in rungs]
@@ -146,7 +146,7 @@ def _nearest_trusted(isotherms: Isotherms, health: Health) -> NDArray[np.bool_]:
     return np.array(rows)
 
 
-def _add_scans(group: Group, isotherms: Isotherms) -> None:
+def _add_scans(group: LooseGroup, isotherms: Isotherms) -> None:
     """Mixing free energies from the scans in x at the temperatures asked for; nan at the others."""
     plan, n, grid, ends = isotherms.plan, isotherms.n, isotherms.grid, isotherms.ends
     assert plan.scan_reference is not None

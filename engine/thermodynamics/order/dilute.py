@@ -10,6 +10,7 @@ from ....kernels.energy import single_changes
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutrality import Exchange, count_change, neutral_exchanges
 from ...runtime.results import Group
+from ...runtime.results.transition import LooseGroup
 from ...sampling.system import System
 from ...units import NEV_PER_EV, inverse_temperature
 from .short_range import SAME_SHELL_A
@@ -98,9 +99,9 @@ def _distances(supercell: Supercell, site: int, partners: Int) -> Float:
     return get_distances(places[[site]], places[partners], cell=supercell.matrix @ cell, pbc=True)[1][0]
 
 
-def dilute_group(system: System, temperature_K: Float) -> Group | None:
+def dilute_group(system: System, temperature_K: Float) -> LooseGroup | None:
     """Binding energies by shell and, from the exact sum over all places of the pair, where it is found at each temperature."""
-    group = Group()
+    group = LooseGroup()
     group.add("temperature_K", ("temperature_K",), temperature_K, "K", "temperature")
     for side, name in enumerate(SIDES):
         if (pairs := dilute_pairs(system, side)) is not None:
@@ -108,7 +109,7 @@ def dilute_group(system: System, temperature_K: Float) -> Group | None:
     return group if len(group.variables) > 1 else None
 
 
-def _add_pairs(group: Group, name: str, pairs: Pairs, temperature_K: Float) -> None:
+def _add_pairs(group: LooseGroup, name: str, pairs: Pairs, temperature_K: Float) -> None:
     """Pairs of one distance and one energy make a shell."""
     order = np.argsort(pairs.distance_A, kind="stable")
     number = np.empty(len(order), np.int64)

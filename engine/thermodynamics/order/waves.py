@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from ...crystal.lattice import VACANCY
 from ...crystal.occupations import species_of_atoms
-from ...runtime.results import Group
+from ...runtime.results.transition import LooseGroup
 from ...runtime.storage import SampleStore, read_h5
 from ...sampling.diagnostics import Health
 from ...sampling.system import System
@@ -143,7 +143,7 @@ def build_probe(system: System) -> Probe:
     return Probe(system, Waves(system.supercell), fields, neighbour_shells(system.supercell, list(fields.values())))
 
 
-def order_group(samples: Samples, system: System, health: Health, x: Float) -> Group:
+def order_group(samples: Samples, system: System, health: Health, x: Float) -> LooseGroup:
     """On the finite temperatures of the ladder and the compositions x (points,), each snapshot counted at the nearest one."""
     probe, plan = build_probe(system), samples.plan
     rungs = np.flatnonzero(np.isfinite(plan.temperatures_K))
@@ -173,8 +173,8 @@ def _thinned(numbers: Int) -> Int:
     return numbers[np.rint(np.linspace(0, len(numbers) - 1, min(len(numbers), MOST_SNAPSHOTS))).astype(int)]
 
 
-def _group(probe: Probe, temperature_K: Float, x: Float, means: ChainMeans, example: Int) -> Group:
-    group, dims = Group(), ("temperature_K", "x")
+def _group(probe: Probe, temperature_K: Float, x: Float, means: ChainMeans, example: Int) -> LooseGroup:
+    group, dims = LooseGroup(), ("temperature_K", "x")
     group.add("temperature_K", ("temperature_K",), temperature_K, "K", "temperature")
     group.add("x", ("x",), x, "1", f"{probe.system.ion} per formula unit")
     group.add("chains", dims, means.chains, "1", "independent chains that were seen here")
@@ -207,7 +207,7 @@ def _formula(system: System, n: int) -> str:
     return "".join(f"{s}{c // whole if c > whole else ''}" for s, c in counts.items())
 
 
-def _add_waves(group: Group, half: str, probe: Probe, field: Field, seen: tuple[Float, Float, Int]) -> None:
+def _add_waves(group: LooseGroup, half: str, probe: Probe, field: Field, seen: tuple[Float, Float, Int]) -> None:
     """seen: mean weights, their errors, chains."""
     dims, waves, (weights, errors, chains) = ("temperature_K", "x"), probe.waves, seen
     found = recognise(weights, chains, waves, field)

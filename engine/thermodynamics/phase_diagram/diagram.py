@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results import Group
+from ...runtime.results.transition import LooseGroup
 from ...units import BOLTZMANN_EV_PER_K
 from ..free_energy.isotherms import Isotherms, spread
 from .boundaries import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
@@ -20,8 +21,8 @@ Float = NDArray[np.float64]
 T = ("temperature_K",)
 
 
-def hull_group(isotherms: Isotherms) -> Group:
-    group, grid = Group(), isotherms.grid
+def hull_group(isotherms: Isotherms) -> LooseGroup:
+    group, grid = LooseGroup(), isotherms.grid
     on, above, error = [], [], []
     for rung, c in zip(isotherms.rungs, isotherms.curves):
         height = [_above_hull(isotherms.x, isotherms.free_energy(i, rung)) for i in (c.all, *c.resampled)]
@@ -64,9 +65,9 @@ def build_diagram(isotherms: Isotherms) -> Diagram:
     return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
 
 
-def diagram_group(diagram: Diagram, canonical: Group, order: Group) -> Group:
+def diagram_group(diagram: Diagram, canonical: Group, order: Group) -> LooseGroup:
     """canonical, order: the groups of these names, for what is trusted and for the names of the phases."""
-    group, gaps, temperatures = Group(), diagram.rows, diagram.trace.temperature_K
+    group, gaps, temperatures = LooseGroup(), diagram.rows, diagram.trace.temperature_K
     rows = [
         (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, trusted_between(canonical, t, gap.x))
         for t, row in zip(temperatures, gaps)
@@ -101,7 +102,7 @@ def diagram_group(diagram: Diagram, canonical: Group, order: Group) -> Group:
     return group
 
 
-def _add_invariants(group: Group, found: list[Invariant], canonical: Group) -> None:
+def _add_invariants(group: LooseGroup, found: list[Invariant], canonical: Group) -> None:
     point, phases = ("invariant",), ("invariant", "of_three")
     group.add("invariant_kind", point, np.array([i.kind for i in found], "U16"), "1", "what happens there")
     words = "temperature of the invariant point"
@@ -147,7 +148,7 @@ def order_at(order: Group, row: int, x: float) -> tuple[tuple[float, ...], ...]:
     return tuple((half, *order[f"{half}_order_q"][row, column].tolist()) for half in halves)
 
 
-def _add_phases(group: Group, diagram: Diagram, order: Group) -> None:
+def _add_phases(group: LooseGroup, diagram: Diagram, order: Group) -> None:
     x, traced = (float(diagram.trace.x[0]), float(diagram.trace.x[-1])), diagram.trace.temperature_K
     found = labels(
         single_phase_fields(diagram.rows, x, diagram.trace.spacing), traced, group["sampled_temperature_K"], order["x"]
@@ -170,7 +171,7 @@ def phase_labels(diagram: Group, order: Group) -> NDArray[np.int64]:
     return _on_rows_of(order, diagram["sampled_temperature_K"], diagram["phase_number"])
 
 
-def _add_spinodals(group: Group, found: list[Spinodal]) -> None:
+def _add_spinodals(group: LooseGroup, found: list[Spinodal]) -> None:
     point = ("spinodal",)
     sides = [(s.temperature_K, s.x[k], s.x_error[k], s.region, k) for s in found for k in (0, 1)]
     table = np.array(sides, float).reshape(-1, 5)

@@ -1,0 +1,38 @@
+"""/voltage and /differential_capacity."""
+
+from .schema import Bool, Float, Group, attribute, coordinate, error_of, results_group, variable
+
+TX, TV = ("temperature_K", "x"), ("temperature_K", "voltage_V")
+
+
+@results_group
+class Voltage(Group):
+    """Equilibrium voltage along the hull of F."""
+
+    temperature_K: Float = coordinate("K", "temperature")
+    x: Float = coordinate("1", "ions per formula unit")
+    capacity_mAh_per_g: Float = variable(("x",), "mAh/g", "charge from x = 0 on, per gram of the fully occupied compound")
+    voltage_V: Float = variable(TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, from the hull of F")
+    voltage_V_error: Float = error_of("voltage_V")
+    entropy_coefficient_V_per_K: Float | None = variable(
+        TX, "V/K", "dV/dT between neighbouring temperatures, without the entropy of the metal", default=None
+    )
+    entropy_coefficient_V_per_K_error: Float | None = error_of("entropy_coefficient_V_per_K", default=None)
+    reference_energy_eV: float = attribute("energy of an atom of the metal")
+    reference: str = attribute("what the reference energy is of")
+
+
+@results_group
+class DifferentialCapacity(Group):
+    """How much charge is stored at which voltage."""
+
+    temperature_K: Float = coordinate("K", "temperature")
+    voltage_V: Float = coordinate("V", "equilibrium voltage")
+    differential_capacity_mAh_per_g_per_V: Float = variable(
+        TV,
+        "mAh/(g V)",
+        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the fully occupied compound, broadened by a Gaussian of broadening_V",
+    )
+    differential_capacity_mAh_per_g_per_V_error: Float = error_of("differential_capacity_mAh_per_g_per_V")
+    trusted: Bool = variable(TV, "1", "most of the charge stored near this voltage is stored at trusted compositions")
+    broadening_V: float = attribute("standard deviation of the broadening")
