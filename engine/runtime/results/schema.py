@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import cache
 from types import NoneType
 from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
 
@@ -153,7 +152,6 @@ def _optional(f: Field[Any]) -> bool:
     return f.default is not MISSING
 
 
-@cache
 def array_types(cls: type) -> dict[str, np.dtype[Any]]:
     """The type of every field that is an array, or a mapping to arrays."""
     hints = {name: _without_none(hint) for name, hint in get_type_hints(cls).items()}
@@ -204,8 +202,7 @@ class Layout:
     optional: bool
 
 
-@cache
-def layouts(cls: Any, prefix: str = "", words: str = "") -> tuple[Layout, ...]:
+def layouts(cls: type[Group], prefix: str = "", words: str = "") -> tuple[Layout, ...]:
     """Of all arrays of a class, without those of its parts."""
     found = []
     for f in fields(cls):
