@@ -15,6 +15,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_c
 from redoxmc.engine.sampling.system import System, build_system
 
 from .helpers.compile_once import one_compiler_a_function
+from .helpers.enumeration import Enumeration, enumerate_states
 from .helpers.paths import STRUCTURE
 from .helpers.systems import olivine_lattice, random_expansion
 
@@ -77,6 +78,16 @@ def small(olivine_hamiltonian: Hamiltonian) -> System:
 def medium(olivine_hamiltonian: Hamiltonian) -> System:
     """8 + 8 sites, 12 870 neutral states."""
     return build_system(olivine_hamiltonian, np.diag([1, 2, 1]), ("Na+",))
+
+
+@pytest.fixture(scope="session")
+def small_states(small: System) -> Enumeration:
+    return enumerate_states(small)
+
+
+@pytest.fixture(scope="session")
+def medium_states(medium: System) -> Enumeration:
+    return enumerate_states(medium)
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,10 @@ from redoxmc.kernels.random import new_stream
 
 from ..helpers.command import LABELLED_LATTICE
 from ..helpers.command import run as run_command
-from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, semigrand
+from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, p_value, semigrand
 from ..helpers.paths import ROOT, STRUCTURE
 from ..helpers.toy_calculator import with_toy_calculator
-from .test_exact import p_value, transition_matrix
+from ..helpers.transition_matrix import transition_matrix
 
 TEMPERATURE_K = 600.0
 MU_EV = 0.02

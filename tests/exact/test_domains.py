@@ -29,9 +29,10 @@ from redoxmc.kernels.domains import map_boxes, run_domains
 from redoxmc.kernels.layout import Domains, Record
 from redoxmc.kernels.random import new_stream
 
-from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, semigrand
-from .test_exact import MIXES, TEMPERATURE_K, log_target, p_value, transition_matrix
+from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, p_value, semigrand
+from ..helpers.transition_matrix import MIXES, log_target, transition_matrix
 
+TEMPERATURE_K = 600.0
 BOX = np.array([0, 2, 3, 4, 5, 7])  # three sites of each sublattice of the small cell
 
 
@@ -65,41 +66,41 @@ def row() -> Hamiltonian:
     return Hamiltonian(lattice, tuple(clusters))
 
 
-@pytest.fixture(scope="module")
-def states(small: System) -> Enumeration:
-    return enumerate_states(small)
-
-
 @pytest.mark.parametrize("mix", MIXES, ids=str)
-def test_a_box_leaves_the_distribution_alone(states: Enumeration, mix: Mix) -> None:
+def test_a_box_leaves_the_distribution_alone(small_states: Enumeration, mix: Mix) -> None:
     """As a matrix, with counts of the box. Mutant: which of two boxes is advanced depends on what a site holds."""
-    ensemble = semigrand(states.system, TEMPERATURE_K, 0.02)._replace(log_weight=np.array([0.0, 0.5, 0.2, 1.0, 0.3]))
-    moves = build_moves(states.system.supercell, ("Na+",), mix)
-    weight = log_target(states, ensemble)
+    ensemble = semigrand(small_states.system, TEMPERATURE_K, 0.02)._replace(log_weight=np.array([0.0, 0.5, 0.2, 1.0, 0.3]))
+    moves = build_moves(small_states.system.supercell, ("Na+",), mix)
+    weight = log_target(small_states, ensemble)
     p = np.exp(weight - weight.max())
     p /= p.sum()
-    one, other = (transition_matrix(states, moves, ensemble, box) for box in (BOX, np.array([1, 2, 3, 4, 5, 6])))
+    one, other = (transition_matrix(small_states, moves, ensemble, box) for box in (BOX, np.array([1, 2, 3, 4, 5, 6])))
     for matrix in (one, other):
         assert np.abs(p @ matrix - p).max() < 1e-12
-        frozen = states.states[:, 1] if matrix is one else states.states[:, 0]
+        frozen = small_states.states[:, 1] if matrix is one else small_states.states[:, 0]
         assert not matrix[frozen[:, None] != frozen[None, :]].any()
-    chosen_by_state = np.where(states.states[:, 2, None] == 1, one, other)
+    chosen_by_state = np.where(small_states.states[:, 2, None] == 1, one, other)
     assert np.abs(p @ chosen_by_state - p).max() > 1e-5
 
 
-def test_the_kernel_follows_the_matrix_of_a_box(states: Enumeration) -> None:
-    system, ensemble = states.system, semigrand(states.system, TEMPERATURE_K, 0.02)
-    expected = np.linalg.matrix_power(transition_matrix(states, system.moves, ensemble, BOX), 6)[30]
-    start, stream, tally, counts = states.states[30], new_stream(3, 1), empty_tally(system), np.zeros(len(states.states))
+def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> None:
+    system, ensemble = small_states.system, semigrand(small_states.system, TEMPERATURE_K, 0.02)
+    expected = np.linalg.matrix_power(transition_matrix(small_states, system.moves, ensemble, BOX), 6)[30]
+    start, stream, tally, counts = (
+        small_states.states[30],
+        new_stream(3, 1),
+        empty_tally(system),
+        np.zeros(len(small_states.states)),
+    )
     energy, kinds = system.energy_neV(start), len(system.moves.names)
     record = Record(np.zeros(1, int), np.zeros((1, 1), int), np.zeros(kinds, int), np.zeros(kinds, int))
     for _ in range(20_000):
         board = lay_out(start, system.geometry)
         walk(
-            board, BOX, energy, states.n[30:31].copy(), stream, 6, system.geometry, system.couplings, *system.fields,
+            board, BOX, energy, small_states.n[30:31].copy(), stream, 6, system.geometry, system.couplings, *system.fields,
             system.moves.arrays, ensemble, tally, record, NEVER,
         )  # fmt: skip
-        counts[states.index[board.halo[system.geometry.home].tobytes()]] += 1
+        counts[small_states.index[board.halo[system.geometry.home].tobytes()]] += 1
     assert p_value(counts, expected) > 1e-3
 
 

@@ -16,14 +16,9 @@ from redoxmc.kernels.layout import Ensemble, Ensembles, Moves, Record, Tally
 from redoxmc.kernels.random import below, new_stream, uniform
 from redoxmc.kernels.simd import LANES
 
-from ..helpers.enumeration import Enumeration, enumerate_states, semigrand
+from ..helpers.enumeration import Enumeration, semigrand
 
 ROWS = np.zeros(LANES, np.int64)
-
-
-@pytest.fixture(scope="module")
-def exact(small: System) -> Enumeration:
-    return enumerate_states(small)
 
 
 def begin(system: System, states: NDArray[np.int8], seed: int = 1) -> tuple[Chains, Tally]:
@@ -36,9 +31,9 @@ def run(chains: Chains, system: System, ensembles: Ensembles, tally: Tally, swee
     return advance_together(chains, system, system.moves, ensembles, tally, ROWS[: len(chains)], sweeps)
 
 
-def test_every_lane_samples_its_own_ensemble(small: System, exact: Enumeration) -> None:
+def test_every_lane_samples_its_own_ensemble(small: System, small_states: Enumeration) -> None:
     temperatures, mu_eV = np.linspace(300.0, 2000.0, LANES), np.linspace(-0.2, 0.2, LANES)
-    chains, tally = begin(small, exact.states[:LANES])
+    chains, tally = begin(small, small_states.states[:LANES])
     ensembles = stack([semigrand(small, t, m) for t, m in zip(temperatures, mu_eV)])
     run(chains, small, ensembles, tally, 100)
     batches = []
@@ -46,19 +41,19 @@ def test_every_lane_samples_its_own_ensemble(small: System, exact: Enumeration) 
         record = run(chains, small, ensembles, tally, 200)
         batches.append(np.stack([record.energy.mean(axis=1) / 1e9, record.ions[..., 0].mean(axis=1)]))
     error = np.std(batches, axis=0, ddof=1) / np.sqrt(len(batches))
-    p = [exact.probability(t, m) for t, m in zip(temperatures, mu_eV)]
-    expected = np.array([[q @ exact.energy_eV for q in p], [q @ exact.n for q in p]])
+    p = [small_states.probability(t, m) for t, m in zip(temperatures, mu_eV)]
+    expected = np.array([[q @ small_states.energy_eV for q in p], [q @ small_states.n for q in p]])
     assert error[0].max() < 0.002 and error[1].max() < 0.03
     assert (((np.mean(batches, axis=0) - expected) / error) ** 2).mean() == pytest.approx(1, abs=0.5)
     assert chains.energy.tolist() == [small.energy_neV(s) for s in chains.species]
     assert chains.ions.tolist() == [small.count_ions(s).tolist() for s in chains.species]
 
 
-def test_tallies_give_the_ratios_of_partition_functions(small: System, exact: Enumeration) -> None:
+def test_tallies_give_the_ratios_of_partition_functions(small: System, small_states: Enumeration) -> None:
     """Far windows, free and near exchanges mixed: a wrong normalization of the tries shows as 0.2."""
-    chains, tally = begin(small, exact.states[:LANES])
+    chains, tally = begin(small, small_states.states[:LANES])
     n = np.arange(tally.sums.shape[1])
-    log_z = exact.log_z(900.0)
+    log_z = small_states.log_z(900.0)
     bias, reference = np.zeros(len(n)), np.zeros(len(n))
     bias[: len(log_z)], reference[: len(log_z) - 1] = -log_z, log_z[:-1] - log_z[1:]
     beta = semigrand(small, 900.0, 0.0).beta
@@ -73,14 +68,14 @@ def test_tallies_give_the_ratios_of_partition_functions(small: System, exact: En
         energy = sums[:, 4] / (sums[:, 0] + sums[:, 2]) * tally.unit + tally.origin + tally.slope * n[:5]
         batches.append([*estimated_steps(tally.sums[0], reference, 1)[:4], *energy / 1e9])
     error = np.std(batches, axis=0, ddof=1) / np.sqrt(len(batches))
-    expected = np.concatenate([reference[:4], exact.canonical_energy_eV(900.0)])
+    expected = np.concatenate([reference[:4], small_states.canonical_energy_eV(900.0)])
     assert error[:4].max() < 0.02 and error[4:].max() < 0.001
     assert np.abs((np.mean(batches, axis=0) - expected) / np.maximum(error, 1e-9)).max() < 4.5
 
 
-def test_lanes_are_independent(small: System, exact: Enumeration) -> None:
+def test_lanes_are_independent(small: System, small_states: Enumeration) -> None:
     """Mutant: a shared acceptance number lets chains of one temperature move alike."""
-    chains, tally = begin(small, exact.states[:LANES])
+    chains, tally = begin(small, small_states.states[:LANES])
     ensembles = stack([semigrand(small, 800.0, 0.0)] * LANES)
     run(chains, small, ensembles, tally, 200)
 
@@ -129,35 +124,35 @@ def proposals(moves: Moves, system: System) -> list[Proposal]:
     return found
 
 
-def matrix(proposal: Proposal, exact: Enumeration, log_weight: NDArray[np.float64], directed: bool) -> NDArray[np.float64]:
+def matrix(proposal: Proposal, small_states: Enumeration, log_weight: NDArray[np.float64], directed: bool) -> NDArray[np.float64]:
     """Transitions of one chain under a proposal; directed: the mutant that only goes forward."""
-    t = np.eye(len(exact.states))
+    t = np.eye(len(small_states.states))
     sites, before = list(proposal.sites), np.array(proposal.species)
-    for k, state in enumerate(exact.states):
+    for k, state in enumerate(small_states.states):
         here = state[sites]
         if (here == before).all() or ((here == 1 - before).all() and not directed):
             other = state.copy()
             other[sites] = 1 - here
-            j = exact.index[other.tobytes()]
+            j = small_states.index[other.tobytes()]
             t[k, j] = min(1.0, np.exp(log_weight[j] - log_weight[k]))
             t[k, k] = 1 - t[k, j]
     return t
 
 
-def test_two_lanes_and_exchange_leave_the_product_alone(small: System, exact: Enumeration) -> None:
+def test_two_lanes_and_exchange_leave_the_product_alone(small: System, small_states: Enumeration) -> None:
     """As matrices: under shared proposals the distribution of two chains stays the product of their own.
 
     Mutant: proposals with a direction, which leave each chain's own distribution alone, do not.
     """
-    w1, w2 = exact.log_weight(400.0, 0.0), exact.log_weight(700.0, 0.0)
-    p1, p2 = exact.probability(400.0, 0.0), exact.probability(700.0, 0.0)
+    w1, w2 = small_states.log_weight(400.0, 0.0), small_states.log_weight(700.0, 0.0)
+    p1, p2 = small_states.probability(400.0, 0.0), small_states.probability(700.0, 0.0)
 
     def after(directed: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         joint, alone = np.zeros((len(p1), len(p2))), np.zeros(len(p1))
         for proposal in proposals(small.moves.arrays, small):
             if len(proposal.sites) == 2:
-                a = p1 @ matrix(proposal, exact, w1, directed)
-                b = p2 @ matrix(proposal, exact, w2, directed)
+                a = p1 @ matrix(proposal, small_states, w1, directed)
+                b = p2 @ matrix(proposal, small_states, w2, directed)
                 joint += proposal.probability * np.outer(a, b)
                 alone += proposal.probability * a
         return joint / joint.sum(), alone / alone.sum()
@@ -211,19 +206,19 @@ def replay(chains: Chains, system: System, ensembles: Ensembles, sweeps: int) ->
                 chains.species[r], chains.energy[r], chains.ions[r] = other, energy, ions
 
 
-def test_lanes_agree_with_plain_python_move_by_move(small: System, exact: Enumeration) -> None:
+def test_lanes_agree_with_plain_python_move_by_move(small: System, small_states: Enumeration) -> None:
     temperatures = np.linspace(300.0, 3000.0, 12)
     ensembles = stack([semigrand(small, t, 0.05) for t in temperatures])
     rng = np.random.default_rng(3)
     ensembles = ensembles._replace(log_weight=rng.normal(scale=0.3, size=ensembles.log_weight.shape))
-    fast, _ = begin(small, exact.states[20:32])
-    slow, _ = begin(small, exact.states[20:32])
+    fast, _ = begin(small, small_states.states[20:32])
+    slow, _ = begin(small, small_states.states[20:32])
     for _ in range(10):
         in_lanes(fast, small, small.moves, ensembles, 1)
         replay(slow, small, ensembles, 1)
         for a, b in zip(vars(fast).values(), vars(slow).values()):
             assert np.array_equal(a, b)
-    assert (fast.species != exact.states[20:32]).any(axis=1).all()
+    assert (fast.species != small_states.states[20:32]).any(axis=1).all()
 
 
 def test_polynomials_are_the_table(small: System) -> None:

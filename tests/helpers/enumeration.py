@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from redoxmc.engine.sampling.chain import Chain, advance, start_chain
 from redoxmc.engine.sampling.plan import empty_tally
@@ -93,3 +94,25 @@ def mean_and_error(series: Float) -> tuple[float, float]:
     """By blocks: 50 of them, each much longer than the autocorrelation time."""
     blocks = series[: len(series) // 50 * 50].reshape(50, -1).mean(axis=1)
     return float(blocks.mean()), float(blocks.std(ddof=1) / np.sqrt(50))
+
+
+def state_counts(e: Enumeration, n_draws: int, thin_sweeps: int, temperature_K: float) -> np.ndarray:
+    system = e.system
+    ensemble, chain, counts = semigrand(system, temperature_K, 0.02), begin(system, 11), np.zeros(len(e.states))
+    tally = empty_tally(system)
+    advance(chain, system, system.moves, ensemble, tally, 1000)
+    for _ in range(n_draws):
+        advance(chain, system, system.moves, ensemble, tally, thin_sweeps)
+        counts[e.index[chain.species.tobytes()]] += 1
+    return counts
+
+
+def p_value(counts: np.ndarray, probability: np.ndarray, least: float = 8.0) -> float:
+    """chi2 of counts against probabilities, states expected less than `least` times pooled."""
+    expected = counts.sum() * probability
+    rare = expected < least
+    observed = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    keep = expected > 0
+    assert observed[~keep].sum() == 0
+    return float(chi2.sf(((observed[keep] - expected[keep]) ** 2 / expected[keep]).sum(), keep.sum() - 1))
