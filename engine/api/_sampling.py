@@ -11,7 +11,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling.diagnostics import assess
 from redoxmc.engine.sampling.plan import Plan, empty_tally

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..runtime.results import Results
-from ..runtime.storage import SampleStore
+from ..runtime.sample_store import SampleStore
 
 KEYS = {
     "redoxmc_version": "RedoxMC",

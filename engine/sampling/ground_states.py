@@ -12,7 +12,8 @@ from ..crystal.supercells import supercells_of
 from ..errors import RedoxError
 from ..input.schema import GroundStatesInput
 from ..runtime.mpi import StopWatch, bcast_from_root
-from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, write_h5
 from ..runtime.task_farm import farm
 from .electron_ground_state import HamiltonianOf
 from .ground_state_search import Lowest, lowest_states

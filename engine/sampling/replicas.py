@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Record, Tally
 from ..runtime.mpi import bcast_from_root, share
-from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, write_h5
 from ..runtime.streams import Stream, Use, chain_stream, generator
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .plan import Plan

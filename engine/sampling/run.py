@@ -17,7 +17,8 @@ from ..errors import Interrupted
 from ..input.schema import Config
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.progress import Progress
-from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, write_h5
 from ..runtime.streams import Stream, Use, generator
 from ..units import NEV_PER_EV
 from .anneal import Annealed, anneal

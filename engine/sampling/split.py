@@ -18,7 +18,8 @@ from ...kernels.layout import Ensemble
 from ..errors import Interrupted, RedoxError
 from ..runtime.mpi import StopWatch, bcast_from_root, share
 from ..runtime.progress import Progress
-from ..runtime.storage import SampleStore, read_h5, write_h5
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, write_h5
 from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .chains import advance_together, groups_of, stack, start_chains

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ..errors import RedoxError
 from ..input.reader import InputFile
+from ..runtime.changes import differences, known_before
 from ..runtime.lock import Lock
-from ..runtime.storage import SampleStore, differences, known_before, read_json, write_json
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_json, write_json
 from .identity import sample_identity
 
 log = logging.getLogger("redoxmc")

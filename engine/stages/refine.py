@@ -11,7 +11,8 @@ from scipy.interpolate import interp1d
 
 from ..input.schema import Config, RefineInput
 from ..runtime.mpi import StopWatch, bcast_from_root
-from ..runtime.storage import SampleStore, read_h5, read_json, write_json
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, read_json, write_json
 from ..runtime.streams import Stream, Use
 from ..sampling.plan import Plan
 from ..sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder

@@ -99,7 +99,9 @@ def add_couplings(groups: dict[str, Group], diagram: Diagram, isotherms: Isother
     trace = found.traced(isotherms, diagram.trace)
     ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
     x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
-    drawn.add("boundary_x_fit_uncertainty", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings")
+    drawn.add(
+        "boundary_x_fit_uncertainty", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings"
+    )
     again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
     error_K = [again.get(_name(i), np.nan) for i in diagram.invariants]
     words = "deviation of invariant_temperature_K over draws of the couplings; nan: most draws have no such point within 80 K"

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RedoxError
-from ..runtime.storage import SampleStore, read_h5, read_json
+from ..runtime.sample_store import SampleStore
+from ..runtime.storage import read_h5, read_json
 from ..sampling.plan import Plan, Slot
 from ..sampling.run import read_ladder
 from ..sampling.split import Split, read_split

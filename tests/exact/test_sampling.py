@@ -9,7 +9,7 @@ from mpi4py import MPI
 from redoxmc.engine.input.schema import AnalysisInput, Config
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.anneal import cooling
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.run import run_sampling

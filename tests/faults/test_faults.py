@@ -23,8 +23,9 @@ import pytest
 from redoxmc.engine.cli import main
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime import storage
+from redoxmc.engine.runtime.changes import differences, known_before
 from redoxmc.engine.runtime.results import read_results
-from redoxmc.engine.runtime.storage import SEAL_LENGTH, differences, known_before, read_h5, read_json, write_h5, write_json
+from redoxmc.engine.runtime.storage import SEAL_LENGTH, read_h5, read_json, write_h5, write_json
 
 from ..helpers.command import LABELLED_LATTICE, SMALL, hashes
 from ..helpers.paths import ROOT, STRUCTURE

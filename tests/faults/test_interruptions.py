@@ -15,7 +15,8 @@ import h5py
 import pytest
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.runtime.storage import TEMPORARY, SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.runtime.storage import TEMPORARY
 
 from ..helpers.command import (
     LABELLED_LATTICE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 
 from .paths import ROOT
 

@@ -58,7 +58,6 @@ OVER: dict[str, set[str]] = {
         "engine/report/limitations.py",
         "engine/runtime/lock.py",
         "engine/runtime/mpi.py",
-        "engine/runtime/storage.py",
         "engine/runtime/streams.py",
         "engine/sampling/chain.py",
         "engine/sampling/chains.py",

@@ -24,7 +24,7 @@ from redoxmc.engine.crystal.lattice import (
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
 from redoxmc.engine.runtime.results import Group, read_results
 from redoxmc.engine.runtime.results.transition import LooseGroup
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.thermodynamics.order import waves as order
 from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
 from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field

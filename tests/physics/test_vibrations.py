@@ -13,7 +13,7 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import AnalysisInput
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import read_results
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis

@@ -13,7 +13,8 @@ from mpi4py import MPI
 from redoxmc.engine.cli import main
 from redoxmc.engine.runtime import progress
 from redoxmc.engine.runtime.results import read_results
-from redoxmc.engine.runtime.storage import SampleStore, read_h5
+from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.runtime.storage import read_h5
 from redoxmc.engine.sampling import run as stage
 from redoxmc.engine.thermodynamics.samples import read_samples
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.learning.motion import motion
 from redoxmc.engine.stages.prepare import prepare

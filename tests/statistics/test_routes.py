@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis

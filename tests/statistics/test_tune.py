@@ -11,7 +11,7 @@ from mpi4py import MPI
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.schema import Config
 from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling import run as stage
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan

@@ -35,7 +35,8 @@ from ...potentials.potential import load_potential
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.results import write_results
 from ...runtime.results.transition import typed_results
-from ...runtime.storage import SampleStore, read_json, write_json, write_text, write_whole
+from ...runtime.sample_store import SampleStore
+from ...runtime.storage import read_json, write_json, write_text, write_whole
 from ...sampling.run import run_sampling
 from ...sampling.system import System, build_system
 from ...thermodynamics.analysis import Analysis

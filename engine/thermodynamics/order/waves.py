@@ -11,7 +11,8 @@ from scipy.stats import chi2
 from ...crystal.lattice import VACANCY
 from ...crystal.occupations import species_of_atoms
 from ...runtime.results.transition import LooseGroup
-from ...runtime.storage import SampleStore, read_h5
+from ...runtime.sample_store import SampleStore
+from ...runtime.storage import read_h5
 from ...sampling.diagnostics import Health
 from ...sampling.system import System
 from ..samples import Samples
