@@ -18,6 +18,7 @@ from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.replicas import sample as run_replicas
 from redoxmc.engine.sampling.run import place_slots, starts_of, write_ladder
+from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.observables import Observables
 from redoxmc.engine.thermodynamics.samples import read_samples
@@ -63,7 +64,7 @@ def sample(
         raise RedoxError("give either chemical_potential_eV or x")
     if not system.ions:
         raise RedoxError("no ion of this system is exchangeable, so that it has no composition to fix")
-    kind = "semigrand" if x is None else "canonical"
+    kind = EnsembleKind.SEMIGRAND if x is None else EnsembleKind.FIXED_COMPOSITION
     mu = () if chemical_potential_eV is None else _potentials(system.ions, chemical_potential_eV)
     targets = np.zeros(0) if x is None else _counts(system, _axis("x", x))
     steps = np.zeros((len(temperatures), len(empty_tally(system).sums)))

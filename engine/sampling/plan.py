@@ -9,23 +9,11 @@ from numpy.typing import NDArray
 from ...kernels.layout import Ensemble, Tally
 from ..units import NEV_PER_EV, inverse_temperature
 from .moves import Mix
+from .slots import EnsembleKind, Slot
 from .system import System
 
 Float = NDArray[np.float64]
 TALLY_UNIT_NEV_PER_FU = 1.0
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One replica: a temperature and an ensemble. `walkers` independent chains live in it.
-
-    kind: vcsgc, semigrand or canonical; index: place on that kind's axis; n_expected: where it should be found.
-    """
-
-    rung: int
-    kind: str
-    index: int
-    n_expected: float
 
 
 @dataclass(frozen=True)
@@ -82,9 +70,9 @@ class Plan:
         """log_weight (n_max+1,) and beta_mu (ions,) of a slot's Ensemble."""
         n = np.arange(self.reference.shape[1])
         beta_mu = np.zeros(max(len(system.ions), 1))
-        if slot.kind == "vcsgc":
+        if slot.kind is EnsembleKind.VCSGC:
             return self.bias(slot.rung, system.step) - (n - self.target_n[slot.index]) ** 2 / (2 * self.sigma_n**2), beta_mu
-        if slot.kind == "semigrand":
+        if slot.kind is EnsembleKind.SEMIGRAND:
             beta_mu[:] = np.array(self.mu_of(slot)) * self.betas[slot.rung] * NEV_PER_EV
         return np.zeros(len(n)), beta_mu
 

@@ -19,6 +19,7 @@ from ..runtime.storage import read_h5, write_h5
 from ..runtime.streams import Stream, Use, chain_stream, generator
 from .chains import Chains, advance_together, groups_of, stack, start_chains
 from .plan import Plan
+from .slots import EnsembleKind
 from .system import System
 
 BLOCK_WITHOUT_EXCHANGE = 10
@@ -35,7 +36,9 @@ def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
     along_x: list[list[tuple[int, int]]] = [[], []]
     for rung in range(len(plan.temperatures_K)):
         row = sorted(
-            (s.n_expected, s.kind, s.index, k) for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical"
+            (s.n_expected, s.kind, s.index, k)
+            for k, s in enumerate(plan.slots)
+            if s.rung == rung and s.kind is not EnsembleKind.FIXED_COMPOSITION
         )
         for place, (a, b) in enumerate(zip(row, row[1:])):
             along_x[place % 2].append((a[-1], b[-1]))
@@ -45,7 +48,8 @@ def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
 
 def group_slots(plan: Plan) -> list[range]:
     """Consecutive slots whose chains advance together."""
-    ends = [k for k, s in enumerate(plan.slots) if k == 0 or (s.kind == "canonical") != (plan.slots[k - 1].kind == "canonical")]
+    fixed = [s.kind is EnsembleKind.FIXED_COMPOSITION for s in plan.slots]
+    ends = [k for k in range(len(fixed)) if k == 0 or fixed[k] != fixed[k - 1]]
     runs = zip(ends, [*ends[1:], len(plan.slots)])
     return [range(a + g.start, a + g.stop) for a, b in runs for g in groups_of(b - a, plan.walkers)]
 
@@ -92,8 +96,8 @@ class Replicas:
         walkers, found = self.plan.walkers, []
         flat = tally._replace(sums=sums.reshape(-1, *sums.shape[2:]))
         for group, ensembles in zip(self.groups, self.ensembles):
-            canonical = self.plan.slots[group.slots[0]].kind == "canonical"
-            moves = self.system.canonical_moves if canonical else self.system.moves
+            fixed = self.plan.slots[group.slots[0]].kind is EnsembleKind.FIXED_COMPOSITION
+            moves = self.system.canonical_moves if fixed else self.system.moves
             rows = np.array([self.plan.slots[k].rung * walkers + w for k in group.slots for w in range(walkers)], np.int64)
             found.append(advance_together(group.chains, self.system, moves, ensembles, flat, rows, n_sweeps))
         return found
@@ -287,7 +291,7 @@ def _commit_group(
         attributes = {
             "replica": k,
             "temperature_K": float(replicas.plan.temperatures_K[slot.rung]),
-            "kind": slot.kind,
+            "kind": slot.kind.value,
             "index": slot.index,
             "first_sweep": segment.first_block * block_sweeps,
         }

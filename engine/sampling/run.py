@@ -26,9 +26,10 @@ from .cycle import cycles
 from .equilibrate import equilibrate
 from .ladder import pilot_betas, pilot_energy_spread, place_rungs
 from .moves import Mix
-from .plan import Cycles, Plan, Slot, empty_tally
+from .plan import Cycles, Plan, empty_tally
 from .replicas import build_replicas, restore, sample
 from .scan import scan
+from .slots import EnsembleKind, Slot
 from .system import System
 from .tune import tuned_mix
 
@@ -133,9 +134,9 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     plan = Plan(
         temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, system.mix, notes=notes
     )
-    ensembles = ensembles_of(system, config)
+    ensembles = ensembles_of(system.ions, config)
     annealed, scans, cycled = None, None, None
-    if len(system.ions) == 1 and ensembles != ["canonical"]:
+    if len(system.ions) == 1 and ensembles != [EnsembleKind.FIXED_COMPOSITION]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
         annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
@@ -143,7 +144,7 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
             plan = replace(plan, mix=tuned_mix(system, plan, annealed.starts, config.seed, comm))
         scans = _scan_asked(system, config, plan, sweeps, comm)
         cycled = cycles(system, temperatures[np.isfinite(temperatures)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm)
-    if "semigrand" in ensembles:
+    if EnsembleKind.SEMIGRAND in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
     starts = starts_of(system, plan, annealed, config.seed)
@@ -157,12 +158,13 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
     comm.Barrier()
 
 
-def ensembles_of(system: System, config: Config) -> list[str]:
-    if not system.ions:
-        return ["canonical"]
+def ensembles_of(ions: tuple[str, ...], config: Config) -> list[EnsembleKind]:
+    if not ions:
+        return [EnsembleKind.FIXED_COMPOSITION]
     if config.sampler.ensemble == "auto":
-        return ["vcsgc", "semigrand"] if len(system.ions) == 1 else ["semigrand"]
-    return [config.sampler.ensemble]
+        both = [EnsembleKind.VCSGC, EnsembleKind.SEMIGRAND]
+        return both if len(ions) == 1 else both[1:]
+    return [EnsembleKind(config.sampler.ensemble)]
 
 
 def equilibration_sweeps(config: Config, n_sites: int) -> int:
@@ -211,19 +213,19 @@ def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
     return float((weight * counts).sum() / weight.sum())
 
 
-def place_slots(system: System, plan: Plan, ensembles: list[str]) -> tuple[Slot, ...]:
+def place_slots(system: System, plan: Plan, ensembles: list[EnsembleKind]) -> tuple[Slot, ...]:
     """The replicas: every rung with every window and chemical potential of the plan."""
     slots: list[Slot] = []
     for r in range(len(plan.temperatures_K)):
-        if "vcsgc" in ensembles:
-            slots += [Slot(r, "vcsgc", k, float(n)) for k, n in enumerate(plan.target_n)]
-        if "canonical" in ensembles:
+        if EnsembleKind.VCSGC in ensembles:
+            slots += [Slot(r, EnsembleKind.VCSGC, k, float(n)) for k, n in enumerate(plan.target_n)]
+        if EnsembleKind.FIXED_COMPOSITION in ensembles:
             counts, _ = system.neutral_counts
             near = [int(counts[np.argmin(np.abs(counts - n))]) for n in plan.target_n] if system.ions else [int(counts[0])]
-            slots += [Slot(r, "canonical", k, float(n)) for k, n in enumerate(near)]
-        if "semigrand" in ensembles:
+            slots += [Slot(r, EnsembleKind.FIXED_COMPOSITION, k, float(n)) for k, n in enumerate(near)]
+        if EnsembleKind.SEMIGRAND in ensembles:
             for k in range(int(np.prod([len(m) for m in plan.mu_eV]))):
-                slot = Slot(r, "semigrand", k, 0.0)
+                slot = Slot(r, EnsembleKind.SEMIGRAND, k, 0.0)
                 n = _expected_n(system, plan, r, plan.mu_of(slot)[0]) if len(system.ions) == 1 else 0.0
                 slots.append(replace(slot, n_expected=n))
     return tuple(slots)
@@ -237,7 +239,7 @@ def starts_of(system: System, plan: Plan, annealed: Annealed | None, seed: int) 
             if annealed is not None:
                 starts[k, w] = annealed.starts[slot.rung, np.argmin(np.abs(plan.target_n - slot.n_expected)), w]
             else:
-                n = int(slot.n_expected) if slot.kind == "canonical" else system.n_range[w % 2]
+                n = int(slot.n_expected) if slot.kind is EnsembleKind.FIXED_COMPOSITION else system.n_range[w % 2]
                 starts[k, w] = random_neutral_state(
                     system.supercell, system.ion, n, generator(seed, Stream.SAMPLING, Stream.START, k, w)
                 )
@@ -252,7 +254,7 @@ def write_ladder(
         "temperature_K": plan.temperatures_K,
         "asked": plan.asked,
         "slot_rung": [s.rung for s in plan.slots],
-        "slot_kind": np.array([s.kind for s in plan.slots], dtype="S"),
+        "slot_kind": np.array([s.kind.value for s in plan.slots], dtype="S"),
         "slot_index": [s.index for s in plan.slots],
         "slot_n_expected": [s.n_expected for s in plan.slots],
         "target_n": plan.target_n,
@@ -280,7 +282,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
     plan = Plan(
         temperatures_K=data["temperature_K"],
         asked=data["asked"],
-        slots=tuple(Slot(r, kind.decode(), k, n) for r, kind, k, n in slots),
+        slots=tuple(Slot(r, EnsembleKind(kind.decode()), k, n) for r, kind, k, n in slots),
         target_n=data["target_n"],
         sigma_n=float(attributes["sigma_n"]),
         mu_eV=tuple(data[name] for name in sorted((d for d in data if d.startswith("mu_eV/")), key=lambda d: int(d[6:]))),

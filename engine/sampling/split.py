@@ -26,6 +26,7 @@ from .chains import advance_together, groups_of, stack, start_chains
 from .ions_and_electrons import FreeHalf, Half, has_electrons, separable
 from .plan import Plan, empty_tally
 from .run import read_ladder
+from .slots import EnsembleKind
 from .system import System
 
 log = logging.getLogger("redoxmc")
@@ -161,7 +162,11 @@ def drawn_states(
 
 def splits(system: System, plan: Plan) -> bool:
     """Whether the entropy can be split: there are electrons, and free energies over the counts of one ion."""
-    return len(system.ions) == 1 and bool(halves_of(system)) and any(s.kind != "canonical" for s in plan.slots)
+    return (
+        len(system.ions) == 1
+        and bool(halves_of(system))
+        and any(s.kind is not EnsembleKind.FIXED_COMPOSITION for s in plan.slots)
+    )
 
 
 def run_split(system: System, compositions: int, seed: int, store: SampleStore, comm: Any, watch: StopWatch) -> None:
@@ -202,7 +207,7 @@ def _is_made(store: SampleStore, rung: int, mark: str) -> bool:
 
 
 def _nearest_slot(plan: Plan, rung: int, n: int) -> int:
-    here = [k for k, s in enumerate(plan.slots) if s.rung == rung and s.kind != "canonical"]
+    here = [k for k, s in enumerate(plan.slots) if s.rung == rung and s.kind is not EnsembleKind.FIXED_COMPOSITION]
     return min(here, key=lambda k: (abs(plan.slots[k].n_expected - n), k))
 
 

@@ -18,7 +18,8 @@ from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream
 from .chains import advance_undirected, groups_of, stack, start_chains
 from .moves import Mix, MoveSet, build_moves, list_moves
-from .plan import Plan, Slot, empty_tally
+from .plan import Plan, empty_tally
+from .slots import EnsembleKind, Slot
 from .system import System
 
 Float = NDArray[np.float64]
@@ -38,7 +39,7 @@ def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, c
         mine = share(len(units), comm.rank, comm.size)
         for done, unit in enumerate(mine):
             r, group = units[unit]
-            slots = [Slot(r, "vcsgc", windows[k][0], 0.0) for k in group]
+            slots = [Slot(r, EnsembleKind.VCSGC, windows[k][0], 0.0) for k in group]
             ensembles = stack([plan.ensemble(slot, system) for slot in slots])
             species = starts[r].reshape(len(windows), -1)[group.start : group.stop]
             for f, moves in enumerate(families.values()):

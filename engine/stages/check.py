@@ -9,7 +9,8 @@ from ..crystal.neutral_states import count_neutral_states
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
 from ..sampling.ladder import MOST_RUNGS
-from ..sampling.run import IONS_PER_WINDOW, MU_POINTS
+from ..sampling.run import IONS_PER_WINDOW, MU_POINTS, ensembles_of
+from ..sampling.slots import EnsembleKind
 from .input_warnings import cautions
 from .prepare import Prepared
 
@@ -112,15 +113,12 @@ def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int
     for ion in prepared.ions:
         grid = given.chemical_potential_eV.get(ion)
         potentials *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
-    one_ion = len(prepared.ions) == 1
     per_rung = {
-        "canonical": windows if prepared.ions else 1,
-        "vcsgc": windows,
-        "semigrand": potentials,
-        "auto": windows + potentials if one_ion else potentials,
+        EnsembleKind.FIXED_COMPOSITION: windows if prepared.ions else 1,
+        EnsembleKind.VCSGC: windows,
+        EnsembleKind.SEMIGRAND: potentials,
     }
-    kind = given.ensemble if prepared.ions else "canonical"
-    return rungs * per_rung[kind], rungs
+    return rungs * sum(per_rung[kind] for kind in ensembles_of(prepared.ions, prepared.config)), rungs
 
 
 def _energy(prepared: Prepared) -> str:

@@ -221,7 +221,7 @@ def _write(system: System, config: Config, samples: Samples, store: SampleStore,
         cycles=None,
         notes=(),
     )
-    plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system, config)))
+    plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system.ions, config)))
     write_ladder(store.refined(k), plan, _starts(plan, samples))
 
 

@@ -9,6 +9,7 @@ from ..input.schema import AnalysisInput
 from ..runtime.results import Group
 from ..sampling.diagnostics import assess
 from ..sampling.plan import Plan, end_energies
+from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
 from ..units import NEV_PER_EV
 from .differential_capacity import differential_capacity_group
@@ -33,7 +34,7 @@ Float = NDArray[np.float64]
 
 def has_free_energies(system: System, plan: Plan) -> bool:
     """Whether counts of one ion are sampled against one another."""
-    return len(system.ions) == 1 and any(s.kind != "canonical" for s in plan.slots)
+    return len(system.ions) == 1 and any(s.kind is not EnsembleKind.FIXED_COMPOSITION for s in plan.slots)
 
 
 def isotherms_of(
@@ -76,9 +77,9 @@ class Analysis:
     def groups(self) -> dict[str, Group]:
         observables = Observables(self.samples, self.system, self.health)
         groups = {}
-        for kind in ("semigrand", "vcsgc", "canonical"):
-            if any(s.kind == kind for s in self.plan.slots):
-                groups[kind if kind != "canonical" else "fixed_composition"] = observables.group(kind)
+        for kind in (EnsembleKind.SEMIGRAND, EnsembleKind.VCSGC, EnsembleKind.FIXED_COMPOSITION):
+            if any(s.kind is kind for s in self.plan.slots):
+                groups[kind.group] = observables.group(kind)
         if has_free_energies(self.system, self.plan):
             groups |= self._thermodynamics(groups.get("semigrand"))
         if self.plan.cycles is not None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..runtime.results.transition import LooseGroup
 from ..sampling.diagnostics import Health
+from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
 from ..units import NEV_PER_EV
 from .samples import Samples
@@ -24,14 +25,14 @@ class Observables:
         self.temperature = self.plan.temperatures_K
         self.finite = np.flatnonzero(np.isfinite(self.temperature))
 
-    def group(self, kind: str) -> LooseGroup:
+    def group(self, kind: EnsembleKind) -> LooseGroup:
         """Replicas of one kind over temperature and their own axis."""
         plan, samples, health = self.plan, self.samples, self.health
         group = LooseGroup()
-        slots = [k for k, s in enumerate(plan.slots) if s.kind == kind and np.isfinite(self.temperature[s.rung])]
+        slots = [k for k, s in enumerate(plan.slots) if s.kind is kind and np.isfinite(self.temperature[s.rung])]
         t = ("temperature_K",)
         group.add("temperature_K", t, self.temperature[self.finite], "K", "temperature")
-        if kind == "semigrand":
+        if kind is EnsembleKind.SEMIGRAND:
             names = (
                 ["chemical_potential_eV"]
                 if len(plan.mu_eV) == 1
@@ -45,7 +46,7 @@ class Observables:
             targets = [plan.slots[k].n_expected / self.n_fu for k in slots if plan.slots[k].rung == self.finite[0]]
             group.add("target_x", ("target_x",), targets, "1", "centre of the window: ions per formula unit")
             shape = (len(targets),)
-            if kind == "vcsgc":
+            if kind is EnsembleKind.VCSGC:
                 group.attributes["kappa"] = plan.kappa(self.n_fu)
                 group.attributes["bias"] = "weight exp[-kappa N (x - target)^2] on top of a fixed estimate of the free energy"
         dims = (*t, *names)
@@ -59,12 +60,12 @@ class Observables:
             name = "x" if len(self.system.ions) == 1 else f"x_{ion}"
             mean, error = self._means(samples.ions[..., k] / self.n_fu)
             group.add(name, dims, fold(mean), "1", f"{ion} per formula unit", fold(error))
-        label = {"semigrand": "mu", "vcsgc": "window", "canonical": "x"}[kind]
-        if kind != "vcsgc":
+        label = {EnsembleKind.SEMIGRAND: "mu", EnsembleKind.VCSGC: "window", EnsembleKind.FIXED_COMPOSITION: "x"}[kind]
+        if kind is not EnsembleKind.VCSGC:
             mean, error = self._heat_capacity(kind)
-            what = "chemical potential" if kind == "semigrand" else "composition"
+            what = "chemical potential" if kind is EnsembleKind.SEMIGRAND else "composition"
             group.add(f"heat_capacity_{label}_kB", dims, fold(mean), "k_B/fu", f"heat capacity at fixed {what}", fold(error))
-        move_names = (self.system.canonical_moves if kind == "canonical" else self.system.moves).names
+        move_names = (self.system.canonical_moves if kind is EnsembleKind.FIXED_COMPOSITION else self.system.moves).names
         families = list(dict.fromkeys(move_names))
         group.add("move", ("move",), np.array(families), "1", "kind of move, both directions together")
         rates = np.array([self._acceptance(k, move_names, families) for k in range(len(plan.slots))])
@@ -97,13 +98,13 @@ class Observables:
             error[k] = max(np.sqrt(kept.var() / max(self.health.ess[k], 1.0)), between)
         return mean, error
 
-    def _heat_capacity(self, kind: str) -> tuple[Float, Float]:
+    def _heat_capacity(self, kind: EnsembleKind) -> tuple[Float, Float]:
         plan, samples = self.plan, self.samples
         mean, error = np.empty(len(plan.slots)), np.empty(len(plan.slots))
         for k, slot in enumerate(plan.slots):
             beta = plan.betas[slot.rung]
             energy = samples.energy_neV[k].astype(float)
-            if kind == "semigrand" and slot.kind == "semigrand":
+            if kind is slot.kind is EnsembleKind.SEMIGRAND:
                 energy = energy - samples.ions[k] @ np.array(plan.mu_of(slot)) * NEV_PER_EV
             kept = energy[:, self.health.equilibrated_after[k] :] * beta
             per_walker = kept.var(axis=1) / self.n_fu

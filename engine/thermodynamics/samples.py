@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from ..errors import RedoxError
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_h5, read_json
-from ..sampling.plan import Plan, Slot
+from ..sampling.plan import Plan
 from ..sampling.run import read_ladder
+from ..sampling.slots import Slot
 from ..sampling.split import Split, read_split
 
 Int = NDArray[np.int64]

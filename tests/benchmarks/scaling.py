@@ -25,6 +25,7 @@ from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
 from redoxmc.engine.sampling.run import place_slots, window_targets
+from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.kernels.layout import Tally
 
@@ -41,7 +42,7 @@ def make_plan(system: System, replicas: int) -> Plan:
     temperatures = np.geomspace(COLDEST_K, HOTTEST_K, max(2, replicas // WINDOWS))
     reference = np.zeros((len(temperatures), len(empty_tally(system).sums)))
     plan = Plan(temperatures, np.ones(len(temperatures), bool), (), targets, sigma, (), reference, walkers=1)
-    return replace(plan, slots=place_slots(system, plan, ["vcsgc"]))
+    return replace(plan, slots=place_slots(system, plan, [EnsembleKind.VCSGC]))
 
 
 def blocks_of(replicas: Replicas, tally: Tally, number: int) -> Float:

@@ -12,6 +12,7 @@ from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.run import place_slots, window_targets
+from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System
 
 KINK = slice(26, 38)  # of 64 formula units
@@ -25,7 +26,7 @@ def make_plan(system: System) -> Plan:
     reference[:, KINK] += WRONG * np.sign(np.arange(KINK.start, KINK.stop) - 31.5)
     targets, sigma = window_targets(system, "auto")
     plan = Plan(np.array([400.0, 500.0, 600.0]), np.ones(3, bool), (), targets, sigma, (), reference, 2)
-    return replace(plan, slots=place_slots(system, plan, ["vcsgc"]))
+    return replace(plan, slots=place_slots(system, plan, [EnsembleKind.VCSGC]))
 
 
 def tries(system: System, plan: Plan, starts: np.ndarray) -> np.ndarray:
@@ -59,7 +60,7 @@ def test_the_same_seed_gives_the_same_ladder(ideal: Callable[..., System]) -> No
     size = len(empty_tally(system).sums)
     targets, sigma = window_targets(system, "auto")
     plan = replace(plan, target_n=targets, sigma_n=sigma, reference=np.zeros((3, size)))
-    plan = replace(plan, slots=place_slots(system, plan, ["vcsgc"]))
+    plan = replace(plan, slots=place_slots(system, plan, [EnsembleKind.VCSGC]))
     start = random_neutral_state(system.supercell, "Na+", 16, np.random.default_rng(1))
     starts = np.tile(start, (len(plan.slots), 2, 1))
     (a, x), (b, y) = (equilibrate(system, plan, starts, 10, 5, 7, MPI.COMM_SELF) for _ in range(2))

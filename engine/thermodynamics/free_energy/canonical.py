@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ...runtime.results.transition import LooseGroup
 from ...sampling.diagnostics import Health
 from ...sampling.plan import integrate_steps
+from ...sampling.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from .isotherms import Isotherms, above_ends, spread
 from .transition_matrix import Isotherm, local_mean
@@ -140,7 +141,7 @@ def _nearest_trusted(isotherms: Isotherms, health: Health) -> NDArray[np.bool_]:
     """(rungs, x): the replica nearest in composition is sound."""
     plan, x, rows = isotherms.plan, isotherms.x_grid, []
     for r in isotherms.rungs:
-        own = [k for k, s in enumerate(plan.slots) if s.rung == r and s.kind != "canonical"]
+        own = [k for k, s in enumerate(plan.slots) if s.rung == r and s.kind is not EnsembleKind.FIXED_COMPOSITION]
         place = np.array([plan.slots[k].n_expected for k in own]) / isotherms.n_fu
         rows.append(health.trusted[own][np.abs(x[:, None] - place).argmin(axis=1)])
     return np.array(rows)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ...runtime.results import Group
+from ...sampling.slots import EnsembleKind
 from ..samples import Samples
 from .isotherms import Isotherms, spread
 from .least_squares import energy_steps
@@ -107,7 +108,7 @@ def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[
 def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
     """(rungs, x) value and error over blocks, eV/fu; None where there are too many replicas or no solution."""
     plan = samples.plan
-    if len(plan.slots) > MOST_STATES or any(s.kind == "canonical" for s in plan.slots):
+    if len(plan.slots) > MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in plan.slots):
         return None
     per_slot = max(1, MOST_SAMPLES // (len(plan.slots) * plan.walkers))
     kept = np.unique(np.linspace(samples.n_sweeps // 2, samples.n_sweeps - 1, per_slot).astype(int))
