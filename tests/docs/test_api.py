@@ -60,6 +60,7 @@ def blocks(page: str) -> list[str]:
     return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("page", ["README.md", "docs/python_api.md", "docs/tutorial.md", "docs/exports.md"])
 def test_examples_of_the_pages(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, as in a notebook; the run of the first page is too long for here."""
@@ -71,6 +72,7 @@ def test_examples_of_the_pages(page: str, place: Path, monkeypatch: pytest.Monke
         exec(compile(block.replace("outputs/nafepo4", "outputs/tutorial/ising"), page, "exec"), names)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", ["building", "opening", "plotting", "sampling"])
 def test_examples_of_the_docstrings(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
@@ -79,6 +81,7 @@ def test_examples_of_the_docstrings(name: str, place: Path, monkeypatch: pytest.
     assert found.attempted and not found.failed
 
 
+@pytest.mark.runs
 def test_results_are_those_of_the_file(place: Path) -> None:
     """Node by node what xarray itself reads."""
     folder = place / "outputs/tutorial/ising"
@@ -162,6 +165,7 @@ def test_several_ions_want_a_grid_each() -> None:
         redoxmc.sample(both, 500, x=0.5)
 
 
+@pytest.mark.runs
 def test_the_installed_command_is_run_py(tmp_path: Path) -> None:
     """Same results bit for bit, here under mpirun; the same settings of the libraries; the same exit code and message."""
     here, there = write_input(tmp_path / "a", 40), write_input(tmp_path / "b", 40)
@@ -196,6 +200,7 @@ def test_help_names_stages_and_exit_codes(capsys: pytest.CaptureFixture[str]) ->
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.runs
 def test_a_plain_install_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wheel, unpacked and found before the editable install."""
     source, unpacked = tmp_path / "source", tmp_path / "unpacked"

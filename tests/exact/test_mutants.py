@@ -33,4 +33,4 @@ def test_mutants_of_the_chain_fail(name: str, small_states: Enumeration, monkeyp
 def test_boltzmann_constant_in_other_units_fails(small_states: Enumeration, monkeypatch: pytest.MonkeyPatch) -> None:
     """8.314e-5 (as in bar m3 / mol K) instead of 8.617e-5 eV/K is only 4 % off."""
     monkeypatch.setattr(enumeration, "inverse_temperature", lambda temperature_K: 1.0 / (8.314e-5 * temperature_K * 1e9))
-    assert not distribution_is_right(small_states, 20 * DRAWS)
+    assert not distribution_is_right(small_states, 5 * DRAWS)
