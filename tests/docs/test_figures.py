@@ -64,6 +64,7 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Group]:
     return found
 
 
+@pytest.mark.runs
 def test_older_results_are_drawn_and_reported(groups: dict[str, Group]) -> None:
     """Results of layouts 1 and 2 do not say where a region that is no longer resolved ends: it is nan."""
     diagram = groups["phase_diagram"]
@@ -106,6 +107,7 @@ def figures(groups: dict[str, Group]) -> Iterator[dict[str, Figure]]:
     plt.close("all")
 
 
+@pytest.mark.runs
 def test_all_that_there_is_data_for_is_drawn(figures: dict[str, Figure]) -> None:
     assert set(FIGURES) - set(figures) == {"ground_states", "correction"}
 
@@ -131,6 +133,7 @@ def overlap(a: Bbox, b: Bbox) -> bool:
     return both is not None and both.width > 1 and both.height > 1
 
 
+@pytest.mark.runs
 def test_nothing_is_on_top_of_anything(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
         texts = texts_of(figure)
@@ -162,6 +165,7 @@ def test_the_check_sees_what_is_on_top() -> None:
     plt.close(figure)
 
 
+@pytest.mark.runs
 def test_sizes_fit_a_journal(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
         assert figure.get_figwidth() in (COLUMN_IN, PAGE_IN) and figure.get_figheight() < 6, name
@@ -171,6 +175,7 @@ def test_sizes_fit_a_journal(figures: dict[str, Figure]) -> None:
         assert families == {"sans-serif"}, name
 
 
+@pytest.mark.runs
 def test_axes_have_units(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
         labels = [label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel()) if label]
@@ -179,6 +184,7 @@ def test_axes_have_units(figures: dict[str, Figure]) -> None:
         assert not bare, (name, bare)
 
 
+@pytest.mark.runs
 def test_bands_are_two_standard_errors(figures: dict[str, Figure], groups: dict[str, Group]) -> None:
     group, collections = groups["canonical"], figures["entropy"].axes[0].collections
     rows = np.flatnonzero(group["asked"])
@@ -190,6 +196,7 @@ def test_bands_are_two_standard_errors(figures: dict[str, Figure], groups: dict[
             assert error > 0 and np.allclose([ends.min(), ends.max()], [value - 2 * error, value + 2 * error])
 
 
+@pytest.mark.runs
 def test_svg_holds_its_text_as_text(figures: dict[str, Figure], tmp_path: Path) -> None:
     for k in (0, 1):
         figures["phase_diagram"].savefig(tmp_path / f"{k}.svg", metadata={"Date": None})

@@ -21,6 +21,8 @@ from ..helpers.command import run
 from ..helpers.paths import ROOT
 from ..helpers.reported import TITLE, reported
 
+pytestmark = pytest.mark.runs
+
 NO_BROWSER = "no chromium here; on Debian: apt-get install chromium"
 
 

@@ -252,6 +252,7 @@ analysis: {{entropy_compositions: 0, compositions: 5}}
 """
 
 
+@pytest.mark.runs
 def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
     """From the input to the group of results and the report; free energies by every method, here for an expansion that is off by more than 1 eV/fu."""
     groups = []

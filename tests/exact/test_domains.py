@@ -30,6 +30,7 @@ from redoxmc.kernels.layout import Domains, Record
 from redoxmc.kernels.random import new_stream
 
 from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, p_value, semigrand
+from ..helpers.lengths import LENGTHS, bar
 from ..helpers.transition_matrix import MIXES, log_target, transition_matrix
 
 TEMPERATURE_K = 600.0
@@ -104,7 +105,8 @@ def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> No
     assert p_value(counts, expected) > 1e-3
 
 
-def test_averages_and_free_energies_of_a_row(row: Hamiltonian) -> None:
+@LENGTHS
+def test_averages_and_free_energies_of_a_row(row: Hamiltonian, length: int) -> None:
     """Four boxes of two cells, two of a colour a pair: semigrand averages, and steps of ln Z_n tallied by free and near exchanges within boxes."""
     system = in_boxes(row, (1, 1, 8), 4)
     assert system.domains is not None and system.domains[0].boxes.shape == (2, 2, 3, 2)
@@ -117,18 +119,18 @@ def test_averages_and_free_energies_of_a_row(row: Hamiltonian) -> None:
     ensemble = semigrand(system, TEMPERATURE_K, 0.05)
     ensemble = ensemble._replace(reference=np.resize(reference, len(ensemble.reference)))
     advance(chain, system, system.moves, ensemble, empty_tally(system), 1000)
-    record = advance(chain, system, system.moves, ensemble, tally, 400_000)
+    record = advance(chain, system, system.moves, ensemble, tally, length * 40_000)
     for series, expected in ((record.energy / NEV_PER_EV / 8, p @ exact.energy_eV / 8), (record.ions[:, 0] / 8, p @ exact.n / 8)):
         mean, error = mean_and_error(series)
-        assert error < 1e-3 and abs(mean - expected) < 3.5 * error
+        assert error < bar(1e-3, length) and abs(mean - expected) < 3.5 * error
     flat = ensemble._replace(beta_mu=np.zeros(1), log_weight=np.resize(-log_z, len(ensemble.log_weight)))
     found = []
     for _ in range(8):
         tally.sums[:] = 0
-        advance(chain, system, system.moves, flat, tally, 20_000)
+        advance(chain, system, system.moves, flat, tally, length * 2000)
         found.append(estimated_steps(tally.sums, ensemble.reference, 1)[:8])
     error = np.std(found, axis=0, ddof=1) / np.sqrt(8)
-    assert error.max() < 0.03 and (np.abs(np.mean(found, axis=0) - reference[:8]) < 4.5 * error).all()
+    assert error.max() < bar(0.03, length) and (np.abs(np.mean(found, axis=0) - reference[:8]) < 4.5 * error).all()
     assert chain.energy == system.energy_neV(chain.species) and chain.ions == system.count_ions(chain.species)
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from ..helpers.command import environment, mpirun, ranks_of
 
+pytestmark = pytest.mark.runs
+
 # Tasks are files: a task that is there already is not listed; `begun_k_RANK` shows who took it, and when.
 SCRIPT = """
 import os, sys, time

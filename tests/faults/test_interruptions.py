@@ -49,6 +49,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 # Signals.
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("number", "target"),
     [(signal.SIGTERM, "ranks"), (signal.SIGUSR1, "mpirun"), (signal.SIGINT, "mpirun"), (signal.SIGINT, "ranks")],
@@ -70,6 +71,7 @@ def test_signals_commit_and_ask_for_requeue(number: signal.Signals, target: str,
     assert SampleStore(tmp_path / "out/samples").committed() > before > 0
 
 
+@pytest.mark.runs
 def test_a_signal_before_anything_is_committed_ends_the_run_at_once(tmp_path: Path) -> None:
     """While the ladder is annealed; one rank hears it, and the other is ended with it."""
     path = write_input(tmp_path, 200)
@@ -87,6 +89,7 @@ def test_a_signal_before_anything_is_committed_ends_the_run_at_once(tmp_path: Pa
     assert not (tmp_path / "out/samples/ladder.h5").exists()
 
 
+@pytest.mark.runs
 def test_walltime_commits_and_asks_for_requeue(tmp_path: Path, reference: dict[str, str]) -> None:
     path = write_input(tmp_path, 1200)
     text = path.read_text()
@@ -100,6 +103,7 @@ def test_walltime_commits_and_asks_for_requeue(tmp_path: Path, reference: dict[s
 # kill -9.
 
 
+@pytest.mark.runs
 def test_ten_kills(tmp_path: Path, reference: dict[str, str]) -> None:
     """kill -9 of one rank, and of mpirun, in turn, at random moments; then the run is finished and compared."""
     path, moments = write_input(tmp_path, 1200), random.Random(5)
@@ -259,6 +263,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.runs
 def test_an_exception_on_one_rank_ends_the_run(tmp_path: Path) -> None:
     path = write_input(tmp_path, 100_000)
     run(path, 1, "--until", "fit")
@@ -283,6 +288,7 @@ def test_an_exception_on_one_rank_ends_the_run(tmp_path: Path) -> None:
 # Two runs.
 
 
+@pytest.mark.runs
 def test_two_runs_on_one_output_folder(tmp_path: Path) -> None:
     """The second is refused, and told which process has it; the first notices nothing, and kill -9 leaves no lock."""
     path = write_input(tmp_path, 2_000_000, text=SMALL)
@@ -303,6 +309,7 @@ def test_two_runs_on_one_output_folder(tmp_path: Path) -> None:
     assert main([str(write_input(tmp_path, 40, text=SMALL)), "--fresh", "--until", "sample"]) == 0
 
 
+@pytest.mark.runs
 def test_an_orphaned_rank_still_holds_the_folder(tmp_path: Path) -> None:
     """Rank 0 holds the lock together with the others: what they might still write is not written over."""
     script = (

@@ -150,6 +150,7 @@ def test_a_name_with_an_at_is_a_name(tmp_path: Path) -> None:
     assert read_structure(tmp_path / "cell@0.extxyz").cell[0, 0] == 5.0
 
 
+@pytest.mark.runs
 def test_our_own_files_need_no_pickle(tmp_path: Path) -> None:
     """A fit is read back from fit.json; the .ce file beside it, a pickle for icet's users, is not opened again.
 

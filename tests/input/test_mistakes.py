@@ -239,6 +239,7 @@ def test_cautions_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
     assert "must be eV of the whole cell, not per atom" in said_before(tmp_path, FITTED)
 
 
+@pytest.mark.runs
 def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
     """A window of mu beside the transition, a reference energy of a whole cell, degrees Celsius: all in one report."""
     text = GOOD.replace("[2, 2, 2]", "[1, 2, 1]").replace(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from scipy.special import logsumexp
 
 from redoxmc.engine.input.reader import read_input
@@ -14,6 +15,8 @@ from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 from ..exact.test_ground_state import lowest
 from ..helpers.command import run, write_input
 from ..helpers.enumeration import enumerate_states
+
+pytestmark = pytest.mark.runs
 
 
 def test_two_runs_side_by_side(tmp_path: Path) -> None:

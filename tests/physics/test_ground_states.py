@@ -240,6 +240,7 @@ def files_of(folder: Path) -> dict[str, dict[str, str]]:
     return {p.name: hashes(p) for p in (folder / "out/samples/ground_states").glob("*.h5")}
 
 
+@pytest.mark.runs
 def test_a_run_on_one_rank_on_two_and_resumed(tmp_path: Path) -> None:
     """The same to the last bit; what is there is not made again; a section added to a finished run does not touch its samples."""
     path = write_charged(tmp_path / "1")

@@ -282,6 +282,7 @@ def test_regions_get_names(group: Group) -> None:
     assert name_regions(group, labels)[1] == "not sampled" and example_point(group, labels == 1) is None
 
 
+@pytest.mark.runs
 def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
     path = write_input(tmp_path, 120)
     done = run(path, 1, "--until", "analyse")

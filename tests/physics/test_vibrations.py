@@ -59,6 +59,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, Sam
     return path, system, read_samples(SampleStore(path.parent / "out/samples"))
 
 
+@pytest.mark.runs
 def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, System, Samples]) -> None:
     """The same samples, analysed without and, by the real command, with it: F, U, S and V by all routes; the split stays."""
     path, system, samples = sampled
@@ -99,6 +100,7 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     assert all(draw(after, None) for draw in (figures.entropy, figures.entropy_split, figures.isotherms))
 
 
+@pytest.mark.runs
 def test_rungs_hotter_than_the_table_serve_the_others(sampled: tuple[Path, System, Samples]) -> None:
     """A table to 500 K: nothing is said at 900 K, but the route from beta = 0 still passes there."""
     _, system, samples = sampled

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from scipy.special import gammaln
 
 from redoxmc.engine.report.exports.calphad import fit_model
@@ -11,6 +12,8 @@ from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.command import run, write_input
+
+pytestmark = pytest.mark.runs
 
 
 def test_voltage_of_the_ideal_solution(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from ..helpers.command import run as run_command
 from ..helpers.paths import STRUCTURE
 from ..helpers.vasp_files import write_outcar
 
+pytestmark = pytest.mark.runs
+
 MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}
 
 INPUT = f"""\

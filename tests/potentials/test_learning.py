@@ -71,6 +71,7 @@ def learned(importable: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path.parent / "out"
 
 
+@pytest.mark.runs
 def test_each_round_labels_what_the_last_one_chose(learned: Path) -> None:
     rounds = json.loads((learned / "learning.json").read_text())["rounds"]
     assert [r["labels"] for r in rounds] == [14, 22]
@@ -90,12 +91,14 @@ def test_each_round_labels_what_the_last_one_chose(learned: Path) -> None:
     assert rounds[0]["moved_x"] is None and rounds[1]["moved_x"] >= 0 and rounds[1]["moved_eV"] > 0
 
 
+@pytest.mark.runs
 def test_the_report_tells_the_rounds(learned: Path) -> None:
     page = (learned / "report.html").read_text()
     assert "Active learning" in page and "widest band" in page
     assert (learned / "figures/learning_curve.svg").exists() and (learned / "figures/couplings.svg").exists()
 
 
+@pytest.mark.runs
 def test_stopped_and_on_two_ranks_it_learns_the_same(learned: Path, importable: str, tmp_path: Path) -> None:
     """kill -9 once the first round is done; then the same command."""
     path = written(tmp_path)
@@ -120,6 +123,7 @@ def test_stopped_and_on_two_ranks_it_learns_the_same(learned: Path, importable: 
     ]
 
 
+@pytest.mark.runs
 def test_supercells_that_cannot_tell_the_clusters_apart_are_refused(importable: str, tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_text(path.read_text().replace("[[1, 1, 1], [1, 2, 1], [1, 1, 2], [2, 1, 1]]", "[[1, 1, 1]]"))
@@ -210,6 +214,7 @@ def test_when_it_ends() -> None:
     assert _finished([record(0.01, 0.1)] * 4, given) == "all rounds are done"
 
 
+@pytest.mark.runs
 def test_more_rounds_go_on_from_those_that_are_there(learned: Path, importable: str, tmp_path: Path) -> None:
     path = written(tmp_path)
     shutil.copytree(learned, tmp_path / "out")

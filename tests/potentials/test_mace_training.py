@@ -30,6 +30,7 @@ MACE: dict[str, Any] = {
 }
 
 
+@pytest.mark.runs
 def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
     labels = labels_of(olivine)
     frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0, labels)
@@ -40,6 +41,7 @@ def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
     assert np.isfinite(found.energy_eV) and found.moments_muB is None
 
 
+@pytest.mark.runs
 def test_minutes_end_mace_after_an_epoch_and_another_goes_on(tmp_path: Path) -> None:
     path = fit(tmp_path, model="mace", epochs=500, minutes=0.001, settings=MACE)
     assert read_curve(tmp_path / "curve.csv")["epoch"].tolist() == [1]
@@ -63,11 +65,13 @@ def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, 
         arguments(entry(model="mace", settings=settings), 0, tmp_path, 1)
 
 
+@pytest.mark.runs
 def test_mace_wants_a_whole_batch(tmp_path: Path) -> None:
     with pytest.raises(RedoxError, match="2 frames to train; batch_size 3 wants that many"):
         fit(tmp_path, TRAINING[:2], model="mace", batch_size=3, settings=MACE)
 
 
+@pytest.mark.runs
 def test_mace_has_its_own_last_weights(tmp_path: Path) -> None:
     with pytest.raises(RedoxError, match="some: last_weights: MACE has stage_two"):
         arguments(entry(model="mace", last_weights={"energy": 1}), 0, tmp_path, 1)

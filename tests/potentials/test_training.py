@@ -150,6 +150,7 @@ def test_blind_potentials_are_shown_elements() -> None:
 # Training of networks.
 
 
+@pytest.mark.runs
 def test_training_learns(tmp_path: Path) -> None:
     settings = entry(epochs=40, learning_rate=0.01, weights=LossWeightsInput(moments=1.0))
 
@@ -167,6 +168,7 @@ def test_training_learns(tmp_path: Path) -> None:
     assert moment_error(net) < 0.3 * moment_error(network())
 
 
+@pytest.mark.runs
 def test_best_epoch_is_kept(tmp_path: Path) -> None:
     settings, net = entry(epochs=5), network()
     net.train(False)
@@ -186,6 +188,7 @@ def test_best_epoch_is_kept(tmp_path: Path) -> None:
     assert state["best_loss"] == pytest.approx(losses.min(), rel=1e-5)
 
 
+@pytest.mark.runs
 def test_what_is_kept_is_the_running_average(tmp_path: Path) -> None:
     """Epochs of one step each: the average can be done again by hand from the weights after every step."""
     raw, best = [], []
@@ -210,6 +213,7 @@ def test_weights_of_the_loss_go_to_the_last_ones() -> None:
     assert weights_at(0.7, entry()) == entry().weights
 
 
+@pytest.mark.runs
 def test_last_weights_choose_the_best_epoch(tmp_path: Path) -> None:
     """With no weight at the end there is nothing left to lose: the validation loss is zero in every epoch."""
     nothing = {"energy": 0, "forces": 0, "stress": 0, "moments": 0}
@@ -219,6 +223,7 @@ def test_last_weights_choose_the_best_epoch(tmp_path: Path) -> None:
     assert rows["loss_training"][2] < rows["loss_training"][0]
 
 
+@pytest.mark.runs
 def test_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole, _ = trained(tmp_path / "whole", entry())
     asked = iter([False, False, True])
@@ -233,11 +238,13 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None
     assert finished and torch.equal(again.network.embedding.weight, whole.network.embedding.weight)
 
 
+@pytest.mark.runs
 def test_minutes_end_a_training(tmp_path: Path) -> None:
     _, finished = trained(tmp_path, entry(epochs=10_000, minutes=0.02))
     assert finished and 1 <= len(read_curve(tmp_path / "curve.csv")["epoch"]) < 500
 
 
+@pytest.mark.runs
 def test_training_that_never_learns_is_an_error(tmp_path: Path) -> None:
     bad = frame(0)
     bad.calc.results["energy"] = np.nan
@@ -255,6 +262,7 @@ def fit(folder: Path, training: list[Atoms] = TRAINING, validation: list[Atoms] 
     return folder / "some.model"
 
 
+@pytest.mark.runs
 def test_potential_starts_near_its_data_and_is_sealed(tmp_path: Path) -> None:
     path = fit(tmp_path, epochs=2)
     weights = read_weights(path, "cpainn")
@@ -275,6 +283,7 @@ def test_potential_starts_near_its_data_and_is_sealed(tmp_path: Path) -> None:
         fit(tmp_path, epochs=2)
 
 
+@pytest.mark.runs
 def test_start_from_weights_that_know_more(tmp_path: Path) -> None:
     first = fit(tmp_path / "first", epochs=1)
     bare = [f for f in (rock_salt("Fe Fe Fe Fe O O O O", k) for k in range(3))]
@@ -292,6 +301,7 @@ def test_start_from_weights_that_know_more(tmp_path: Path) -> None:
         fit(tmp_path / "fourth", bare, VALIDATION, epochs=1)
 
 
+@pytest.mark.runs
 def test_chgnet_goes_on_from_its_published_weights(tmp_path: Path) -> None:
     path = fit(tmp_path, TRAINING[:2], VALIDATION[:1], model="chgnet", settings={}, epochs=2, learning_rate=1e-3)
     assert len(read_curve(tmp_path / "curve.csv")["epoch"]) == 2
@@ -330,6 +340,7 @@ def stage_input(folder: Path, dataset: Path = FRAMES, extra: str = "") -> Path:
     return path
 
 
+@pytest.mark.runs
 def test_stage_from_an_input_file(tmp_path: Path) -> None:
     path = stage_input(tmp_path)
     first = run(path)
@@ -353,6 +364,7 @@ MORE = """\
 """
 
 
+@pytest.mark.runs
 def test_ranks_share_the_potentials_and_change_nothing(tmp_path: Path) -> None:
     """Three trainings on one rank and on two: the same weights, bit for bit."""
     found = []

@@ -33,6 +33,7 @@ def final_states(folder: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.runs
 def test_results_of_a_run_that_goes_on(tmp_path: Path) -> None:
     """--only analyse and --only report beside it, of what is committed; and its samples are those of a run that nobody looked at."""
     folder = tmp_path / "watched"
@@ -56,6 +57,7 @@ def test_results_of_a_run_that_goes_on(tmp_path: Path) -> None:
     assert final_states(folder) == final_states(alone.parent)
 
 
+@pytest.mark.runs
 def test_what_is_not_sampled_yet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_input(tmp_path, 40, text=SMALL.replace("supercell: [1, 1, 1]", "supercell: [1, 2, 1]"))
     assert main([str(path), "--only", "analyse"]) == 2
@@ -74,6 +76,7 @@ def test_what_is_not_sampled_yet_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert "phase_diagram_second" in again.groups
 
 
+@pytest.mark.runs
 def test_what_comes_after_a_look_is_analysed(tmp_path: Path) -> None:
     """All sweeps were there when somebody looked, the conditional entropies were not; and what was looked at does not grow."""
     path, store = write_input(tmp_path, 40, text=SMALL), SampleStore(tmp_path / "out/samples")

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 
 from ..helpers.paths import ROOT
 from ..helpers.vasp_files import write_outcar
+
+pytestmark = pytest.mark.runs
 
 SECTION = re.compile(r"^## Bring your own DFT\n(.*?)(?=^## |\Z)", re.S | re.M)
 BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)

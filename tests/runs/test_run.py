@@ -12,6 +12,8 @@ import pytest
 from ..helpers.command import environment, hashes, run, write_input
 from ..helpers.paths import ROOT
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:

@@ -40,6 +40,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, lis
     return path, systems[0], systems[1:]
 
 
+@pytest.mark.runs
 def test_free_energies_change_as_enumeration_says(sampled: tuple[Path, System, list[System]]) -> None:
     path, system, drawn = sampled
     samples = read_samples(SampleStore(path.parent / "out/samples"))
@@ -57,6 +58,7 @@ def test_free_energies_change_as_enumeration_says(sampled: tuple[Path, System, l
             assert np.abs(change - exact).max() < 0.2 * np.abs(exact).max() + 2e-4, (t, 1e3 * change, 1e3 * exact)
 
 
+@pytest.mark.runs
 def test_they_are_in_the_results(sampled: tuple[Path, System, list[System]]) -> None:
     path, system, drawn = sampled
     samples = read_samples(SampleStore(path.parent / "out/samples"))

@@ -34,6 +34,7 @@ def write(folder: Path, measure: int) -> Path:
     return folder / "input.yaml"
 
 
+@pytest.mark.runs
 def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     """On two ranks; and on one, stopped earlier and then extended: bit for bit alike. Free energies within 4 errors of enumeration."""
     path = write(tmp_path / "a", 1500)
@@ -60,6 +61,7 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     assert hashes(tmp_path / "a/out/results.h5") == hashes(tmp_path / "b/out/results.h5")
 
 
+@pytest.mark.runs
 def test_sweeps_are_added_while_errors_are_too_large(tmp_path: Path) -> None:
     """Four times as many at most, within the budget, at every temperature; a budget raised later comes to the same, bit for bit."""
     path, other = write(tmp_path / "a", 100), write(tmp_path / "b", 100)

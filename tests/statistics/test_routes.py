@@ -15,6 +15,8 @@ from redoxmc.engine.thermodynamics.samples import Samples, read_samples
 
 from ..helpers.command import run, write_input
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, System, Samples]:
