@@ -2,6 +2,7 @@
 
 OVER: dict[str, set[str]] = {
     "long_modules": {
+        "engine/runtime/results/schema.py",
         "engine/sampling/replicas.py",
         "kernels/chain.py",
         "tests/exact/test_corrected.py",
@@ -58,6 +59,10 @@ OVER: dict[str, set[str]] = {
         "engine/report/limitations.py",
         "engine/runtime/lock.py",
         "engine/runtime/mpi.py",
+        "engine/runtime/results/canonical.py",
+        "engine/runtime/results/electrochemistry.py",
+        "engine/runtime/results/phase_diagram.py",
+        "engine/runtime/results/schema.py",
         "engine/runtime/streams.py",
         "engine/sampling/chain.py",
         "engine/sampling/chains.py",
@@ -128,6 +133,7 @@ OVER: dict[str, set[str]] = {
         "tests/faults/test_faults.py",
         "tests/faults/test_interruptions.py",
         "tests/faults/test_trust.py",
+        "tests/helpers/blank.py",
         "tests/helpers/browser.py",
         "tests/helpers/compile_once.py",
         "tests/helpers/lengths.py",
@@ -148,6 +154,7 @@ OVER: dict[str, set[str]] = {
         "tests/physics/test_vibrations.py",
         "tests/potentials/test_evaluation.py",
         "tests/potentials/test_learning.py",
+        "tests/runs/test_identity.py",
         "tests/runs/test_long_runs.py",
         "tests/statistics/test_couplings.py",
         "tests/statistics/test_joined.py",
