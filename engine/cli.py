@@ -2,43 +2,47 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from . import __version__
+from .input.examples import init
 from .input.options import STAGES, Options
 
 DESCRIPTION = """\
 Monte Carlo of ions and electrons together in mixed-valence materials: from a
-Hamiltonian typed in, or from labelled cells, to free energies, entropies, the
-phase diagram and the voltage. All that a run does stands in its input file.
+user-specified Hamiltonian or from labelled cells to free energies, entropies,
+the phase diagram and the voltage. The input file describes the whole run.
 
 The same command starts a run, continues an interrupted one, and does nothing
-on a finished one.
+if the run is finished.
 """
 EPILOG = """\
-stages, each done only if what it depends on has changed:
+stages; each is skipped if nothing that it depends on has changed:
   train      potentials, from calculations
   evaluate   potentials, against held-out cells
   label      configurations, relaxed with a potential
   fit        the cluster expansion
-  sample     the Monte Carlo itself, committed as it goes
+  sample     the Monte Carlo, saved in blocks
   analyse    results.h5, from the samples
   report     figures and report.html, from results.h5
 
 exit codes:
   0    done
-  1    a fault; with REDOXMC_TRACEBACK=1 it says where it came from
-  2    something you can mend; the message says what and where
+  1    internal error; REDOXMC_TRACEBACK=1 prints the traceback
+  2    an error that you can fix; the message says what and where
   75   stopped by SIGTERM, SIGUSR1 or walltime_s with nothing lost: start the
        same command again to continue
 
 examples:
-  redoxmc inputs/tutorial/own.yaml --check
-  mpirun -n 2 redoxmc inputs/nafepo4.yaml
-  redoxmc inputs/nafepo4.yaml --until fit
+  redoxmc init                     lists the examples that come with RedoxMC
+  redoxmc init own                 writes own.yaml and its data into this folder
+  redoxmc own.yaml --check
+  mpirun -n 2 redoxmc own.yaml
+  redoxmc own.yaml --until sample
 
-All keys of the input file: docs/input_file.md, and inputs/schema.json for
-editors.
+All keys of the input file are in schema.json, which `redoxmc init` writes
+beside the example: an editor completes, explains and checks them.
 """
 
 
@@ -57,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["init"]:
+        return init(arguments[1:])
     args = parser().parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # ranks are the parallelism; read where numpy and torch are loaded
     os.environ["MPLBACKEND"] = "Agg"  # figures go to files, whatever a notebook around this command has set
