@@ -1,7 +1,6 @@
 """A system to sample, from an input file or from its sections as they are typed into a notebook."""
 
 from collections.abc import Mapping
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +12,10 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.reader import read_input, typed_input
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.sampling.system import build_system as build
-from redoxmc.engine.stages.fit import hamiltonian_of, short_range_terms, with_point_charges
-from redoxmc.engine.stages.output import Output
-from redoxmc.engine.stages.prepare import Prepared, prepare, prepare_energy
+from redoxmc.engine.stages.cells import hamiltonian_of, sampled_hamiltonian
+from redoxmc.engine.stages.fit import compute, short_range
+from redoxmc.engine.stages.prepare import prepare, prepare_energy
+from redoxmc.engine.stages.run import RootData, Run
 
 ANY_SAMPLING = {"temperature_K": [300.0]}  # the lattice and the energy do not depend on it
 
@@ -48,20 +48,21 @@ def build_system(
     if (source is None) == (lattice is None or energy is None):
         raise RedoxError("give either an input file, or lattice and energy")
     if source is not None:
-        return _system(prepare(read_input(Path(source))))
+        return _system(*prepare(read_input(Path(source))))
     with TemporaryDirectory() as folder:
         structure = lattice.get("structure") if isinstance(lattice, Mapping) else None
         if isinstance(lattice, Mapping) and isinstance(structure, Atoms):
             structure.write(Path(folder) / "structure.traj")  # which keeps every digit
             lattice = {**lattice, "structure": str(Path(folder) / "structure.traj")}
         sections = {"output": folder, "lattice": lattice, "energy": energy, "sampling": ANY_SAMPLING}
-        return _system(prepare_energy(typed_input(sections)))
+        return _system(*prepare_energy(typed_input(sections)))
 
 
-def _system(prepared: Prepared) -> System:
-    if prepared.config.energy is None:
+def _system(run: Run, data: RootData) -> System:
+    if run.config.energy is None:
         raise RedoxError("the input has no energy to sample")
-    with TemporaryDirectory() as folder:
-        short_range = short_range_terms(prepared, Output(Path(folder)), may_fit=True)
-    of_supercell = partial(with_point_charges, short_range, prepared.point_charges)
-    return build(hamiltonian_of(prepared, prepared.matrix, of_supercell), prepared.matrix, prepared.ions)
+    if run.config.makes_labels:
+        raise RedoxError("the input has no data set yet; the stage label of a run makes it")
+    fitted = compute(run, data.fit_data).parameters if data.fit_data else None
+    of = hamiltonian_of(run, short_range(run, data, fitted))
+    return build(sampled_hamiltonian(run, of, run.matrix), run.matrix, run.ions)

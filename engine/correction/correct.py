@@ -11,23 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice
 from ..crystal.neutral_states import count_neutral_states, neutral_states
 from ..errors import RedoxError
 from ..hamiltonian.terms import Hamiltonian
 from ..input.checks.sampling import MOST_ENUMERATED
-from ..input.schema import Config, CorrectionInput
+from ..input.schema import CorrectionInput, RelaxationInput
 from ..potentials.labelling.configurations import Configuration, enumerate_configurations
 from ..potentials.labelling.relaxations import Relaxations, relax_all
 from ..potentials.labels import labels_of
-from ..potentials.potential import LabelledCalculator, load_potential
+from ..potentials.potential import LabelledCalculator
+from ..potentials.specification import PotentialSpec
 from ..runtime.hashes import fingerprint
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import read_h5, remove_partial, write_h5
 from ..runtime.streams import Stream, chain_stream
 from ..runtime.task_farm import farm
 from ..sampling.anneal import anneal
-from ..sampling.electron_ground_state import HamiltonianOf
 from ..sampling.system import System, build_system
 from ..units import inverse_temperature
 from .energies import Energies, Occupation, relaxed_energies
@@ -41,29 +40,24 @@ CHAINS = ("corrected", "direct", "reweighted")
 
 @dataclass(frozen=True)
 class Correction:
-    """What every rank needs to know. folder: of the output; weights: the potential's file; mark: hash of the potential; system:
-    the expansion in the small cell."""
+    """The small cell in which the potential is sampled. The same on every rank.
 
-    config: Config
-    lattice: Lattice
+    given: the section `correction` of the input. relaxation: the section of that name. folder: the output folder.
+    system: the cluster expansion in the small cell.
+    """
+
+    given: CorrectionInput
+    potential: PotentialSpec
+    relaxation: RelaxationInput
+    temperatures_K: tuple[float, ...]
+    seed: int
     folder: Path
-    weights: Path | None
-    mark: str
     system: System
 
     @property
-    def given(self) -> CorrectionInput:
-        assert self.config.correction is not None
-        return self.config.correction
-
-    @property
-    def temperatures_K(self) -> tuple[float, ...]:
-        return self.given.temperature_K or self.config.sampler.temperature_K
-
-    @property
     def relaxations(self) -> Relaxations:
-        settings = self.config.relaxation if self.given.relaxed else self.config.relaxation.model_copy(update={"steps": 0})
-        return Relaxations(self.folder / "relaxations", self.lattice, settings, self.mark)
+        settings = self.relaxation if self.given.relaxed else self.relaxation.model_copy(update={"steps": 0})
+        return Relaxations(self.folder / "relaxations", self.system.lattice, settings, self.potential.mark)
 
     @cached_property
     def identity(self) -> str:
@@ -74,8 +68,8 @@ class Correction:
         return fingerprint(
             given,
             self.temperatures_K,
-            self.config.seed,
-            self.mark,
+            self.seed,
+            self.potential.mark,
             store.settings.model_dump(mode="json"),
             table,
             str(self.system.mix),
@@ -118,25 +112,8 @@ class Lazy:
             import torch
 
             torch.set_num_threads(1)
-            given = self.correction.config.potential
-            assert given is not None
-            labels = labels_of(self.correction.lattice)
-            self.loaded.append(load_potential(given.model, self.correction.weights, labels, given.charge_aware, given.options))
+            self.loaded.append(self.correction.potential.load(labels_of(self.correction.system.lattice)))
         return self.loaded[0]
-
-
-def correction_of(
-    config: Config,
-    lattice: Lattice,
-    ions: tuple[str, ...],
-    folder: Path,
-    weights: Path | None,
-    mark: str,
-    of_supercell: HamiltonianOf,
-) -> Correction:
-    assert config.correction is not None
-    matrix = config.correction.matrix
-    return Correction(config, lattice, folder, weights, mark, build_system(of_supercell(matrix), matrix, ions))
 
 
 def try_potential(correction: Correction) -> None:
@@ -151,7 +128,7 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
     if "enumerated" in correction.given.methods:
         jobs = _all_states(correction)
         if bcast_from_root(comm, lambda: not all(store.path(c).exists() for store, c in jobs)):
-            relax_all(jobs, {correction.mark: potential()}, comm, watch, "relaxing all states of the small cell")
+            relax_all(jobs, {correction.potential.mark: potential()}, comm, watch, "relaxing all states of the small cell")
     tasks = bcast_from_root(comm, lambda: _missing(correction))
     if not tasks:
         return
@@ -160,7 +137,7 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
     betas = np.array([inverse_temperature(t) for t in correction.temperatures_K])
     energies = relaxed_energies(correction.system.supercell, correction.relaxations, potential)
     energies.of = _unless_stopped(energies.of, watch)
-    nothing = build_system(Hamiltonian(correction.lattice, ()), correction.system.supercell.matrix, correction.system.ions)
+    nothing = build_system(Hamiltonian(correction.system.lattice, ()), correction.system.supercell.matrix, correction.system.ions)
     proposers = {"corrected": correction.system, "reweighted": correction.system, "direct": nothing}
     of_expansion = _expansion_weights(correction, correction.system, betas, comm)
     weights = dict.fromkeys(proposers, of_expansion)
@@ -168,7 +145,7 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
         weights["direct"] = _expansion_weights(correction, nothing, betas, comm)
 
     def stream(method: str, rung: int, *walker: int) -> NDArray[np.uint64]:
-        return chain_stream(correction.config.seed, Stream.CORRECTION, CHAINS.index(method), rung, *walker)
+        return chain_stream(correction.seed, Stream.CORRECTION, CHAINS.index(method), rung, *walker)
 
     def tune_one(number: int) -> None:
         method, rung = pilots[number]
@@ -234,7 +211,7 @@ def _missing(correction: Correction) -> list[tuple[str, int, int]]:
 
 def _all_states(correction: Correction) -> list[tuple[Relaxations, Configuration]]:
     matrix = correction.system.supercell.matrix
-    found = enumerate_configurations(correction.lattice, matrix, MOST_ENUMERATED)
+    found = enumerate_configurations(correction.system.lattice, matrix, MOST_ENUMERATED)
     assert found is not None
     return [(correction.relaxations, c) for c in found]
 
@@ -245,7 +222,7 @@ def _expansion_weights(correction: Correction, system: System, betas: Float, com
     low, high = system.n_range
     targets, order = np.array([low, high], float), np.argsort(betas)[::-1]
     annealed = anneal(
-        system, betas[order], targets, float(high - low), correction.given.walkers, ANNEALING_SWEEPS, correction.config.seed, comm
+        system, betas[order], targets, float(high - low), correction.given.walkers, ANNEALING_SWEEPS, correction.seed, comm
     )
     back = np.argsort(order)
     return annealed.starts[back], annealed.reference[back]

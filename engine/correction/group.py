@@ -39,7 +39,7 @@ class CorrectedGroup:
         self.energies = relaxed_energies(self.system.supercell, correction.relaxations, Lazy(correction))
         low, high, e_low, e_high = end_energies(self.system)
         self.ends = Ends(low, high, (float(self.log_states[0]), float(self.log_states[-1])), (e_low, e_high))
-        self.rng = generator(correction.config.seed, Stream.CORRECTION_BOOTSTRAP)
+        self.rng = generator(correction.seed, Stream.CORRECTION_BOOTSTRAP)
 
     def build(self) -> LooseGroup:
         methods, group = self.correction.given.methods, self.group

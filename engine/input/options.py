@@ -23,6 +23,11 @@ class Options:
         return self.only in ("analyse", "report") and not self.fresh
 
     @property
+    def needs_cells(self) -> bool:
+        """Whether anything is sampled, or samples are analysed."""
+        return self.includes("sample") or self.includes("analyse")
+
+    @property
     def stops_before_fit(self) -> bool:
         """Whether potentials and labels are all that is wanted."""
         return (self.only or self.until) in STAGES[: STAGES.index("fit")]

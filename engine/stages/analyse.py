@@ -1,8 +1,9 @@
-"""The analyse stage: results.h5 from the samples, unless it is there already."""
+"""The analyse stage: results.h5 from the samples, the hull's ground states and examples of the phases as CIF files."""
 
 import json
 import logging
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import RedoxError
 from ..runtime.hashes import fingerprint
 from ..runtime.results import LAYOUT, Group, Results, read_results, write_results
 from ..runtime.results.transition import LooseGroup, typed_results
+from ..sampling.ground_state_search import Lowest
 from ..sampling.ground_states import read_ground_states
 from ..sampling.system import System
 from ..thermodynamics.analysis import Analysis
@@ -22,11 +24,12 @@ from ..thermodynamics.phase_diagram.diagram import phase_labels
 from ..thermodynamics.phase_diagram.phases import write_examples
 from ..thermodynamics.samples import Samples, read_samples
 from ..units import fraction
-from .fit import drawn_systems
-from .identity import attributes, sample_identity
-from .input_warnings import cautions, does_not_fit
+from . import sample
+from .cells import Cells, drawn_systems
+from .input_warnings import cell_too_small, input_warnings
 from .output import Output
-from .prepare import Prepared
+from .provenance import attributes
+from .run import RootData, Run
 
 if TYPE_CHECKING:
     from ..correction.correct import Correction  # torch comes with it
@@ -34,99 +37,160 @@ if TYPE_CHECKING:
 log = logging.getLogger("redoxmc")
 
 
-def analyse(prepared: Prepared, system: System, second: System | None, correction: "Correction | None", output: Output) -> None:
-    """Of what is committed, whether or not the run goes on. A part that the run has not come to yet is left out, and that is noted."""
-    config, pending = prepared.config, []
-    samples = read_samples(output.store)
-    of_second = output.store.second(second.supercell.matrix) if second else None
-    smaller = read_samples(of_second) if of_second and of_second.committed() else None
-    if second and smaller is None:
-        pending.append("the second cell has not been sampled yet")
+@dataclass(frozen=True)
+class Committed:
+    """What there is to analyse; the run may still go on.
+
+    second: samples of the second cell. correction: only once all its walks are done. other: results of the run whose diagram is drawn
+    beside this one's. pending: what the run has not come to yet.
+    """
+
+    samples: Samples
+    second: Samples | None
+    correction: "Correction | None"
+    other: Results | None
+    pending: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """groups of results.h5; notes: what a reader of the results should know; ground_states: lowest states of every supercell."""
+
+    groups: dict[str, Group]
+    notes: tuple[str, ...]
+    ground_states: list[tuple[Supercell, Lowest]]
+
+
+def run(run: Run, data: RootData, cells: Cells) -> None:
+    """On rank 0. Results that are there are kept, if they were made from the same samples in the same way."""
+    if not run.options.includes("analyse"):
+        return
+    committed = read_committed(run, cells)
+    mark = fingerprint(*identity(run, data, cells, committed))
+    if _is_made(run.output, mark):
+        log.info("analyse: nothing has changed")
+        return
+    write(run, cells, committed, compute(run, data, cells, committed), mark)
+
+
+def read_committed(run: Run, cells: Cells) -> Committed:
+    pending, store = [], run.output.store
+    second, correction = None, cells.correction
+    if cells.second is not None:
+        of_second = store.second(cells.second.supercell.matrix)
+        second = read_samples(of_second) if of_second.committed() else None
+        if second is None:
+            pending.append("the second cell has not been sampled yet")
     if correction is not None and not correction.is_sampled:
         pending.append("the potential has not been sampled yet: no corrected free energies")
         correction = None
-    other = _other_results(prepared)
-    its_mark = other.attributes["fingerprint"] if other else None
-    whose = {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
-    mark = fingerprint(
-        sample_identity(prepared.source),
+    return Committed(read_samples(store), second, correction, _other_results(run), tuple(pending))
+
+
+def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> list[Any]:
+    """What the results depend on."""
+    config, samples, refinement = run.config, committed.samples, run.output.store.refinement
+    return [
+        sample.identity(run),
         LAYOUT,
         samples.n_sweeps,
         samples.plan.temperatures_K.tolist(),
-        output.store.refinement.read_text() if output.store.refinement.exists() else None,
+        refinement.read_text() if refinement.exists() else None,
         config.analysis.model_dump(mode="json"),
-        its_mark,
+        committed.other.attributes["fingerprint"] if committed.other else None,
         config.sampler.second_supercell,
-        smaller.n_sweeps if smaller else 0,
+        committed.second.n_sweeps if committed.second else 0,
         sorted((rung, split.mark) for rung, split in samples.splits.items()),
-        whose,
+        _formula(cells.main),
         *([config.ground_states.model_dump()] if config.ground_states else []),
-        prepared.vibrations.content if prepared.vibrations else None,
-        *([prepared.experiment.sha256] if prepared.experiment else []),
-        *([correction.identity, correction.given.methods] if correction else []),
-    )
-    if output.results.exists():
-        try:
-            if read_results(output.results).attributes.get("fingerprint") == mark:
-                log.info("analyse: nothing has changed")
-                return
-        except RedoxError:
-            pass  # damaged or of another version: made anew
-    drawn = drawn_systems(prepared, system, output)
-    analysis = Analysis(samples, system, config.analysis, config.seed, prepared.vibrations, drawn)
-    analysis.notes += pending
+        data.vibrations.content if data.vibrations else None,
+        *([data.experiment.sha256] if data.experiment else []),
+        *([committed.correction.identity, committed.correction.given.methods] if committed.correction else []),
+    ]
+
+
+def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Analysed:
+    """All groups of results.h5. Nothing is written."""
+    config, second, correction = run.config, committed.second, committed.correction
+    drawn = drawn_systems(run, data.fit_data, cells.main)
+    analysis = Analysis(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn)
+    notes = analysis.notes
+    notes += committed.pending
     if config.energy is not None and config.energy.electrons == "ground_state":
-        analysis.notes.append(system.description)
-    analysis.notes += cautions(prepared)
-    groups = analysis.groups()
+        notes.append(cells.main.description)
+    notes += input_warnings(run, data)
+    groups, ground_states = analysis.groups(), []
     if config.ground_states is not None:
-        groups["ground_states"] = _ground_states(prepared, samples, analysis.notes, output)
+        ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
+        groups["ground_states"] = ground_state_group(ground_states, run.ions[0])
+        notes += _ground_state_notes(run, groups["ground_states"], committed.samples)
     if correction is not None:
         from ..correction.group import CorrectedGroup
 
-        groups["corrected"] = CorrectedGroup(correction, analysis.notes).build()
-    if prepared.experiment is not None:
-        groups["experiment"] = prepared.experiment.group()
-    if second is not None and smaller is not None:
-        _add_second(
-            groups, Analysis(smaller, second, config.analysis, config.seed, prepared.vibrations).groups(), second.n_formula_units
-        )
-    if other is not None and "phase_diagram" in other.groups:
-        title = str(other.attributes.get("title", ""))
-        groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=str(its_mark))
-    elif config.analysis.beside is not None:
-        analysis.notes.append(
-            f"analysis: beside: {config.analysis.beside} has no phase diagram yet; run it, then this input again"
-        )
-    extra: dict[str, Any] = {
+        groups["corrected"] = CorrectedGroup(correction, notes).build()
+    if data.experiment is not None:
+        groups["experiment"] = data.experiment.group()
+    if second is not None and cells.second is not None:
+        of_second = Analysis(second, cells.second, config.analysis, config.seed, data.vibrations).groups()
+        _add_second(groups, of_second, cells.second.n_formula_units)
+    notes += _add_other(run, groups, committed.other)
+    return Analysed(groups, tuple(notes), ground_states)
+
+
+def write(run: Run, cells: Cells, committed: Committed, found: Analysed, mark: str) -> None:
+    """The structures first, results.h5 last: its fingerprint says that all is there."""
+    system, samples, groups = cells.main, committed.samples, found.groups
+    if "ground_states" in groups:
+        write_corners(found.ground_states, groups["ground_states"], run.output.ground_states)
+    if "phase_diagram" in groups:
+        diagram, order = groups["phase_diagram"], groups["order"]
+        names = [str(name) for name in diagram["phase_name"]]
+        write_examples(order, phase_labels(diagram, order), names, samples, system.supercell, run.output.phases)
+    own = {
         "fingerprint": mark,
         "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
         "n_formula_units": system.n_formula_units,
-        **whose,
+        **_formula(system),
         "attempted_moves": int(samples.tried.sum()),
         "sweeps_measured": samples.n_sweeps,
         "walkers": samples.plan.walkers,
         "moves": str(samples.plan.mix),
-        "notes": json.dumps(analysis.notes, ensure_ascii=False),
+        "notes": json.dumps(found.notes, ensure_ascii=False),
     }
-    if "phase_diagram" in groups:
-        diagram, order = groups["phase_diagram"], groups["order"]
-        names = [str(name) for name in diagram["phase_name"]]
-        write_examples(order, phase_labels(diagram, order), names, samples, system.supercell, output.folder / "phases")
-    write_results(output.results, typed_results({**attributes(prepared.source), **extra}, groups))
-    log.info("analyse: %.3g attempted moves measured; wrote %s", extra["attempted_moves"], os.path.relpath(output.results))
+    write_results(run.output.results, typed_results({**attributes(run), **own}, groups))
+    log.info("analyse: %.3g attempted moves measured; wrote %s", own["attempted_moves"], os.path.relpath(run.output.results))
     if "canonical" in groups:
-        canonical = groups["canonical"]
-        for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
-            if np.isfinite(closure):  # where the other end is known too
-                log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)
+        _log_closure(groups["canonical"])
 
 
-def _other_results(prepared: Prepared) -> Results | None:
+def _is_made(output: Output, mark: str) -> bool:
+    if not output.results.exists():
+        return False
+    try:
+        return read_results(output.results).attributes.get("fingerprint") == mark
+    except RedoxError:
+        return False  # damaged or of another version: made again
+
+
+def _formula(system: System) -> dict[str, str]:
+    return {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
+
+
+def _other_results(run: Run) -> Results | None:
     """Of the run whose diagram is drawn beside this one's, once it has any."""
-    given = prepared.config.analysis.beside
-    path = Output(prepared.source.resolve(given)).results if given else None
+    given = run.config.analysis.beside
+    path = Output(run.source.resolve(given)).results if given else None
     return read_results(path) if path and path.exists() else None
+
+
+def _add_other(run: Run, groups: dict[str, Group], other: Results | None) -> list[str]:
+    """The other run's diagram; a note if it has none yet."""
+    if other is not None and "phase_diagram" in other.groups:
+        title, mark = str(other.attributes.get("title", "")), str(other.attributes["fingerprint"])
+        groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=mark)
+    elif run.config.analysis.beside is not None:
+        return [f"analysis: beside: {run.config.analysis.beside} has no phase diagram yet; run it, then this input again"]
+    return []
 
 
 def _add_second(groups: dict[str, Group], other: dict[str, Group], n_formula_units: int) -> None:
@@ -144,18 +208,20 @@ def _titled(diagram: Group, **attributes: str) -> LooseGroup:
     return LooseGroup(diagram.variables, {**diagram.attributes, **attributes})
 
 
-def _ground_states(prepared: Prepared, samples: Samples, notes: list[str], output: Output) -> Group:
-    """The hull at T = 0; writes its corners as structures and adds to `notes` what a reader should know."""
-    given, energy = prepared.config.ground_states, prepared.config.energy
-    assert given is not None and energy is not None
-    found = read_ground_states(given, prepared.lattice, output.store)
-    group = ground_state_group(found, prepared.ions[0])
-    write_corners(found, group, output.ground_states)
-    same_energy = energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
-    n_fu = Supercell(prepared.lattice, prepared.matrix).n_formula_units
-    notes += ground_state_notes(group, samples if same_energy else None, n_fu)
+def _ground_state_notes(run: Run, group: Group, samples: Samples) -> list[str]:
+    """What a reader should know of the hull at T = 0."""
+    assert run.config.energy is not None
+    same_energy = run.config.energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
+    n_fu = Supercell(run.lattice, run.matrix).n_formula_units
+    notes = ground_state_notes(group, samples if same_energy else None, n_fu)
     for k in np.flatnonzero(group["on_hull"]):
-        if not fits(group["supercell"][k], prepared.matrix, prepared.lattice):
-            notes.append(does_not_fit(group["x"][k], group["supercell"][k], prepared.matrix))
+        if not fits(group["supercell"][k], run.matrix, run.lattice):
+            notes.append(cell_too_small(group["x"][k], group["supercell"][k], run.matrix))
     log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][group["on_hull"]]))
-    return group
+    return notes
+
+
+def _log_closure(canonical: Group) -> None:
+    for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
+        if np.isfinite(closure):  # where the other end is known too
+            log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)

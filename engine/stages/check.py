@@ -11,25 +11,25 @@ from ..sampling.ground_states import tasks
 from ..sampling.ladder import MOST_RUNGS
 from ..sampling.run import IONS_PER_WINDOW, MU_POINTS, ensembles_of
 from ..sampling.slots import EnsembleKind
-from .input_warnings import cautions
-from .prepare import Prepared
+from .input_warnings import input_warnings
+from .run import RootData, Run
 
 BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small cells have more images
 
 
-def print_plan(prepared: Prepared, n_ranks: int) -> None:
+def print_plan(run: Run, data: RootData, n_ranks: int) -> None:
     console = Console(width=110, highlight=False)
     table = Table(show_header=False, box=None, padding=(0, 2))
-    for key, value in plan_rows(prepared, n_ranks):
+    for key, value in plan_rows(run, data, n_ranks):
         table.add_row(Text(key, "bold"), Text(value))
     console.print(table)
     console.print("The input is sound. Nothing was run.")
 
 
-def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
+def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
     """(what, value) of every line."""
-    config, lattice = prepared.config, prepared.lattice
-    supercell = Supercell(lattice, prepared.matrix)
+    config, lattice = run.config, run.lattice
+    supercell = Supercell(lattice, run.matrix)
     species = "; ".join(
         f"{n} {s.element} sites: "
         + ", ".join(f"{sp.name} ({sp.charge:+d}{', as ' + sp.symbol if sp.proxy else ''})" for sp in s.species)
@@ -41,11 +41,11 @@ def plan_rows(prepared: Prepared, n_ranks: int) -> list[tuple[str, str]]:
         ("cell", f"{supercell.n_cells} cells, {supercell.n_formula_units} formula units, {supercell.n_sites} active sites"),
         ("species", species),
         ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
-        ("neutral exchanges", "; ".join(e.describe(lattice) for e in prepared.exchanges) or "none"),
-        *_potentials(prepared),
-        *(_sampling(prepared, supercell, n_ranks) if config.sampling else []),
-        ("output", str(prepared.source.resolve(config.output))),
-        *(("distrust", text) for text in cautions(prepared)),
+        ("neutral exchanges", "; ".join(e.describe(lattice) for e in run.exchanges) or "none"),
+        *_potentials(run),
+        *(_sampling(run, data, supercell, n_ranks) if config.sampling else []),
+        ("output", str(run.source.resolve(config.output))),
+        *(("distrust", text) for text in input_warnings(run, data)),
     ]
 
 
@@ -54,9 +54,9 @@ def _formula(lattice: Lattice) -> str:
     return f"{lattice.n_formula_units} {unit}"
 
 
-def _potentials(prepared: Prepared) -> list[tuple[str, str]]:
+def _potentials(run: Run) -> list[tuple[str, str]]:
     """What is trained, evaluated and labelled."""
-    config, rows = prepared.config, []
+    config, rows = run.config, []
     if given := config.training:
         todo = [f"{p.name} ({p.model}, at most {p.epochs} epochs)" for p in given.potentials if p.file is None]
         rows.append(("train", ", ".join(todo) or "nothing: all have a file"))
@@ -68,32 +68,32 @@ def _potentials(prepared: Prepared) -> list[tuple[str, str]]:
     return rows
 
 
-def _sampling(prepared: Prepared, supercell: Supercell, n_ranks: int) -> list[tuple[str, str]]:
-    config = prepared.config
-    slots, rungs = replicas_at_most(prepared, supercell)
+def _sampling(run: Run, data: RootData, supercell: Supercell, n_ranks: int) -> list[tuple[str, str]]:
+    config = run.config
+    slots, rungs = replicas_at_most(run, supercell)
     per_rank = max(len(share(slots, r, n_ranks)) for r in range(n_ranks))
     walkers, sweeps = config.sampler.walkers, config.sampler.sweeps.measure
     memory = (per_rank * walkers * supercell.n_sites + supercell.n_sites * BYTES_PER_SITE) / 2**20
     return [
-        ("exchangeable ions", ", ".join(prepared.ions) or "none"),
-        ("energy", _energy(prepared)),
-        *([("vibrations", prepared.vibrations.description)] if prepared.vibrations else []),
+        ("exchangeable ions", ", ".join(run.ions) or "none"),
+        ("energy", _energy(run, data)),
+        *([("vibrations", data.vibrations.description)] if data.vibrations else []),
         ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
         (
             "replicas",
             f"at most {slots} x {walkers} walkers; on {n_ranks} {'rank' if n_ranks == 1 else 'ranks'} at most {per_rank} each",
         ),
         ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
-        *_ground_states(prepared),
+        *_ground_states(run),
         ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),
     ]
 
 
-def _ground_states(prepared: Prepared) -> list[tuple[str, str]]:
-    given = prepared.config.ground_states
+def _ground_states(run: Run) -> list[tuple[str, str]]:
+    given = run.config.ground_states
     if given is None:
         return []
-    found = tasks(given, prepared.lattice)
+    found = tasks(given, run.lattice)
     listed = sum(t.list_all for t in found)
     text = f"all states of {listed} supercells of up to {given.enumerate_up_to} cells"
     if len(found) > listed:
@@ -101,49 +101,47 @@ def _ground_states(prepared: Prepared) -> list[tuple[str, str]]:
     return [("ground states", text)]
 
 
-def replicas_at_most(prepared: Prepared, supercell: Supercell) -> tuple[int, int]:
+def replicas_at_most(run: Run, supercell: Supercell) -> tuple[int, int]:
     """Number of replicas and of rungs that the ladder can have."""
-    given = prepared.config.sampler
+    given = run.config.sampler
     rungs = len(given.temperature_K) if given.exchange_every == 0 else given.rungs if isinstance(given.rungs, int) else MOST_RUNGS
     rungs = max(rungs, len(given.temperature_K))
-    counts, _ = count_neutral_states(supercell, prepared.ions[0] if prepared.ions else None)
+    counts, _ = count_neutral_states(supercell, run.ions[0] if run.ions else None)
     points = given.vcsgc.points
     windows = points if isinstance(points, int) else max(2, -(-int(counts[-1] - counts[0]) // IONS_PER_WINDOW) + 1)
     potentials = 1
-    for ion in prepared.ions:
+    for ion in run.ions:
         grid = given.chemical_potential_eV.get(ion)
         potentials *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
     per_rung = {
-        EnsembleKind.FIXED_COMPOSITION: windows if prepared.ions else 1,
+        EnsembleKind.FIXED_COMPOSITION: windows if run.ions else 1,
         EnsembleKind.VCSGC: windows,
         EnsembleKind.SEMIGRAND: potentials,
     }
-    return rungs * sum(per_rung[kind] for kind in ensembles_of(prepared.ions, prepared.config)), rungs
+    return rungs * sum(per_rung[kind] for kind in ensembles_of(run.ions, run.config)), rungs
 
 
-def _energy(prepared: Prepared) -> str:
-    parts = [prepared.typed.description] if prepared.typed.clusters else []
-    given = prepared.config.energy
-    charged = (given and given.electrostatics) or (prepared.model and prepared.model.charges)
+def _energy(run: Run, data: RootData) -> str:
+    parts = [run.user_terms.description] if run.user_terms.clusters else []
+    given = run.config.energy
+    charged = (given and given.electrostatics) or (data.model and data.model.charges)
     parts += ["point charges, all pairs of sites"] if charged else []
     parts += ["electrons in their ground state"] if given and given.electrons == "ground_state" else []
-    if training := prepared.training:
-        orbits = training.space.orbit_list.orbits
+    if fitted := data.fit_data:
+        orbits = fitted.space.orbit_list.orbits
         names = {2: "pairs", 3: "triplets", 4: "quadruplets"}
         per_order = {
             order: sum(len(o.clusters) for o in orbits if o.order == order) for order in sorted({o.order for o in orbits})
         }
-        sites = prepared.lattice.n_sites
+        sites = run.lattice.n_sites
         counts = ", ".join(
             f"{n * order / sites:g} {names.get(order, f'{order}-clusters')} per site"
             for order, n in per_order.items()
             if order > 1
         )
-        parts.append(
-            f"cluster expansion of {len(training.space)} parameters ({counts}) fitted to {len(training.data.cells)} cells"
-        )
-    elif prepared.config.energy and prepared.config.energy.needs_labels:
+        parts.append(f"cluster expansion of {len(fitted.space)} parameters ({counts}) fitted to {len(fitted.data.cells)} cells")
+    elif run.config.energy and run.config.energy.needs_labels:
         parts.append("cluster expansion, to be fitted to the labelled configurations")
-    if prepared.model is not None:
-        parts.append(f"cluster expansion of {prepared.model.n_parameters} parameters from a file")
+    if data.model is not None:
+        parts.append(f"cluster expansion of {data.model.n_parameters} parameters from a file")
     return "; ".join(parts)

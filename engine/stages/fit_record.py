@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..crystal.lattice import Lattice
 from ..hamiltonian.fit import Fit
 from ..thermodynamics.phase_diagram.hull import lower_hull
-from .prepare.expansion import Training
+from .run import FitData
 
 Float = NDArray[np.float64]
 
@@ -28,9 +28,9 @@ def ground_states(x: Float, energy: Float) -> tuple[Float, Float]:
     return levels[vertices], lowest[vertices]
 
 
-def fit_record(fit: Fit, training: Training, lattice: Lattice, ions: tuple[str, ...]) -> dict[str, Any]:
+def fit_record(fit: Fit, fit_data: FitData, lattice: Lattice, ions: tuple[str, ...]) -> dict[str, Any]:
     """Everything the report says about the fit; energies in eV per formula unit."""
-    data = training.data
+    data = fit_data.data
     rows: dict[str, Any] = {
         "n_cells": len(data.cells),
         "n_parameters": len(fit.parameters),

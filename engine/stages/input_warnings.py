@@ -1,4 +1,4 @@
-"""What a sound input may still get wrong, known before anything runs: --check says it, and the report under what to distrust."""
+"""Warnings about an input that is valid, known before anything runs. --check prints them; the report lists them."""
 
 import numpy as np
 from ase import Atoms
@@ -10,7 +10,7 @@ from ..crystal.supercells import fits
 from ..crystal.symmetry import space_group
 from ..units import fraction
 from .fit_record import ground_states, mixing
-from .prepare import Prepared
+from .run import RootData, Run
 
 COLD_K = 100.0
 DEPTH_EV = 1e-3  # of a corner of the hull that matters
@@ -18,26 +18,26 @@ LEAST_COHESION_EV = 1.0  # per atom: total energies are larger
 LEAST_END_EV = 0.3  # per formula unit: formation energies vanish at the ends
 
 
-def cautions(prepared: Prepared) -> list[str]:
-    """In plain words, each with its cure; none for an input that samples nothing."""
-    if prepared.config.sampling is None:
+def input_warnings(run: Run, data: RootData) -> list[str]:
+    """Each says what to change. None for an input that samples nothing."""
+    if run.config.sampling is None:
         return []
-    return [text for text in (_cold(prepared), _own_images(prepared), _small_energies(prepared), *_orders(prepared)) if text]
+    return [text for text in (_cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data)) if text]
 
 
-def _cold(prepared: Prepared) -> str | None:
-    coldest = min(prepared.config.sampler.temperature_K)
+def _cold(run: Run) -> str | None:
+    coldest = min(run.config.sampler.temperature_K)
     if coldest >= COLD_K:
         return None
     return f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; if degrees Celsius were meant, add 273"
 
 
-def _own_images(prepared: Prepared) -> str | None:
+def _own_images(run: Run) -> str | None:
     """A supercell that repeats within the reach of the energy."""
-    lattice, energy = prepared.lattice, prepared.config.energy
+    lattice, energy = run.lattice, run.config.energy
     given = energy.cluster_expansion if energy else None
     reach = max([*((given.cutoffs_A or ()) if given else ()), *(p.r_A[1] for p in (energy.pairs if energy else ()))], default=0.0)
-    vectors, _ = minkowski_reduce(prepared.matrix @ np.asarray(lattice.atoms.cell))
+    vectors, _ = minkowski_reduce(run.matrix @ np.asarray(lattice.atoms.cell))
     period = float(np.linalg.norm(vectors, axis=1).min())
     if period > reach:
         return None
@@ -48,31 +48,31 @@ def _own_images(prepared: Prepared) -> str | None:
     )
 
 
-def _small_energies(prepared: Prepared) -> str | None:
+def _small_energies(run: Run, data: RootData) -> str | None:
     """Neither total energies nor formation energies."""
-    if prepared.training is None:
+    if data.fit_data is None:
         return None
-    lattice, data = prepared.lattice, prepared.training.data
-    per_atom = float(np.abs(data.energies_eV).max()) * lattice.n_formula_units / len(lattice.atoms)
-    if per_atom > LEAST_COHESION_EV or np.abs(data.energies_eV).min() < LEAST_END_EV:
+    lattice, cells = run.lattice, data.fit_data.data
+    per_atom = float(np.abs(cells.energies_eV).max()) * lattice.n_formula_units / len(lattice.atoms)
+    if per_atom > LEAST_COHESION_EV or np.abs(cells.energies_eV).min() < LEAST_END_EV:
         return None
     return f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; `energy` must be eV of the whole cell, not per atom"
 
 
-def _orders(prepared: Prepared) -> list[str]:
+def _orders(run: Run, data: RootData) -> list[str]:
     """Ground states of the data that the supercell cannot hold."""
-    training, lattice = prepared.training, prepared.lattice
-    if training is None or len(prepared.ions) != 1:
+    fit_data, lattice = data.fit_data, run.lattice
+    if fit_data is None or len(run.ions) != 1:
         return []
-    data = training.data
-    x = data.fraction(lattice.species_named(prepared.ions[0]).symbol)
-    energy = mixing(x, data.energies_eV)
+    known = fit_data.data
+    x = known.fraction(lattice.species_named(run.ions[0]).symbol)
+    energy = mixing(x, known.energies_eV)
     said = []
     for corner, depth in zip(*ground_states(x, energy)):
-        cells = [c for c, level, e in zip(data.cells, x, energy) if np.isclose(level, corner) and e <= depth + DEPTH_EV]
+        cells = [c for c, level, e in zip(known.cells, x, energy) if np.isclose(level, corner) and e <= depth + DEPTH_EV]
         periods = [_periods(c, lattice) for c in cells]
-        if depth < -DEPTH_EV and not any(fits(cell, prepared.matrix, lattice, repeats) for cell, repeats in periods):
-            said.append(does_not_fit(float(corner), periods[0][0], prepared.matrix))
+        if depth < -DEPTH_EV and not any(fits(cell, run.matrix, lattice, repeats) for cell, repeats in periods):
+            said.append(cell_too_small(float(corner), periods[0][0], run.matrix))
     return said
 
 
@@ -85,7 +85,7 @@ def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[
     return matrix.astype(np.int64), np.rint(moves[whole]).astype(np.int64)
 
 
-def does_not_fit(x: float, order: NDArray[np.int64], supercell: NDArray[np.int64]) -> str:
+def cell_too_small(x: float, order: NDArray[np.int64], supercell: NDArray[np.int64]) -> str:
     return (
         f"the ground state at x = {fraction(x)} has the cell {order.tolist()}, which does not fit into lattice.supercell {supercell.tolist()}: "
         "that order cannot form; give multiples of its cell"

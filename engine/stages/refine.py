@@ -1,4 +1,4 @@
-"""Temperatures and then sweeps added where the phase boundaries are less certain than wanted: sample, look, add, until the budget is spent."""
+"""The refine stage: temperatures, then sweeps, added until the phase boundaries are as certain as wanted or the budget is used up."""
 
 import logging
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import interp1d
 
-from ..input.schema import Config, RefineInput
+from ..input.schema import RefineInput
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_h5, read_json, write_json
@@ -22,6 +22,7 @@ from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
 from ..thermodynamics.samples import Samples, last_states, read_samples
 from ..thermodynamics.vibrations import Vibrations
 from ..units import inverse_temperature
+from .run import RootData, Run
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
@@ -31,35 +32,42 @@ LONGER = (1.5, 4.0)  # times the sweeps, at least and at most, in one step: erro
 INSIDE = 0.2  # a new temperature keeps so much of the distance between its neighbours from each of them
 
 
-def run_refinement(
-    system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, comm: Any, watch: StopWatch
-) -> None:
-    """Sample at new temperatures, PER_ROUND at a time, as long as the ladder was sampled; then all of them longer. Goes on with what was begun.
+def identity(run: Run, vibrations: Vibrations | None) -> dict[str, Any]:
+    """What the added temperatures depend on, beside the samples: not the sweeps, which may be extended."""
+    given = run.config.sampler.refine
+    return {"vibrations": vibrations.content if vibrations else None, **given.model_dump(exclude={"sweeps"})}
 
-    vibrations: rank 0's. Collective; raises Interrupted.
+
+def run(run: Run, data: RootData | None, system: System, comm: Any, watch: StopWatch) -> None:
+    """Sample PER_ROUND new temperatures at a time, as long as the ladder was sampled; then sample all ladders longer.
+
+    Decisions and samples of an earlier run are continued. Collective; raises Interrupted after a commit.
     """
-    given = config.sampler.refine
+    given, store = run.config.sampler.refine, run.output.store
+    if not run.options.includes("sample"):
+        return
     if not (given.temperatures or given.sweeps) or not has_free_energies(system, read_ladder(store)[0]):
         if comm.rank == 0:
             _forget(store)
         comm.Barrier()
         return
-    known = bcast_from_root(comm, lambda: _begin(config, vibrations, store))
+    vibrations = data.vibrations if data is not None else None  # rank 0 decides
+    known = bcast_from_root(comm, lambda: _begin(run, vibrations))
     rounds = 0
-    while added := bcast_from_root(comm, partial(_round, system, config, vibrations, store, rounds)):
+    while added := bcast_from_root(comm, partial(_round, run, system, vibrations, rounds)):
         if comm.rank == 0:
             store.refined(rounds).remove_uncommitted()
         comm.Barrier()
         name = "sampling " + ", ".join(f"{t:g}" for t in added) + " K"
-        sample_ladder(name, system, config, store.refined(rounds), (Stream.REFINEMENT, rounds), known.sweeps, comm, watch)
+        sample_ladder(name, system, run.config, store.refined(rounds), (Stream.REFINEMENT, rounds), known.sweeps, comm, watch)
         rounds += 1
     ladders: list[tuple[SampleStore, Use]] = [(store, (Stream.SAMPLING,))]
     ladders += [(store.refined(k), (Stream.REFINEMENT, k)) for k in range(rounds)]
     step = 0
-    while more := bcast_from_root(comm, partial(_longer, system, config, vibrations, store, step)):
+    while more := bcast_from_root(comm, partial(_longer, run, system, vibrations, step)):
         for k, (place, use) in enumerate(ladders):
             name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
-            sample_ladder(name, system, config, place, use, more, comm, watch)
+            sample_ladder(name, system, run.config, place, use, more, comm, watch)
         step += 1
 
 
@@ -93,10 +101,10 @@ def _read(store: SampleStore) -> Decisions:
     return Decisions(**found)
 
 
-def _begin(config: Config, vibrations: Vibrations | None, store: SampleStore) -> Decisions:
-    """What is known, unless it was decided on other samples or for other aims, or a ladder is gone: then all that was added is forgotten."""
-    given, measure = config.sampler.refine, config.sampler.sweeps.measure
-    mark = {"vibrations": vibrations.content if vibrations else None, **given.model_dump(exclude={"sweeps"})}
+def _begin(run: Run, vibrations: Vibrations | None) -> Decisions:
+    """Earlier decisions. If they were taken on other samples or for other aims, or a ladder is gone, all that was added is deleted."""
+    store, measure = run.output.store, run.config.sampler.sweeps.measure
+    mark = identity(run, vibrations)
     if store.refinement.exists():
         known = _read(store)
         lost = [k for k, added in enumerate(known.rounds) if added and not store.refined(k).ladder.exists()]
@@ -119,9 +127,10 @@ def _forget(store: SampleStore) -> None:
     store.drop_refined(0)
 
 
-def _round(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, k: int) -> list[float]:
-    """The temperatures of round k, none once the budget is spent: those decided on earlier, else decided on now, their ladder written."""
-    given, known = config.sampler.refine, _read(store)
+def _round(run: Run, system: System, vibrations: Vibrations | None, k: int) -> list[float]:
+    """The temperatures of round k, as decided earlier or decided now with their ladder written; none once the budget is used up."""
+    given, store = run.config.sampler.refine, run.output.store
+    known = _read(store)
     if k < len(known.rounds):
         return known.rounds[k]
     left = given.temperatures - sum(len(r) for r in known.rounds)
@@ -130,24 +139,25 @@ def _round(system: System, config: Config, vibrations: Vibrations | None, store:
     store.drop_refined(k)
     samples = read_samples(store)
     added: list[float] = []
-    if (found := _diagram(samples, system, config, vibrations)) is not None:
+    if (found := _diagram(samples, system, run.config.seed, vibrations)) is not None:
         diagram, sampled_K = found
         added = uncertain_temperatures(diagram, sampled_K, given, min(PER_ROUND, left))
         if added:
-            _write(system, config, samples, store, k, added)
+            _write(run, system, samples, k, added)
             log.info("refinement: boundaries are uncertain near %s K", ", ".join(f"{t:g}" for t in added))
     replace(known, rounds=[*known.rounds, added]).write(store)
     return added
 
 
-def _longer(system: System, config: Config, vibrations: Vibrations | None, store: SampleStore, step: int) -> int:
-    """Sweeps that all ladders are to have after this step, 0 once the diagram is as certain as wanted or the budget is spent."""
-    given, known = config.sampler.refine, _read(store)
+def _longer(run: Run, system: System, vibrations: Vibrations | None, step: int) -> int:
+    """Sweeps that all ladders are to have after this step; 0 once the diagram is as certain as wanted or the budget is used up."""
+    given, store = run.config.sampler.refine, run.output.store
+    known = _read(store)
     most = given.sweeps or 0
     if step < len(known.longer) and (known.longer[step][1] or known.longer[step][0] == most):
         return known.longer[step][1]
     to = 0
-    if known.sampled < most and (found := _diagram(read_samples(store), system, config, vibrations)) is not None:
+    if known.sampled < most and (found := _diagram(read_samples(store), system, run.config.seed, vibrations)) is not None:
         excess = float(excesses(found[0], given).max(initial=0.0))
         if excess > 1:
             to = min(most, int(np.ceil(known.sampled * np.clip(excess**2, *LONGER))))
@@ -156,9 +166,9 @@ def _longer(system: System, config: Config, vibrations: Vibrations | None, store
     return to
 
 
-def _diagram(samples: Samples, system: System, config: Config, vibrations: Vibrations | None) -> tuple[Diagram, Float] | None:
+def _diagram(samples: Samples, system: System, seed: int, vibrations: Vibrations | None) -> tuple[Diagram, Float] | None:
     """The diagram of what has been sampled, and the temperatures (rungs,)."""
-    isotherms = isotherms_of(samples, system, COMPOSITIONS, config.seed, vibrations)
+    isotherms = isotherms_of(samples, system, COMPOSITIONS, seed, vibrations)
     return None if isotherms is None else (build_diagram(isotherms), isotherms.temperature_K)
 
 
@@ -205,9 +215,9 @@ def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -
     return float(worst)
 
 
-def _write(system: System, config: Config, samples: Samples, store: SampleStore, k: int, temperatures: list[float]) -> None:
+def _write(run: Run, system: System, samples: Samples, k: int, temperatures: list[float]) -> None:
     """The ladder of round k: windows, chemical potentials and walkers as before; the annealed bias, linear in beta between rungs."""
-    base, _ = read_ladder(store)
+    base, _ = read_ladder(run.output.store)
     betas, order = np.array([inverse_temperature(t) for t in temperatures]), np.argsort(base.betas)
     reference = interp1d(base.betas[order], base.reference[order], axis=0)(betas)
     asked = np.zeros(len(betas), bool)
@@ -221,8 +231,8 @@ def _write(system: System, config: Config, samples: Samples, store: SampleStore,
         cycles=None,
         notes=(),
     )
-    plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system.ions, config)))
-    write_ladder(store.refined(k), plan, _starts(plan, samples))
+    plan = replace(plan, slots=place_slots(system, plan, ensembles_of(system.ions, run.config)))
+    write_ladder(run.output.store.refined(k), plan, _starts(plan, samples))
 
 
 def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:

@@ -73,6 +73,16 @@ class Config(Model):
         assert self.sampling is not None
         return self.sampling
 
+    @property
+    def makes_labels(self) -> bool:
+        """Whether the run makes the data set of its cluster expansion."""
+        return self.energy is not None and self.energy.needs_labels
+
+    @property
+    def uses_potential(self) -> bool:
+        """Whether a stage needs the section `potential`."""
+        return self.makes_labels or self.evaluation is not None or self.correction is not None
+
     @model_validator(mode="after")
     def _something_to_do(self) -> "Config":
         if self.energy is None and self.training is None and self.evaluation is None:

@@ -17,7 +17,7 @@ from ...input.schema import Config
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import write_json, write_whole
 from ..labels import Labels, labels_of
-from ..potential import load_potential
+from ..specification import PotentialSpec
 from . import retention
 from .configurations import Configuration, choose_configurations
 from .relaxations import FinishedRelaxation, Relaxations, relax_all
@@ -25,18 +25,13 @@ from .relaxations import FinishedRelaxation, Relaxations, relax_all
 log = logging.getLogger("redoxmc")
 
 
-def run_labelling(
-    config: Config, lattice: Lattice, weights_file: Path | None, mark: str, folder: Path, comm: Any, watch: StopWatch
-) -> None:
+def run_labelling(config: Config, lattice: Lattice, potential: PotentialSpec, folder: Path, comm: Any, watch: StopWatch) -> None:
     """Writes folder/labelled.extxyz and label.json; finished relaxations in folder/relaxations are not done again. Collective."""
-    assert config.potential is not None
-    given = config.potential
     torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
     labels = labels_of(lattice)
-    store = Relaxations(folder / "relaxations", lattice, config.relaxation, mark)
+    store = Relaxations(folder / "relaxations", lattice, config.relaxation, potential.mark)
     chosen = bcast_from_root(comm, lambda: first_configurations(config, lattice))
-    calculator = load_potential(given.model, weights_file, labels, given.charge_aware, given.options)
-    relax_all([(store, c) for c in chosen], {mark: calculator}, comm, watch, "labelling")
+    relax_all([(store, c) for c in chosen], {potential.mark: potential.load(labels)}, comm, watch, "labelling")
     if comm.rank == 0:
         write_labels(chosen, [store.read(c) for c in chosen], labels, folder)
 

@@ -1,10 +1,8 @@
-"""From the input file to lattice and Hamiltonian: everything that can be wrong is found here, before anything runs."""
+"""From the input file to `Run` and `RootData`. Everything that can be wrong is found here, before anything runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from ...crystal.lattice import Lattice
 from ...crystal.neutrality import Exchange, exchangeable_ions
@@ -16,52 +14,33 @@ from ...input.checks.lattice import read_exchanges, read_lattice
 from ...input.checks.output import check_output
 from ...input.checks.potentials import check_potentials
 from ...input.checks.sampling import check_correction, check_ground_states, check_learning, check_sampling
-from ...input.reader import InputFile
-from ...input.schema import Config
-from ...report.experiment import Experiment
-from ...thermodynamics.vibrations import Vibrations
-from .expansion import Training, read_expansion, read_training
+from ...input.options import Options
+from ...input.reader import InputFile, read_input
+from ...potentials.specification import specify
+from ..identity import file_hashes
+from ..output import Output
+from ..run import RootData, Run
+from .expansion import read_expansion, read_fit_data
 from .files import read_experiment_file, read_vibrations_file
-from .terms import typed_terms
+from .terms import user_terms
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A checked input. `typed` holds the typed-in terms; the expansion comes from `training` or from the file `model`."""
-
-    source: InputFile
-    lattice: Lattice
-    exchanges: list[Exchange]
-    ions: tuple[str, ...]
-    typed: Hamiltonian
-    training: Training | None
-    model: Model | None
-    vibrations: Vibrations | None = None
-    experiment: Experiment | None = None
-
-    @property
-    def config(self) -> Config:
-        return self.source.config
-
-    @property
-    def matrix(self) -> NDArray[np.int64]:
-        return self.config.lattice.matrix
-
-    @property
-    def point_charges(self) -> tuple[PointCharges, ...]:
-        """Typed in, and of the model."""
-        given = (self.config.energy.electrostatics if self.config.energy else None, self.model)
-        return tuple(PointCharges(dict(g.charges), g.dielectric) for g in given if g is not None and g.charges)
+def prepare_on_root(comm: Any, path: Path, options: Options) -> tuple[Run, RootData | None]:
+    """Rank 0 reads, checks and broadcasts the run, and keeps what only it needs. Collective."""
+    if comm.rank != 0:
+        return comm.bcast(None), None
+    run, data = prepare(read_input(path), options)
+    return comm.bcast(run), data
 
 
-def prepare(source: InputFile) -> Prepared:
-    """Build and check; raises InputError with every problem that can be found together."""
+def prepare(source: InputFile, options: Options | None = None) -> tuple[Run, RootData]:
+    """Build and check. Raises InputError with every problem that can be found together."""
     check = Checker(source)
     check_output(source, check)
     lattice = read_lattice(source, check)
     exchanges = read_exchanges(lattice, check)
     ions = check_sampling(source, lattice, exchanges, check)
-    typed = typed_terms(source, lattice, check)
+    terms = user_terms(source, lattice, check)
     check_potentials(source, lattice, check)
     check_ground_states(source, lattice, ions, check)
     check_correction(source, lattice, ions, check)
@@ -69,27 +48,56 @@ def prepare(source: InputFile) -> Prepared:
     vibrations = read_vibrations_file(source, lattice, ions, check)
     experiment = read_experiment_file(source, lattice, ions, check)
     check.stop_if_wrong()
-    training, model = read_expansion(source, lattice, check)
+    fit_data, model = read_expansion(source, lattice, check)
     check.stop_if_wrong()
-    return Prepared(source, lattice, exchanges, ions, typed, training, model, vibrations, experiment)
+    return _run(source, options or Options(), lattice, exchanges, ions, terms, model), RootData(
+        fit_data, model, vibrations, experiment
+    )
 
 
-def prepare_energy(source: InputFile) -> Prepared:
-    """Lattice and energy alone, whatever is to be sampled; raises InputError likewise."""
+def prepare_energy(source: InputFile) -> tuple[Run, RootData]:
+    """Lattice and energy only: sampling, potentials and files of the analysis are neither checked nor read. Raises InputError."""
     check = Checker(source)
     lattice = read_lattice(source, check)
     exchanges = read_exchanges(lattice, check)
-    typed = typed_terms(source, lattice, check)
+    terms = user_terms(source, lattice, check)
     check.stop_if_wrong()
-    training, model = read_expansion(source, lattice, check)
+    fit_data, model = read_expansion(source, lattice, check)
     check.stop_if_wrong()
     ions = tuple(exchangeable_ions(lattice, exchanges))
-    return Prepared(source, lattice, exchanges, ions, typed, training, model)
+    return _run(source, Options(), lattice, exchanges, ions, terms, model), RootData(fit_data, model)
 
 
-def with_labels(prepared: Prepared, labelled: Path) -> Prepared:
-    """The same, with the data set that the `label` stage made. Raises InputError if it cannot be fitted."""
-    check = Checker(prepared.source)
-    training = read_training(prepared.source, prepared.lattice, [labelled], check)
+def with_labels(run: Run, data: RootData, labelled: Path) -> RootData:
+    """The same with the data set that the label stage made. Raises InputError if it cannot be fitted."""
+    check = Checker(run.source)
+    fit_data = read_fit_data(run.source, run.lattice, [labelled], check)
     check.stop_if_wrong()
-    return replace(prepared, training=training)
+    return replace(data, fit_data=fit_data)
+
+
+def _run(
+    source: InputFile, options: Options, lattice: Lattice, exchanges: list[Exchange], ions: tuple[str, ...], terms: Hamiltonian,
+    model: Model | None,
+) -> Run:  # fmt: skip
+    config = source.config
+    potential = specify(source, config.potential) if config.potential is not None and config.uses_potential else None
+    return Run(
+        source=source,
+        options=options,
+        output=Output(source.resolve(config.output)),
+        lattice=lattice,
+        exchanges=tuple(exchanges),
+        ions=ions,
+        user_terms=terms,
+        point_charges=_point_charges(source, model),
+        file_hashes=file_hashes(source, potential),
+        potential=potential,
+    )
+
+
+def _point_charges(source: InputFile, model: Model | None) -> tuple[PointCharges, ...]:
+    """Those of the input and those of the model file."""
+    energy = source.config.energy
+    given = (energy.electrostatics if energy else None, model)
+    return tuple(PointCharges(dict(g.charges), g.dielectric) for g in given if g is not None and g.charges)

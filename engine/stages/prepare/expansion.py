@@ -1,13 +1,10 @@
 """The cluster expansion of an input: from its data set, from a model, or still to be made."""
 
-from dataclasses import dataclass
 from math import factorial
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 from icet import ClusterSpace
-from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutral_states import count_neutral_states, random_neutral_state
@@ -24,6 +21,7 @@ from ...input.reader import InputFile, Location
 from ...input.schema import supercell_matrix
 from ...potentials.dataset import DataSet, map_to_lattice, read_relaxed
 from ...runtime.streams import ANY_SEED, Stream, generator
+from ..run import FitData
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
 
@@ -32,23 +30,7 @@ MOST_CLUSTERS = 20_000
 DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
 
 
-@dataclass(frozen=True)
-class Training:
-    """What the fit needs: the cluster space and the data set as cluster vectors. vectors (cells, parameters).
-
-    null, ends: as of `neutrality_null_vector`, `end_vectors`. frames: the labelled relaxed cells; refusals: why others were left out.
-    """
-
-    space: ClusterSpace
-    data: DataSet
-    vectors: NDArray[np.float64]
-    null: NDArray[np.float64]
-    ends: NDArray[np.float64]
-    frames: list[Atoms]
-    refusals: list[str]
-
-
-def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[Training | None, Model | None]:
+def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[FitData | None, Model | None]:
     given = source.config.energy.cluster_expansion if source.config.energy else None
     if given is None:
         return None, None
@@ -69,7 +51,7 @@ def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple
             _labels_suffice(space, source, lattice, check)
         return None, None
     try:
-        return read_training(source, lattice, source.files(given.dataset), check), None
+        return read_fit_data(source, lattice, source.files(given.dataset), check), None
     except RedoxError as error:
         check.wrong((*at, "dataset"), str(error))
         return None, None
@@ -119,7 +101,7 @@ def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, ch
         )
 
 
-def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check: Checker) -> Training | None:
+def read_fit_data(source: InputFile, lattice: Lattice, paths: list[Path], check: Checker) -> FitData | None:
     """The data set as cluster vectors; None with the problems noted. Raises RedoxError if its files cannot be used."""
     given = source.config.energy.cluster_expansion if source.config.energy else None
     assert given is not None
@@ -148,7 +130,7 @@ def read_training(source: InputFile, lattice: Lattice, paths: list[Path], check:
             (*at, "cutoffs_A"),
             f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
         )
-    return Training(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
+    return FitData(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
 
 
 def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:

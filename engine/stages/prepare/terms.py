@@ -1,4 +1,4 @@
-"""Typed-in terms of the energy."""
+"""User-specified terms of the Hamiltonian."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MOST_CLUSTERS = 200_000  # per cell
 MOST_EV = 4e9
 
 
-def typed_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltonian:
+def user_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltonian:
     energy = source.config.energy
     if energy is None:
         return Hamiltonian(lattice, (), 0.0, "")
@@ -51,8 +51,8 @@ def typed_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamilton
     check_size(("energy",), sum(float(np.abs(c.energies_eV).max()) for c in clusters), source, lattice, check)
     if energy.electrostatics is not None:
         check_electrostatics(("energy", "electrostatics", "charges"), energy.electrostatics.charges, source, lattice, check)
-    parts = [f"{len(energy.points)} typed-in point terms"] * bool(energy.points)
-    parts += [f"{len(energy.pairs)} typed-in pair terms"] * bool(energy.pairs)
+    parts = [f"{len(energy.points)} user-specified point terms"] * bool(energy.points)
+    parts += [f"{len(energy.pairs)} user-specified pair terms"] * bool(energy.pairs)
     return Hamiltonian(lattice, tuple(clusters), 0.0, ", ".join(parts))
 
 

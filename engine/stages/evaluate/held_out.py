@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ...potentials.labelling.relaxations import Relaxations, relax_all
 from ...potentials.labelling.retention import kept, total
 from ...potentials.labels import Labels, labels_of
 from ...potentials.potential import LabelledCalculator, load_potential, predict
+from ...potentials.specification import PotentialSpec
 from ...potentials.training.train import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import read_json, write_json, write_text
@@ -33,20 +33,8 @@ log = logging.getLogger("redoxmc")
 LEAST_ORDERS = 10  # at one ion arrangement, for a rank correlation
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A potential to be evaluated. mark: hash of its weights."""
-
-    name: str
-    model: str
-    charge_aware: bool
-    file: Path | None
-    mark: str
-    options: dict[str, Any]
-
-
 def run_evaluation(
-    config: Config, lattice: Lattice, candidates: list[Candidate], frames: Frames | None, reference: list[ReferenceCell],
+    config: Config, lattice: Lattice, candidates: list[PotentialSpec], frames: Frames | None, reference: list[ReferenceCell],
     folder: Path, comm: Any, watch: StopWatch,
 ) -> dict[str, Any] | None:  # fmt: skip
     """All of it; what is finished is kept in `folder` and not done again. Collective; rank 0 returns the record."""
@@ -55,7 +43,7 @@ def run_evaluation(
     torch.set_num_threads(1)
     labels = labels_of(lattice)
     judge = load_potential("chgnet", None, labels, charge_aware=False)  # first: it may not be installed
-    calculators = {c.mark: load_potential(c.model, c.file, labels, c.charge_aware, c.options) for c in candidates}
+    calculators = {c.mark: c.load(labels) for c in candidates}
     stores = {c.name: Relaxations(folder / "relaxations", lattice, config.relaxation, c.mark) for c in candidates}
     orders = bcast_from_root(comm, lambda: prepared_orders(given, lattice, config.seed))
     wanted = orders + [r.configuration for r in reference]
@@ -96,7 +84,7 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
 
 
 def _held_out(
-    candidates: list[Candidate], calculators: dict[str, LabelledCalculator], frames: Frames | None, labels: Labels, folder: Path,
+    candidates: list[PotentialSpec], calculators: dict[str, LabelledCalculator], frames: Frames | None, labels: Labels, folder: Path,
     comm: Any, watch: StopWatch,
 ) -> dict[str, Any]:  # fmt: skip
     """Mean absolute errors per potential on the configurations of the test part."""

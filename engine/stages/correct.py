@@ -1,0 +1,40 @@
+"""The correct stage: sampling with the potential itself in a small cell, for corrected free energies. Torch is imported where it begins."""
+
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.mpi import StopWatch
+from ..sampling.electron_ground_state import HamiltonianOf
+from ..sampling.system import build_system
+from .run import Run
+
+if TYPE_CHECKING:
+    from ..correction.correct import Correction
+
+
+def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
+    """The small cell with the expansion and the potential; None if the input has no correction. `identity` is that of its samples."""
+    given, potential = run.config.correction, run.potential
+    if given is None:
+        return None
+    from ..correction.correct import Correction
+
+    assert potential is not None
+    system = build_system(of(given.matrix), given.matrix, run.ions)
+    temperatures_K = given.temperature_K or run.config.sampler.temperature_K
+    return Correction(given, potential, run.config.relaxation, temperatures_K, run.config.seed, run.output.folder, system)
+
+
+def try_potential(run: Run, correction: "Correction | None", comm: Any) -> None:
+    """Load it on rank 0 before anything long is begun, unless it is not needed any more. Raises RedoxError if it cannot be loaded."""
+    if correction is not None and run.options.includes("sample") and comm.rank == 0:
+        from ..correction.correct import try_potential as load
+
+        load(correction)
+
+
+def run(run: Run, correction: "Correction | None", comm: Any, watch: StopWatch) -> None:
+    """Collective; raises Interrupted: what is finished is kept."""
+    if correction is not None and run.options.includes("sample"):
+        from ..correction.correct import run_correction
+
+        run_correction(correction, comm, watch)

@@ -1,0 +1,59 @@
+"""The evaluate stage: the potentials against held-out frames, prepared charge orders and the reference; evaluation.json and .html.
+
+Errors, relaxations and moments that are there for the same weights are not worked out again. Torch is imported where it begins.
+"""
+
+import logging
+from typing import Any
+
+from ...errors import RedoxError
+from ...potentials.dataset import read_relaxed
+from ...potentials.specification import PotentialSpec, specify
+from ...runtime.mpi import StopWatch, bcast_from_root
+from ..run import Run
+from ..train import labelled_frames
+from .reference import ReferenceCell, reference_cells
+
+log = logging.getLogger("redoxmc")
+
+
+def run(run: Run, comm: Any, watch: StopWatch) -> None:
+    """Evaluate, print the tables and write the page. Collective; raises Interrupted: what is finished is kept."""
+    if run.config.evaluation is None or not run.options.includes("evaluate"):
+        return
+    from .held_out import run_evaluation
+    from .page import write_evaluation
+
+    frames = bcast_from_root(comm, lambda: labelled_frames(run)) if run.config.training else None
+    reference = bcast_from_root(comm, lambda: _reference(run))
+    candidates = bcast_from_root(comm, lambda: potentials_to_evaluate(run))
+    record = run_evaluation(run.config, run.lattice, candidates, frames, reference, run.output.folder, comm, watch)
+    if record is not None:
+        write_evaluation(record, run.output.folder, run.config.title)
+
+
+def _reference(run: Run) -> list[ReferenceCell]:
+    given = run.config.evaluation
+    if given is None or not given.reference:
+        return []
+    cells, refusals = read_relaxed(run.source.files(given.reference), run.lattice)
+    log.info("evaluate: %d reference cells hold their charge order, %d do not", len(cells), len(refusals))
+    return reference_cells(cells, run.lattice)
+
+
+def potentials_to_evaluate(run: Run) -> list[PotentialSpec]:
+    """Those of the training section, then `potential`. Raises RedoxError if one is not trained yet, or is not a file of ours."""
+    from ...potentials.training.train import weights_file
+    from ...potentials.weights import read_weights
+
+    found = []
+    for entry in run.config.training.potentials if run.config.training else ():
+        path = weights_file(entry, run.output.potentials, run.source.resolve)
+        if not path.exists():
+            raise RedoxError(f"{entry.name} is not trained yet; run without --only")
+        if entry.file is None and read_weights(path, entry.model) is None:  # what no input names must not carry code
+            raise RedoxError(f"{path}: not weights that this program wrote; delete it to train again")
+        found.append(specify(run.source, entry, entry.name, path))
+    if run.potential is not None:
+        found.append(run.potential)
+    return found

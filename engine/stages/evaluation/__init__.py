@@ -1,1 +1,0 @@
-"""Potentials held against a reference."""

@@ -1,0 +1,23 @@
+"""The learn stage, a part of label: label, fit, sample, choose what to label next, until more labels no longer move the phase diagram."""
+
+from typing import Any
+
+from ...runtime.mpi import StopWatch
+from .. import sample
+from ..run import Run
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """What the rounds depend on: not when to stop, so that a run with more of them continues from those that are there."""
+    samples, given = sample.identity(run), run.config.label.learning
+    assert given is not None
+    label = {**samples["label"], "learning": given.model_dump(mode="json", exclude={"rounds", "tolerance_eV", "settled"})}
+    return {**samples, "label": label, "sweeps": given.sweeps or run.config.sampler.sweeps.measure}
+
+
+def run(run: Run, comm: Any, watch: StopWatch) -> None:
+    """Write labelled.extxyz, label.json and learning.json. Collective; raises Interrupted: what is finished is kept."""
+    from .loop import run_learning  # torch comes with it
+    from .rounds import Rounds
+
+    run_learning(Rounds(run), identity(run), comm, watch)

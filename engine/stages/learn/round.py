@@ -1,0 +1,142 @@
+"""One round of learning: fit, sample, estimate the errors, choose what to label next."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from icet import ClusterExpansion
+from numpy.typing import NDArray
+
+from ...hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, neutrality_null_vector
+from ...potentials.dataset import map_to_lattice, read_relaxed
+from ...potentials.labelling.configurations import Configuration
+from ...potentials.labelling.relaxations import Relaxations
+from ...runtime.mpi import StopWatch, bcast_from_root
+from ...runtime.results import write_results
+from ...runtime.results.transition import typed_results
+from ...runtime.sample_store import SampleStore
+from ...runtime.storage import write_json, write_whole
+from ...sampling.run import run_sampling
+from ...sampling.system import System
+from ...thermodynamics.analysis import Analysis
+from ...thermodynamics.fit_uncertainty import changes, widest_band
+from ...thermodynamics.samples import read_samples
+from .choose import choose, ensemble_errors
+from .motion import motion
+from .rounds import Rounds
+from .visited import Visited, visit
+
+log = logging.getLogger("redoxmc")
+Float = NDArray[np.float64]
+BIN = 1 / 12  # of x, in which errors are collected
+
+
+def make_round(rounds: Rounds, number: int, store: Relaxations, chosen: list[Configuration], comm: Any, watch: StopWatch) -> None:
+    """Its labels are those of `chosen`; rank 0 writes its record last. Collective, raises Interrupted."""
+    run = rounds.run
+    fitted = bcast_from_root(comm, lambda: _fitted(rounds, number))
+    found = rounds.expansion(number)
+    system, samples = rounds.system(found), SampleStore(rounds.round(number) / "samples")
+    run_sampling(system, rounds.sampled, samples, comm, watch)
+    visited = visit(
+        run.lattice, run.ions, rounds.hamiltonian_of(found), found.get_cluster_space_copy(),
+        run.config.label.matrices, run.config.sampler.temperature_K, run.config.seed, number, comm,
+    )  # fmt: skip
+    if comm.rank == 0:
+        done = [store.read(c) for c in chosen]
+        cost = {"labels": len(chosen), "kept": fitted.n_cells, "hours": sum(d.seconds for d in done) / 3600}
+        space = found.get_cluster_space_copy()
+        drawn = [rounds.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
+        record = cost | _looked_at(rounds, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
+        write_json(rounds.record(number), record)
+        _log(number, record)
+    comm.Barrier()
+
+
+def _log(number: int, record: dict[str, Any]) -> None:
+    moved = (
+        f"F changed by up to {1e3 * record['moved_eV']:.1f} meV/fu, boundaries by {record['moved_x']:.4f} in x"
+        if number
+        else "first diagram"
+    )
+    log.info(
+        "round %d: %d labels, validation error %.1f meV/fu, error in the ensemble up to %.1f meV/fu, fit uncertainty of F %.1f meV/fu; %s",
+        number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], 1e3 * record["band_eV"], moved,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """fit: its draws as well; names, n_cells: of the cells; ends (2, p): cluster vectors at the lowest and the highest x."""
+
+    fit: Fit
+    names: tuple[str, ...]
+    ends: Float
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.names)
+
+
+def _fitted(rounds: Rounds, number: int) -> _Fitted:
+    """Of the round's labels; clusters that these few do not tell apart are left to the method's prior."""
+    given, lattice, space, folder = rounds.expansion_input, rounds.run.lattice, rounds.space, rounds.round(number)
+    frames, _ = read_relaxed([folder / "labelled.extxyz"], lattice)
+    data = map_to_lattice(frames, lattice)
+    vectors, null = cluster_vectors(space, data), neutrality_null_vector(space, lattice)
+    folds = min(given.fit.n_folds, len(data.cells))
+    fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, rounds.run.config.seed)
+    write_whole(folder / "cluster_expansion.ce", lambda p: expansion(space, fit).write(str(p)))
+    write_json(rounds.parameters(number), {"parameters": fit.parameters.tolist()})
+    x = data.fraction(lattice.species_named(rounds.run.ions[0]).symbol)
+    return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
+
+
+def _looked_at(
+    rounds: Rounds,
+    number: int,
+    fitted: _Fitted,
+    system: System,
+    drawn: list[System],
+    store: SampleStore,
+    visited: Visited,
+    labelled: set[str],
+) -> dict[str, Any]:
+    """The diagram, the errors and what to label next; labelled: names of what has a label, or cannot have one."""
+    config, fit, samples = rounds.run.config, fitted.fit, read_samples(store)
+    analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
+    groups = analysis.groups()
+    write_results(rounds.round(number) / "results.h5", typed_results({"title": f"{config.title}, round {number}"}, groups))
+    assert analysis.bands is not None
+    diagram, isotherms, _ = analysis.bands
+    moved_x, moved_eV = None, None
+    if number:
+        before = rounds.system(rounds.expansion(number - 1))
+        moved_x, moved_eV = motion(diagram, isotherms, changes(samples, isotherms, system, [before]))
+    line = visited.x[:, None] * fitted.ends[1] + (1 - visited.x[:, None]) * fitted.ends[0]
+    mixing = (visited.vectors - line) @ fit.draws.T
+    known = dict(zip(fitted.names, (fit.left_out_eV - fit.reference_eV) ** 2))
+    expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
+    squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
+    x, errors = ensemble_errors(visited, squared, BIN)
+    picked = choose(visited, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, rounds.given.labels)
+    by_couplings = groups["phase_diagram"]["boundary_x_fit_uncertainty"]
+    return {
+        "rmse_eV": fit.rmse_eV,
+        "validation_rmse_eV": fit.validation_rmse_eV,
+        "worst_error_eV": float(np.nanmax(errors)),
+        "error_temperature_K": visited.temperature_K.tolist(),
+        "error_x": x.tolist(),
+        "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
+        "band_x": float(by_couplings.mean()) if len(by_couplings) else None,
+        "band_eV": float(groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"].max()),
+        "visited": int(visited.distinct.sum()),
+        "moved_x": moved_x,
+        "moved_eV": moved_eV,
+        "why": {why: list(picked.values()).count(why) for why in sorted(set(picked.values()))},
+        "next": [
+            {"matrix": c.matrix, "species": c.species.hex(), "name": c.name}
+            for c in (visited.configurations[k] for k in sorted(picked))
+        ],
+    }

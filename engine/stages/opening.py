@@ -1,0 +1,93 @@
+"""Opening the output folder: its lock, its log, and whether the samples in it are those of this input."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import RedoxError
+from ..runtime.changes import differences, known_before
+from ..runtime.lock import Lock
+from ..runtime.mpi import bcast_from_root
+from ..runtime.storage import read_json, write_json
+from . import sample
+from .run import Run
+
+log = logging.getLogger("redoxmc")
+LARGEST_LOG_BYTES = 1_000_000  # of run.log, when a run begins
+
+
+@contextmanager
+def opened(run: Run, comm: Any) -> Iterator[None]:
+    """The output folder, ready for the stages. Collective.
+
+    Unless the command only analyses or reports, the folder is locked against other runs until every rank has left.
+    Raises RedoxError if it is in use, cannot be written, or holds samples of another input.
+    """
+    lock = None if run.options.only_looks else run.output.running
+    try:
+        bcast_from_root(comm, partial(_open, run, lock))
+        if lock:
+            lock.share()  # of rank 0 first: while its lock was exclusive, the other ranks waited for the broadcast
+        yield
+    finally:
+        if lock:
+            lock.release()
+
+
+def _open(run: Run, lock: Lock | None) -> None:
+    """Make the folder, take the lock, begin the log; delete what is there if asked to; refuse samples of another input."""
+    output = run.output
+    try:
+        output.folder.mkdir(parents=True, exist_ok=True)
+        if lock:
+            lock.take()
+        _log_to(output.folder / "run.log", may_rotate=lock is not None)
+        if run.options.fresh:
+            with output.analysing.held():
+                output.clear()
+    except OSError as error:
+        raise RedoxError(f"cannot write to the output folder {output.folder}: {error.strerror}") from None
+    _check_samples(run)
+    if lock:
+        lock.share()
+
+
+def _check_samples(run: Run) -> None:
+    """Note whose samples are made here; raise RedoxError, with the differences, if there are some of another input."""
+    store = run.output.store
+    identity = json.loads(json.dumps(sample.identity(run)))
+    if store.identity.exists():
+        old = read_json(store.identity)
+        given = sample.identity(run, defaults=False)
+        if changed := differences(old, known_before(identity, old, given)):
+            learns = run.config.label.learning is not None
+            raise RedoxError(
+                f"the samples in {run.output.folder} belong to another input:\n  " + "\n  ".join(changed)
+                + "\nuse another output folder, or --fresh to delete them and start over"
+                + ("; if only the folder samples is deleted, the rounds of learning are kept" if learns else "")
+            )  # fmt: skip
+    elif run.config.energy is not None and run.options.includes("sample"):
+        write_json(store.identity, identity)
+
+
+class _LogFile(logging.FileHandler):
+    """run.log. On a full disk its lines are lost there; the terminal still shows them."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+def _log_to(path: Path, may_rotate: bool) -> None:
+    if may_rotate and path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
+        os.replace(path, path.with_name("run.old.log"))
+    log.setLevel(logging.INFO)
+    log.handlers = [logging.StreamHandler(sys.stderr), _LogFile(path)]
+    log.propagate = False  # libraries of potentials give the root logger handlers of their own
+    for handler in log.handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

@@ -1,0 +1,10 @@
+"""The report stage: figures, exports and report.html, from results.h5 and fit.json."""
+
+from ..report import write_report
+from .run import Run
+
+
+def run(run: Run) -> None:
+    """On rank 0. What was made from the same results is not made again."""
+    if run.options.includes("report"):
+        write_report(run.output.results, run.output.fit, run.output.folder)

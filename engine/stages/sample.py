@@ -1,0 +1,42 @@
+"""The sample stage: the search for ground states, then the ladder of each cell, in segments that are committed as they are sampled."""
+
+from typing import Any
+
+from ..runtime.mpi import StopWatch
+from ..sampling.ground_states import run_ground_states
+from ..sampling.run import run_sampling
+from .cells import Cells
+from .identity import labelling, without_paths
+from .run import Run
+
+
+def identity(run: Run, defaults: bool = True) -> dict[str, Any]:
+    """What the samples depend on: not how long to sample, nor what is added afterwards.
+
+    defaults: with the keys that have their default value.
+    """
+    config = run.config.model_dump(mode="json", exclude_defaults=not defaults)
+    sampling = dict(config.get("sampling") or {})
+    for name in ("walltime_s", "refine", "second_supercell"):
+        sampling.pop(name, None)
+    sampling["sweeps"] = {k: v for k, v in sampling.get("sweeps", {}).items() if k != "measure"}
+    return {
+        "lattice": without_paths(config["lattice"]),
+        "energy": without_paths(config.get("energy") or {}),
+        "sampling": sampling,
+        "seed": run.config.seed,
+        "files": run.file_hashes,
+        **labelling(run.config, config),
+    }
+
+
+def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
+    """Sample, or go on sampling, until every cell has its sweeps. Collective; raises Interrupted after a commit."""
+    config, store = run.config, run.output.store
+    if not run.options.includes("sample"):
+        return
+    if config.ground_states:
+        run_ground_states(config.ground_states, run.lattice, cells.hamiltonian_of, run.ions, config.seed, store, comm, watch)
+    run_sampling(cells.main, config, store, comm, watch)
+    if cells.second:
+        run_sampling(cells.second, config, store.second(cells.second.supercell.matrix), comm, watch)

@@ -1,0 +1,59 @@
+"""The train stage: potentials/NAME/NAME.model for every potential of the training section that has no file.
+
+What a potential was trained on is checked, and kept, beside its weights. Torch is imported where the stage begins.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RedoxError
+from ..potentials.calculations import label_frames, read_calculations
+from ..potentials.labels import labels_of
+from ..runtime.mpi import StopWatch, bcast_from_root
+from ..runtime.storage import write_text
+from .run import Run
+
+if TYPE_CHECKING:
+    from ..potentials.training.train import Frames
+
+log = logging.getLogger("redoxmc")
+
+
+def run(run: Run, comm: Any, watch: StopWatch) -> None:
+    """Train what is not trained yet. Collective; raises Interrupted: finished epochs are kept."""
+    given = run.config.training
+    if given is None or not run.options.includes("train") or all(p.file for p in given.potentials):
+        return
+    from ..potentials.training.train import train_all
+
+    frames = bcast_from_root(comm, lambda: labelled_frames(run))
+    train_all(given, frames, labels_of(run.lattice), run.config.seed, run.output.potentials, run.source.resolve, comm, watch)
+
+
+def labelled_frames(run: Run) -> "Frames":
+    """Frames of the training section, labelled and split. Refused ones are listed in refused_frames.txt.
+
+    Raises RedoxError if a frame has no energy or no forces, or if no frame can be labelled.
+    """
+    from ..potentials.training.train import split
+
+    given = run.config.training
+    assert given is not None
+    frames = [f for path in run.source.files(given.dataset) for f in read_calculations(path, every_step=True)]
+    for f in frames:
+        if f.calc is None or not {"energy", "forces"} <= set(f.calc.results):
+            raise RedoxError(
+                f"training: dataset: frame {f.info.get('config')} step {f.info.get('step')} has no energy or no forces"
+            )
+    labels = labels_of(run.lattice)
+    labelled, refusals = label_frames(frames, labels)
+    if refusals:
+        write_text(run.output.refused_frames, "\n".join(refusals) + "\n")
+        log.info("train: %d of %d frames refused, listed with their moments in refused_frames.txt", len(refusals), len(frames))
+    if not labelled:
+        raise RedoxError(f"training: dataset: no frame has certain charges: {refusals[0]}")
+    parts = split(labelled, given.split, run.config.seed, labels)
+    log.info(
+        "train: %d frames to train, %d to validate, %d held out", len(parts.training), len(parts.validation), len(parts.test)
+    )
+    return parts
