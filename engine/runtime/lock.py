@@ -1,7 +1,7 @@
-"""Who may write: a lock on a file of the output folder, which the kernel gives back when its holder ends, however it ends.
+"""A lock on the output folder: one run writes. The kernel releases it when its holder ends, for whatever reason.
 
-flock: holds between processes of one machine, and between machines on NFS (since Linux 2.6.12, with its lock service) and on Lustre
-mounted with -o flock. Where a file system has no locks, a line of the log says so and the run goes on.
+flock works between processes of one machine, and between machines on NFS (since Linux 2.6.12, with its lock service) and on
+Lustre mounted with -o flock. If a file system has no locks, the log says so and the run continues.
 """
 
 import errno
@@ -19,44 +19,44 @@ from ..errors import RedoxError
 
 log = logging.getLogger("redoxmc")
 POLL_S = 0.2
-LOCK_WAIT_S = 5.0  # a killed run's last ranks may need a moment to end
+LOCK_WAIT_S = 5.0  # the last ranks of a killed run may need a moment to end
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class Lock:
-    """Lies beside what it guards; its text names the last process that took it."""
+    """A file beside what it guards. Its text names the last process that took the lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file: IO[str] | None = None
 
     def take(self, wait_s: float | None = LOCK_WAIT_S) -> None:
-        """For this process alone. wait_s: how long to wait for others, None: until it is free. Raises RedoxError that names the holder."""
+        """Lock for this process only. wait_s: None to wait until it is free. Raises RedoxError with the name of the holder."""
         self.file = open(self.path, "a+", encoding="utf-8")
-        begin, told = time.monotonic(), False
+        begin, reported = time.monotonic(), False
         while not self._got(fcntl.LOCK_EX):
             if wait_s is not None and time.monotonic() - begin > wait_s:
                 raise RedoxError(
                     f"the output folder {self.path.parent} is in use by another run ({self._holder()}); wait for it, stop it, "
                     "or use another output folder. --only analyse and --only report work while it runs"
                 )
-            if wait_s is None and not told:
+            if wait_s is None and not reported:
                 log.info("waiting for another analysis of this output (%s)", self._holder())
-                told = True
+                reported = True
             time.sleep(POLL_S)
         self.file.truncate(0)
         self.file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         self.file.flush()
 
     def share(self) -> None:
-        """Among the ranks of the run whose rank 0 has taken it: it is free again when the last of them has ended."""
+        """Lock for all ranks of the run whose rank 0 has taken the lock. It is free again when the last of them has ended."""
         self.file = self.file or open(self.path, "a+", encoding="utf-8")
         if not self._got(fcntl.LOCK_SH):
             raise RedoxError(f"the output folder {self.path.parent} is in use by another run ({self._holder()})")
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Alone, however long that has to be waited for."""
+        """Lock for this process only, after waiting as long as necessary."""
         self.take(wait_s=None)
         try:
             yield
@@ -78,7 +78,7 @@ class Lock:
             if error.errno not in NO_LOCKS:
                 raise
             log.info(
-                "%s: this file system has no locks (%s): take care that no second run writes here", self.path, error.strerror
+                "%s: this file system has no locks (%s): make sure that no second run writes here", self.path, error.strerror
             )
         return True
 

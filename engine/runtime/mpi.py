@@ -1,4 +1,4 @@
-"""MPI: who does what, and ending all ranks together."""
+"""MPI: sharing work, broadcasting from rank 0, and ending all ranks together."""
 
 import errno
 import os
@@ -17,13 +17,14 @@ from mpi4py import MPI
 from ..errors import Interrupted, RedoxError
 
 T = TypeVar("T")
-EXIT_FAULT, EXIT_MEND, EXIT_REQUEUE = 1, 2, 75
+EXIT_FAULT, EXIT_USER_ERROR, EXIT_REQUEUE = 1, 2, 75
 OF_THE_DISK = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR, errno.EMFILE,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR,
+    errno.EMFILE,
 }  # fmt: skip
-RELAY_S = 0.5  # mpirun passes on what a rank says in its own time, and may lose the last words of one that is gone
+RELAY_S = 0.5  # mpirun forwards output with a delay, and may lose the last lines of a rank that has ended
 
-# ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while others wait for something else
+# ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while the others do something else
 ase.parallel.world.comm = ase.parallel.DummyMPI()
 
 
@@ -37,12 +38,12 @@ def bcast_from_root(comm: Any, make: Callable[[], T]) -> T:
 
 
 def share(n_items: int, rank: int, size: int) -> range:
-    """Contiguous share of a rank; the shares of all ranks cover range(n_items)."""
+    """Contiguous share of one rank; the shares of all ranks cover range(n_items)."""
     return range(n_items * rank // size, n_items * (rank + 1) // size)
 
 
 def wait_idly(comm: Any) -> None:
-    """A barrier for long waits that leaves the processor to others; MPI_Barrier spins."""
+    """A barrier for long waits that leaves the processor to others, while MPI_Barrier spins."""
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(0.05)
@@ -50,9 +51,10 @@ def wait_idly(comm: Any) -> None:
 
 @dataclass
 class StopWatch:
-    """Turns SIGTERM, SIGUSR1, SIGINT and the walltime into one question, answered alike on all ranks, where work is committed bit by bit.
+    """Stops a run on SIGTERM, SIGUSR1, SIGINT, or when the walltime is over.
 
-    Elsewhere a signal ends the run at once: all that is on disk is whole. So does a second Ctrl-C.
+    Inside `committing`, where work is committed step by step, the ranks ask and stop together. Elsewhere a signal ends the run at
+    once; all files on disk are complete. A second Ctrl-C always ends the run at once.
     """
 
     comm: Any
@@ -72,7 +74,7 @@ class StopWatch:
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """Inside, whoever works asks `rings` or `asks_to_stop` often."""
+        """A block that asks `rings` or `asks_to_stop` often."""
         self.commits = True
         try:
             yield
@@ -87,17 +89,17 @@ class StopWatch:
             raise Interrupted("start the same command again to continue from the last commit", together=False)
 
     def rings(self) -> bool:
-        """Whether this rank has been asked to stop."""
+        """Whether this rank should stop."""
         late = self.walltime_s is not None and time.monotonic() - self.start > self.walltime_s
         return self.signalled_at is not None or late
 
     def asks_to_stop(self) -> bool:
-        """Whether any rank has; collective."""
+        """Whether any rank should stop. Collective."""
         return bool(self.comm.allreduce(int(self.rings()), op=MPI.MAX))
 
 
 def run_on_all_ranks(work: Callable[[], None]) -> int:
-    """Run `work`; any exception on any rank ends all ranks at once with one readable message. Returns the exit code."""
+    """Run `work` and return the exit code. An exception on any rank ends all ranks at once with one readable message."""
     comm = MPI.COMM_WORLD
     try:
         work()
@@ -105,12 +107,12 @@ def run_on_all_ranks(work: Callable[[], None]) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             return 0
-        message, code = _told(error, comm.rank)
+        message, code = _message(error, comm.rank)
         together = isinstance(error, Interrupted) and error.together
         if code == EXIT_REQUEUE and comm.rank:
             if together:
                 return code
-            time.sleep(RELAY_S)  # the same signal often comes to all ranks; then rank 0 speaks
+            time.sleep(RELAY_S)  # the same signal often reaches all ranks; then rank 0 reports it
         print(message, file=sys.stderr, flush=True)
         if comm.size > 1 and not together:
             time.sleep(RELAY_S)
@@ -118,17 +120,17 @@ def run_on_all_ranks(work: Callable[[], None]) -> int:
         return code
 
 
-def _told(error: BaseException, rank: int) -> tuple[str, int]:
-    """What to say, and the exit code."""
+def _message(error: BaseException, rank: int) -> tuple[str, int]:
+    """The message for the user, and the exit code."""
     if isinstance(error, (Interrupted, KeyboardInterrupt)):
         return f"stopped: {error or 'by Ctrl-C'}", EXIT_REQUEUE
     if isinstance(error, RedoxError):
-        return f"error: {error}", EXIT_MEND
+        return f"error: {error}", EXIT_USER_ERROR
     if isinstance(error, OSError) and error.errno in OF_THE_DISK:
         where = f"{error.filename}: " if error.filename else ""
         return (
-            f"error: {where}{error.strerror}; what was committed is kept: mend this and start the same command again",
-            EXIT_MEND,
+            f"error: {where}{error.strerror}; what was committed is kept: fix this and start the same command again",
+            EXIT_USER_ERROR,
         )
     if os.environ.get("REDOXMC_TRACEBACK"):
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""Progress: a bar on rank 0 if it has a terminal, log lines with the time left otherwise."""
+"""Progress of a long task: a bar on rank 0 if it has a terminal, otherwise log lines with the time left."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 log = logging.getLogger("redoxmc")
-LOG_EVERY_S = 30.0  # and, as the work grows long, a fiftieth of the time it has taken: a month is told in 500 lines
+LOG_EVERY_S = 30.0  # at least; later a fiftieth of the time so far, so that a month takes 500 lines
 
 
 class Progress:
@@ -18,7 +18,7 @@ class Progress:
     def __init__(self, what: str, rank: int) -> None:
         self.what, self.quiet = what, rank != 0
         self.start = self.last = time.monotonic()
-        self.first: tuple[float, int] | None = None  # when which step was done: what came before has compiled, too
+        self.first: tuple[float, int] | None = None  # time and number of the first step reported: compilation came before it
         terminal = not self.quiet and sys.stderr.isatty()
         columns = (
             TextColumn("{task.description}"),

@@ -39,10 +39,10 @@ log = logging.getLogger("redoxmc")
 
 @dataclass(frozen=True)
 class Committed:
-    """What there is to analyse; the run may still go on.
+    """What there is to analyse; the run may still continue.
 
-    second: samples of the second cell. correction: only once all its walks are done. other: results of the run whose diagram is drawn
-    beside this one's. pending: what the run has not come to yet.
+    second: samples of the second cell. correction: None until all its walks are finished. other: results of the run whose
+    phase diagram is drawn beside this one's. pending: what the run has not reached yet.
     """
 
     samples: Samples

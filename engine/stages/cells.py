@@ -29,10 +29,11 @@ log = logging.getLogger("redoxmc")
 
 @dataclass(frozen=True)
 class Cells:
-    """What is sampled; the same on every rank.
+    """What is sampled. The same on every rank.
 
-    hamiltonian_of: of ions and electrons, by supercell matrix. main: lattice.supercell. second: the smaller cell that shows the
-    finite-size shift, if the input has one. correction: the small cell in which the potential itself is sampled, likewise.
+    hamiltonian_of: Hamiltonian of ions and electrons, by supercell matrix. main: the cell of lattice.supercell. second: the
+    smaller cell that shows the finite-size shift, if the input has one. correction: the small cell in which the potential
+    itself is sampled, if the input has one.
     """
 
     hamiltonian_of: HamiltonianOf
@@ -63,7 +64,7 @@ def _with_point_charges(short_range: Hamiltonian, charges: tuple[PointCharges, .
 
 
 def sampled_hamiltonian(run: Run, of: HamiltonianOf, matrix: NDArray[np.int64]) -> Hamiltonian:
-    """That of ions and electrons; or of the ions alone, each arrangement with its lowest electrons, where the input wants that."""
+    """Of ions and electrons; with `electrons: ground_state` of the ions alone, each arrangement with its lowest electrons."""
     energy = run.config.energy
     if energy is None or energy.electrons == "equilibrium":
         return of(matrix)

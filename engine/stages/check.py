@@ -45,7 +45,7 @@ def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
         *_potentials(run),
         *(_sampling(run, data, supercell, n_ranks) if config.sampling else []),
         ("output", str(run.source.resolve(config.output))),
-        *(("distrust", text) for text in input_warnings(run, data)),
+        *(("warning", text) for text in input_warnings(run, data)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The correct stage: sampling with the potential itself in a small cell, for corrected free energies. Torch is imported where it begins."""
+"""The correct stage: sampling with the potential itself in a small cell, for corrected free energies."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
-    """The small cell with the expansion and the potential; None if the input has no correction. `identity` is that of its samples."""
+    """The small cell with its cluster expansion and the potential; its `identity` is what the samples depend on.
+
+    None if the input has no correction, and then torch is not imported.
+    """
     given, potential = run.config.correction, run.potential
     if given is None:
         return None
@@ -25,7 +28,7 @@ def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
 
 
 def try_potential(run: Run, correction: "Correction | None", comm: Any) -> None:
-    """Load it on rank 0 before anything long is begun, unless it is not needed any more. Raises RedoxError if it cannot be loaded."""
+    """Load it on rank 0, unless its samples are complete: it should fail before anything long begins. Raises RedoxError."""
     if correction is not None and run.options.includes("sample") and comm.rank == 0:
         from ..correction.correct import try_potential as load
 
@@ -33,7 +36,7 @@ def try_potential(run: Run, correction: "Correction | None", comm: Any) -> None:
 
 
 def run(run: Run, correction: "Correction | None", comm: Any, watch: StopWatch) -> None:
-    """Collective; raises Interrupted: what is finished is kept."""
+    """Collective; raises Interrupted: finished relaxations and walks are kept."""
     if correction is not None and run.options.includes("sample"):
         from ..correction.correct import run_correction
 

@@ -39,7 +39,7 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def run(run: Run, data: RootData | None, comm: Any) -> Hamiltonian:
-    """The Hamiltonian without point charges: user-specified terms, and the expansion, fitted unless it is there. Collective."""
+    """The Hamiltonian without point charges: user-specified terms and the cluster expansion, fitted if necessary. Collective."""
 
     def make() -> Hamiltonian:
         assert data is not None  # on rank 0
@@ -61,6 +61,7 @@ def short_range(run: Run, data: RootData, parameters: NDArray[np.float64] | None
 
 
 def compute(run: Run, data: FitData) -> Fit:
+    """Nothing is written."""
     given = _given(run)
     return fit_expansion(
         data.space, data.vectors, data.data, data.null, data.ends, given.fit.method, given.fit.n_folds, run.config.seed
@@ -75,14 +76,16 @@ def _parameters(run: Run, data: FitData) -> NDArray[np.float64]:
             return np.array(known["parameters"])  # the .ce file is a pickle, written for others and not read back
         if run.output.store.ladder.exists():
             raise RedoxError(
-                f"the samples in {run.output.folder} belong to a fit by an older version; continue with that version, or use --fresh"
+                f"the samples in {run.output.folder} belong to a fit by an older version; "
+                "continue with that version, or use --fresh"
             )
     if not run.options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     fit = compute(run, data)
+    errors_meV = [1e3 * e for e in (fit.rmse_eV, fit.validation_rmse_eV, fit.validation_spread_eV)]
     log.info(
         "fit: %d cells, %d parameters, error %.1f meV/fu, validation error %.1f +- %.1f meV/fu",
-        len(data.data.cells), len(fit.parameters), 1e3 * fit.rmse_eV, 1e3 * fit.validation_rmse_eV, 1e3 * fit.validation_spread_eV,
+        len(data.data.cells), len(fit.parameters), *errors_meV,
     )  # fmt: skip
     write(run, data, fit, mark)
     return fit.parameters

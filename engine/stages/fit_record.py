@@ -1,4 +1,4 @@
-"""The fit in numbers for fit.json: every cell, errors by composition, ground-state hulls of data and fit."""
+"""Contents of fit.json: every cell, errors by composition, and the hulls of the data and of the fit at T = 0."""
 
 from typing import Any
 
@@ -80,9 +80,12 @@ def _by_composition(x: Float, fit: Fit) -> dict[str, Any]:
 def _verdict(fit: Fit, depth: float) -> str:
     error = 1e3 * fit.validation_rmse_eV
     if depth <= 0:
-        return f"No mixture lies below the ends: the hull has no depth to compare the error of {error:.1f} meV/fu with. Do not trust the diagram."
+        return (
+            f"No mixture lies below the ends, so the error of {error:.1f} meV/fu cannot be compared with the depth of the hull. "
+            "Do not trust the diagram."
+        )
     ratio = fit.validation_rmse_eV / depth
     said = f"The validation error of {error:.1f} meV/fu is {ratio:.0%} of the depth of the hull, {1e3 * depth:.1f} meV/fu."
     if ratio < 0.25:
         return said + " The deep features of the diagram can be trusted; differences of the size of the error cannot."
-    return said + " That is more than a quarter: the diagram is not to be trusted."
+    return said + " That is more than a quarter: do not trust the diagram."

@@ -29,7 +29,10 @@ def _cold(run: Run) -> str | None:
     coldest = min(run.config.sampler.temperature_K)
     if coldest >= COLD_K:
         return None
-    return f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; if degrees Celsius were meant, add 273"
+    return (
+        f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; "
+        "if degrees Celsius were meant, add 273"
+    )
 
 
 def _own_images(run: Run) -> str | None:
@@ -56,11 +59,14 @@ def _small_energies(run: Run, data: RootData) -> str | None:
     per_atom = float(np.abs(cells.energies_eV).max()) * lattice.n_formula_units / len(lattice.atoms)
     if per_atom > LEAST_COHESION_EV or np.abs(cells.energies_eV).min() < LEAST_END_EV:
         return None
-    return f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; `energy` must be eV of the whole cell, not per atom"
+    return (
+        f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; "
+        "`energy` must be eV of the whole cell, not per atom"
+    )
 
 
 def _orders(run: Run, data: RootData) -> list[str]:
-    """Ground states of the data that the supercell cannot hold."""
+    """Ordered ground states of the data that do not fit into the supercell."""
     fit_data, lattice = data.fit_data, run.lattice
     if fit_data is None or len(run.ions) != 1:
         return []
@@ -77,7 +83,7 @@ def _orders(run: Run, data: RootData) -> list[str]:
 
 
 def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Vectors (3, 3) of a cell on ideal positions, and translations (k, 3) within it that map it on itself, in cells of the lattice."""
+    """Vectors (3, 3) of a cell on ideal positions, and translations (k, 3) that map it on itself, in cells of the lattice."""
     matrix = np.rint(np.asarray(cell.cell) @ np.linalg.inv(np.asarray(lattice.atoms.cell)))
     rotations, shifts = space_group(cell)
     moves = shifts[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2))] @ matrix
@@ -87,6 +93,6 @@ def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[
 
 def cell_too_small(x: float, order: NDArray[np.int64], supercell: NDArray[np.int64]) -> str:
     return (
-        f"the ground state at x = {fraction(x)} has the cell {order.tolist()}, which does not fit into lattice.supercell {supercell.tolist()}: "
-        "that order cannot form; give multiples of its cell"
+        f"the ground state at x = {fraction(x)} has the cell {order.tolist()}, "
+        f"which does not fit into lattice.supercell {supercell.tolist()}: that order cannot form; give multiples of its cell"
     )

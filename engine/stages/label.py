@@ -1,4 +1,4 @@
-"""The label stage: labelled.extxyz, the data set of the cluster expansion, made with the potential; all at once or by active learning."""
+"""The label stage: labelled.extxyz, the data set of the cluster expansion, from the potential, at once or by active learning."""
 
 from typing import Any
 

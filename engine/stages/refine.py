@@ -1,4 +1,4 @@
-"""The refine stage: temperatures, then sweeps, added until the phase boundaries are as certain as wanted or the budget is used up."""
+"""The refine stage: more temperatures, then more sweeps, until the phase boundaries are certain or the budget is used up."""
 
 import logging
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +28,8 @@ log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 PER_ROUND = 2
 COMPOSITIONS = 97  # at which energies are smoothed; what is added must not depend on how the results are shown
-LONGER = (1.5, 4.0)  # times the sweeps, at least and at most, in one step: errors are estimates themselves
-INSIDE = 0.2  # a new temperature keeps so much of the distance between its neighbours from each of them
+LONGER = (1.5, 4.0)  # factors by which a step may extend the sweeps: the errors are estimates themselves
+INSIDE = 0.2  # distance of a new temperature from its neighbours, at least, over the distance between them
 
 
 def identity(run: Run, vibrations: Vibrations | None) -> dict[str, Any]:
@@ -66,17 +66,18 @@ def run(run: Run, data: RootData | None, system: System, comm: Any, watch: StopW
     step = 0
     while more := bcast_from_root(comm, partial(_longer, run, system, vibrations, step)):
         for k, (place, use) in enumerate(ladders):
-            name = f"sampling on to {more} sweeps, ladder {k + 1} of {rounds + 1}"
+            name = f"sampling to {more} sweeps, ladder {k + 1} of {rounds + 1}"
             sample_ladder(name, system, run.config, place, use, more, comm, watch)
         step += 1
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What was decided, kept in refinement.json. mark: of what the rounds depend on; sweeps: that they were decided on.
+    """What was decided, kept in refinement.json.
 
-    rounds: temperatures added in each, none in the last once there is enough. longer: (most sweeps allowed, sweeps to go on to), the
-    latter 0 where that was enough.
+    mark: identity of the rounds. sweeps: length of the samples on which they were decided. rounds: temperatures added in each;
+    the last is empty once the diagram is certain. longer: (largest number of sweeps allowed, sweeps to reach) of each step; the
+    second is 0 once the diagram is certain.
     """
 
     mark: dict[str, Any]
@@ -95,14 +96,14 @@ class Decisions:
 
 def _read(store: SampleStore) -> Decisions:
     found = read_json(store.refinement)
-    if "longer" not in found:  # of a version that did not go on with more sweeps
+    if "longer" not in found:  # of a version that did not extend the sweeps
         sweeps = found["mark"].pop("sweeps")
         found |= {"sweeps": sweeps, "longer": []}
     return Decisions(**found)
 
 
 def _begin(run: Run, vibrations: Vibrations | None) -> Decisions:
-    """Earlier decisions. If they were taken on other samples or for other aims, or a ladder is gone, all that was added is deleted."""
+    """Earlier decisions. All that was added is deleted if they belong to other samples or aims, or if a ladder is missing."""
     store, measure = run.output.store, run.config.sampler.sweeps.measure
     mark = identity(run, vibrations)
     if store.refinement.exists():
@@ -117,7 +118,7 @@ def _begin(run: Run, vibrations: Vibrations | None) -> Decisions:
 
 
 def _sweeps(store: SampleStore) -> int:
-    """That the ladder has been sampled."""
+    """Length of the ladder's samples."""
     state = read_h5(store.segment(None, store.committed() - 1), ("stream",))[1]
     return int(state["block"] * state["block_sweeps"])
 
@@ -128,7 +129,7 @@ def _forget(store: SampleStore) -> None:
 
 
 def _round(run: Run, system: System, vibrations: Vibrations | None, k: int) -> list[float]:
-    """The temperatures of round k, as decided earlier or decided now with their ladder written; none once the budget is used up."""
+    """The temperatures of round k, decided earlier or now; their ladder is written. None once the budget is used up."""
     given, store = run.config.sampler.refine, run.output.store
     known = _read(store)
     if k < len(known.rounds):
@@ -150,7 +151,7 @@ def _round(run: Run, system: System, vibrations: Vibrations | None, k: int) -> l
 
 
 def _longer(run: Run, system: System, vibrations: Vibrations | None, step: int) -> int:
-    """Sweeps that all ladders are to have after this step; 0 once the diagram is as certain as wanted or the budget is used up."""
+    """Sweeps that all ladders should have after this step; 0 once the diagram is certain or the budget is used up."""
     given, store = run.config.sampler.refine, run.output.store
     known = _read(store)
     most = given.sweeps or 0
@@ -161,7 +162,7 @@ def _longer(run: Run, system: System, vibrations: Vibrations | None, step: int) 
         excess = float(excesses(found[0], given).max(initial=0.0))
         if excess > 1:
             to = min(most, int(np.ceil(known.sampled * np.clip(excess**2, *LONGER))))
-            log.info("refinement: errors are up to %.1f times those wanted; on to %d sweeps", excess, to)
+            log.info("refinement: errors are up to %.1f times the tolerance; sampling continues to %d sweeps", excess, to)
     replace(known, longer=[*known.longer[:step], [most, to]]).write(store)
     return to
 
@@ -173,7 +174,7 @@ def _diagram(samples: Samples, system: System, seed: int, vibrations: Vibrations
 
 
 def excesses(diagram: Diagram, wanted: RefineInput) -> Float:
-    """Largest error over the one wanted, of boundaries and of invariant points, at every temperature of the trace."""
+    """Largest ratio of error to tolerance, of boundaries and invariant points, at every temperature of the trace."""
     t = diagram.trace.temperature_K
     score = np.array(
         [max((boundary_excess(diagram, k, g, wanted) for g in row), default=0.0) for k, row in enumerate(diagram.rows)]
@@ -185,7 +186,7 @@ def excesses(diagram: Diagram, wanted: RefineInput) -> Float:
 
 
 def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInput, most: int) -> list[float]:
-    """Where the next temperatures help most: at most one between two that were sampled, where the errors exceed those wanted."""
+    """Where the next temperatures help most: at most one between two sampled ones, where the errors exceed the tolerances."""
     t, score = diagram.trace.temperature_K, excesses(diagram, wanted)
     found = []
     for low, high in zip(sampled_K, sampled_K[1:]):
@@ -199,9 +200,9 @@ def uncertain_temperatures(diagram: Diagram, sampled_K: Float, wanted: RefineInp
 
 
 def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -> float:
-    """Error of a boundary over what is wanted, in x or, where it is steep, in T, whichever is kinder."""
+    """Error of a boundary over its tolerance, in x or, if it is steep, in T: the smaller ratio of the two."""
     t, worst = diagram.trace.temperature_K, 0.0
-    grid = diagram.trace.spacing / 2  # that much is not for more samples to mend
+    grid = diagram.trace.spacing / 2  # more samples do not reduce an error of this size
     beside = max(row - 1, 0), min(row + 1, len(t) - 1)
     same = [[g for g in diagram.rows[k] if g.region == gap.region] for k in beside]
     for side in (0, 1):
@@ -216,7 +217,7 @@ def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -
 
 
 def _write(run: Run, system: System, samples: Samples, k: int, temperatures: list[float]) -> None:
-    """The ladder of round k: windows, chemical potentials and walkers as before; the annealed bias, linear in beta between rungs."""
+    """The ladder of round k has the windows, chemical potentials and walkers of the first; its bias is interpolated in beta."""
     base, _ = read_ladder(run.output.store)
     betas, order = np.array([inverse_temperature(t) for t in temperatures]), np.argsort(base.betas)
     reference = interp1d(base.betas[order], base.reference[order], axis=0)(betas)
@@ -236,7 +237,7 @@ def _write(run: Run, system: System, samples: Samples, k: int, temperatures: lis
 
 
 def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
-    """Last states of the same window at the next higher and lower temperature, taken in turn: what differs then is hysteresis."""
+    """Last states of the same window at the next higher and lower temperature, in turn, so that walkers show hysteresis."""
     known = samples.plan
     where = {(s.rung, s.kind, s.index): i for i, s in enumerate(known.slots)}
     rows = []

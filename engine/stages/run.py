@@ -57,7 +57,7 @@ class Run:
 class FitData:
     """What the cluster expansion is fitted to. vectors (cells, parameters): cluster vectors.
 
-    null, ends: see `neutrality_null_vector` and `end_vectors`. frames: the labelled relaxed cells. refusals: why others are left out.
+    null, ends: see `neutrality_null_vector` and `end_vectors`. frames: labelled relaxed cells. refusals: why others are left out.
     """
 
     space: ClusterSpace

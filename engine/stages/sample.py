@@ -1,4 +1,4 @@
-"""The sample stage: the search for ground states, then the ladder of each cell, in segments that are committed as they are sampled."""
+"""The sample stage: the search for ground states, then the chains of each cell, in segments that are committed as they go."""
 
 from typing import Any
 

@@ -1,5 +1,7 @@
-"""The sample stage, last part: electrons alone at frozen ions, and ions alone, for the parts of the entropy. It follows the refinement,
-whose additional sweeps it takes into account."""
+"""Last part of the sample stage: electrons at frozen ions, and ions at frozen electrons, for the entropy decomposition.
+
+It comes after the refinement, because it depends on how many sweeps the ladder has.
+"""
 
 from typing import Any
 

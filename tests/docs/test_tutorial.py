@@ -47,8 +47,7 @@ def test_every_input_names_its_schema_and_fits_it(path: Path) -> None:
 @pytest.mark.parametrize("path", TUTORIAL, ids=name_of)
 def test_every_example_of_the_tutorial_is_sound(path: Path) -> None:
     """What --check does; their outputs are apart, and their moves are those that the page names."""
-    prepared = prepare(read_input(path))
-    rows = dict(plan_rows(prepared, 1))
+    rows = dict(plan_rows(*prepare(read_input(path)), 1))
     assert Path(rows["output"]).parent == ROOT / "outputs/tutorial"
     if "manganese" in path.name:
         assert "Mn2+→Mn3+ with Mn4+→Mn3+" in rows["neutral exchanges"]

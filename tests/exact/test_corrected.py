@@ -1,6 +1,6 @@
 """The potential's chain, for which a deliberately bad expansion proposes, against enumeration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from mpi4py import MPI
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
-from redoxmc.engine.correction.correct import Correction, correction_of, run_correction
+from redoxmc.engine.correction.correct import Correction, run_correction
 from redoxmc.engine.correction.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
 from redoxmc.engine.correction.energies import Energies
 from redoxmc.engine.correction.estimate import by_both_ways, by_reweighting, by_transitions, resampled
@@ -26,6 +26,10 @@ from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.stages.cells import hamiltonian_of
+from redoxmc.engine.stages.correct import correction_of
+from redoxmc.engine.stages.fit import short_range
+from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble
@@ -348,11 +352,14 @@ def test_a_stop_between_two_relaxations_loses_none(tmp_path: Path) -> None:
     """Relaxations are kept, no walk that was cut is; the rest, done later, gives what an undisturbed run does."""
     path = tmp_path / "input.yaml"
     path.write_text(INPUT.replace("[corrected, reweighted, direct, enumerated]", "[corrected]"))
-    prepared = prepare(read_input(path))
-    config, lattice = prepared.config, prepared.lattice
+    given, data = prepare(read_input(path))
 
     def correction(name: str) -> Correction:
-        return correction_of(config, lattice, prepared.ions, tmp_path / name, None, "springs", lambda matrix: prepared.typed)
+        found = correction_of(
+            replace(given, output=Output(tmp_path / name)), hamiltonian_of(given, short_range(given, data, None))
+        )
+        assert found is not None
+        return found
 
     whole, cut = correction("whole"), correction("cut")
     run_correction(whole, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))

@@ -205,7 +205,7 @@ FILES = {
     "bit flipped in the fit": Fault(flip("out/fit.json"), 0, ("fit.json is damaged", "validation error")),
     "fit cut short": Fault(cut("out/fit.json"), 0, ("fit.json is damaged", "validation error")),
     "bit flipped in the expansion": Fault(
-        flip("out/cluster_expansion.ce"), 0, ("cluster_expansion.ce is damaged and is made anew", "validation error")
+        flip("out/cluster_expansion.ce"), 0, ("cluster_expansion.ce is damaged and is made again", "validation error")
     ),
     "label edited": Fault(edited, 0, ("12 of 12 configurations",)),
     "labels cut short": Fault(cut("out/labelled.extxyz"), 0, ("12 of 12 configurations",)),

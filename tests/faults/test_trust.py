@@ -19,6 +19,7 @@ from PIL import Image
 from redoxmc.engine.crystal.files import read_by_pymatgen, read_frames
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.input.checks.structure import read_structure
+from redoxmc.engine.input.options import Options
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import TrainedPotentialInput
 from redoxmc.engine.potentials.calculations import read_calculations
@@ -28,9 +29,10 @@ from redoxmc.engine.report.exports.formula import formula_unit
 from redoxmc.engine.report.figures.style import plain, save_figures
 from redoxmc.engine.report.page import Cell, Citations, Content, Table, write_page
 from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.evaluate import potentials_to_evaluate
 from redoxmc.engine.stages.output import Output
-from redoxmc.engine.stages.potentials import Place, _candidates
 from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.run import Run
 
 from ..helpers.command import run
 from ..helpers.made_up import OLIVINE, made_up_results
@@ -98,12 +100,13 @@ def test_weights_in_the_output_folder_are_ours_or_refused(tmp_path: Path) -> Non
         GOOD[GOOD.index("energy:") :], "training:\n  dataset: data.extxyz\n  potentials: [{name: some, model: mace}]\n"
     )
     (tmp_path / "input.yaml").write_text(text)
-    place = Place(read_input(tmp_path / "input.yaml"), None, tmp_path / "out", (), None, ())  # type: ignore[arg-type]
+    source, output = read_input(tmp_path / "input.yaml"), Output(tmp_path / "out")
+    run = Run(source, Options(), output, None, (), (), None, (), {}, None)  # type: ignore[arg-type]
     evil = tmp_path / "out/potentials/some/some.model"
     evil.parent.mkdir(parents=True)
     torch.save(Payload(tmp_path / "touched"), evil)
     with pytest.raises(RedoxError, match="not weights that this program wrote"):
-        _candidates(place)
+        potentials_to_evaluate(run)
     assert not (tmp_path / "touched").exists()
 
 
@@ -174,7 +177,7 @@ def test_our_own_files_need_no_pickle(tmp_path: Path) -> None:
     assert again.returncode == 0 and "validation error" not in again.stderr, "the fit was not taken from fit.json"
     (tmp_path / "out/cluster_expansion.ce").write_bytes(pickle.dumps(Payload(tmp_path / "touched")))
     again = run(tmp_path / "input.yaml", 1, "--only", "fit")
-    assert again.returncode == 0 and "is damaged and is made anew" in again.stderr
+    assert again.returncode == 0 and "is damaged and is made again" in again.stderr
     assert not (tmp_path / "touched").exists()
 
 
@@ -272,5 +275,5 @@ def test_figures_and_the_plan_show_text_as_text(text: str, tmp_path: Path, capsy
     assert "<script" not in svg and "<img" not in svg
     (tmp_path / "structure.cif").write_bytes(Path(STRUCTURE).read_bytes())
     (tmp_path / "input.yaml").write_text(f"title: {json.dumps(text, ensure_ascii=False)}\n" + GOOD, encoding="utf-8")
-    print_plan(prepare(read_input(tmp_path / "input.yaml")), 1)
+    print_plan(*prepare(read_input(tmp_path / "input.yaml")), 1)
     assert text in capsys.readouterr().out

@@ -20,8 +20,8 @@ from redoxmc.engine.hamiltonian.model import Model
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.reader import InputFile, read_input
 from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.stages import sample
 from redoxmc.engine.stages.check import plan_rows
-from redoxmc.engine.stages.identity import sample_identity
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import NEV_PER_EV
 
@@ -254,11 +254,11 @@ def test_input_file_with_either(tmp_path: Path) -> None:
     settings, eci = files("clease_olivine")
     for name, model in (("smol_layered", files("smol_layered")[0]), ("clease_olivine", f"{{settings: {settings}, eci: {eci}}}")):
         source = opened(tmp_path, input_text(tmp_path, name, str(model)))
-        prepared = prepare(source)
-        assert prepared.ions == ("Na+",)
-        assert "parameters from a file" in dict(plan_rows(prepared, 1))["energy"]
-        assert bool(prepared.point_charges) == (name == "smol_layered")
-        assert str(DATA) not in json.dumps(sample_identity(source))  # moved files are still the same run
+        run, data = prepare(source)
+        assert run.ions == ("Na+",)
+        assert "parameters from a file" in dict(plan_rows(run, data, 1))["energy"]
+        assert bool(run.point_charges) == (name == "smol_layered")
+        assert str(DATA) not in json.dumps(sample.identity(run))  # moved files are still the same run
 
 
 def test_input_file_says_what_is_wrong(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.report.limitations import distrust
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.replicas import Exchange
-from redoxmc.engine.stages.input_warnings import cautions
+from redoxmc.engine.stages.input_warnings import input_warnings
 from redoxmc.engine.stages.prepare import prepare
 
 from ..helpers.blank import blank
@@ -218,10 +218,10 @@ def test_mistakes_in_the_structure(tmp_path: Path) -> None:
 def said_before(folder: Path, text: str) -> str:
     (folder / "structure.cif").write_bytes(Path(STRUCTURE).read_bytes())
     (folder / "input.yaml").write_text(text)
-    return "\n".join(cautions(prepare(read_input(folder / "input.yaml"))))
+    return "\n".join(input_warnings(*prepare(read_input(folder / "input.yaml"))))
 
 
-def test_cautions_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
+def test_warnings_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
     """Degrees Celsius; a cell within the reach of the energy; one that cannot hold the orders of the data; energies per atom of cells of one size."""
     assert said_before(tmp_path, GOOD) == ""
     assert (

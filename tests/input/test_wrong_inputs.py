@@ -21,7 +21,8 @@ from redoxmc.engine.crystal.files import read_frames
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.mpi import run_on_all_ranks
 from redoxmc.engine.stages.check import print_plan
-from redoxmc.engine.stages.prepare import Prepared, prepare
+from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.run import RootData, Run
 
 from ..helpers.wrong_inputs import (
     CIF_WORDS,
@@ -38,6 +39,7 @@ from ..helpers.wrong_inputs import (
 LONGEST_S = 60.0  # of one check, of a tenth of a second, on a machine that does much else
 MOST_MEMORY = 6 * 2**30  # beyond what is mapped already
 MOST_WORDS = 20_000
+Plan = tuple[Run, RootData]
 
 
 class TooLong(Exception):
@@ -64,13 +66,13 @@ def limits() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def check(path: Path) -> tuple[int, str, Prepared | None]:
+def check(path: Path) -> tuple[int, str, Plan | None]:
     """What run.py --check does, in this process: exit code, what it said, and the plan if there is one."""
-    found: list[Prepared] = []
+    found: list[Plan] = []
 
     def work() -> None:
         found.append(prepare(read_input(path)))
-        print_plan(found[0], 1)
+        print_plan(*found[0], 1)
 
     said = io.StringIO()
     with limits(), contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
@@ -78,7 +80,7 @@ def check(path: Path) -> tuple[int, str, Prepared | None]:
     return code, said.getvalue(), found[0] if found else None
 
 
-def judge(folder: Path) -> Prepared | None:
+def judge(folder: Path) -> Plan | None:
     """The plan, if there is one; else it was refused in words that a person can read. Nothing was written either way."""
     before = sorted(p.name for p in folder.iterdir())
     code, said, plan = check(folder / "input.yaml")
@@ -105,14 +107,14 @@ def _leaves(node: Any) -> Iterator[Any]:
         yield node
 
 
-def _holds(plan: Prepared) -> None:
+def _holds(plan: Plan) -> None:
     """All that the file says is in the plan as it stands there, and the plan can be carried out."""
-    said = set(map(_comparable, _leaves(YAML(typ="safe", pure=True).load(plan.source.text))))
-    taken = set(map(_comparable, _leaves(plan.config.model_dump(mode="json"))))
+    said = set(map(_comparable, _leaves(YAML(typ="safe", pure=True).load(plan[0].source.text))))
+    taken = set(map(_comparable, _leaves(plan[0].config.model_dump(mode="json"))))
     assert said <= taken | {("str", "auto")}, said - taken
-    assert np.isfinite(plan.lattice.atoms.positions).all()
-    if plan.training is not None:
-        assert np.isfinite(plan.training.vectors).all() and np.isfinite(plan.training.data.energies_eV).all()
+    assert np.isfinite(plan[0].lattice.atoms.positions).all()
+    if (known := plan[1].fit_data) is not None:
+        assert np.isfinite(known.vectors).all() and np.isfinite(known.data.energies_eV).all()
 
 
 def _comparable(value: Any) -> tuple[str, Any]:
@@ -147,7 +149,7 @@ def try_structures(folder: Path, n: int) -> Counter[str]:
         (folder / "good.cif").write_bytes(content)
         plan = judge(folder)
         if plan and formula in content:  # else there is nothing to tell a missing site by
-            counts = Counter(plan.lattice.atoms.get_chemical_symbols())
+            counts = Counter(plan[0].lattice.atoms.get_chemical_symbols())
             assert {e: c // gcd(*counts.values()) for e, c in counts.items()} == {"Na": 1, "Fe": 1, "P": 1, "O": 4}
         return plan is not None
 
@@ -165,9 +167,9 @@ def try_data_sets(folder: Path, n: int) -> Counter[str]:
         (folder / "good.extxyz").write_bytes(content)
         plan = judge(folder)
         if plan:
-            assert plan.training is not None
+            assert plan[1].fit_data is not None
             frames = {f.info.get("config", k): f for k, f in enumerate(read_frames(folder / "good.extxyz")[1])}
-            data, refused = plan.training.data, plan.training.refusals
+            data, refused = plan[1].fit_data.data, plan[1].fit_data.refusals
             assert len(data.cells) + len(refused) == len(frames)
             energies = [f.get_potential_energy() for f in frames.values()]
             assert refused or np.allclose(sorted(data.energies_eV * data.n_formula_units), sorted(energies))

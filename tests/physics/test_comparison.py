@@ -33,8 +33,8 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
     for path in (ground, full):
         done = run(path)
         assert done.returncode == 0, done.stderr
-    prepared = prepare(read_input(full))
-    e = enumerate_states(build_system(prepared.typed, prepared.matrix, prepared.ions))
+    given, _ = prepare(read_input(full))
+    e = enumerate_states(build_system(given.user_terms, given.matrix, given.ions))
     minima = lowest(e)
     n = np.array([(np.frombuffer(s, np.int8) == 0).sum() for s in minima])
     values = np.array(list(minima.values()))

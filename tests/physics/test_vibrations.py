@@ -54,8 +54,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, Sam
         text.replace("compositions: 9}", "compositions: 9, entropy_compositions: 2}").replace("equilibrate: 50, ", "")
     )
     assert run(path, 1, "--until", "sample").returncode == 0
-    prepared = prepare(read_input(path))
-    system = build_system(prepared.typed, prepared.matrix, prepared.ions)
+    given, _ = prepare(read_input(path))
+    system = build_system(given.user_terms, given.matrix, given.ions)
     return path, system, read_samples(SampleStore(path.parent / "out/samples"))
 
 

@@ -28,15 +28,15 @@ from redoxmc.engine.potentials.labelling.retention import total
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import FailureKind, RelaxationFailure, relax, start
-from redoxmc.engine.stages.evaluation.held_out import _hull, against_reference, held_out_errors, prepared_orders, retention
-from redoxmc.engine.stages.evaluation.reference import (
+from redoxmc.engine.stages.evaluate.held_out import _hull, against_reference, held_out_errors, prepared_orders, retention
+from redoxmc.engine.stages.evaluate.page import tables_of
+from redoxmc.engine.stages.evaluate.reference import (
     ReferenceCell,
     configuration_of,
     formation_energies,
     reference_cells,
     series,
 )
-from redoxmc.engine.stages.evaluation.report import tables_of
 
 from ..helpers.paths import STRUCTURE
 from ..helpers.systems import HOST, IRON, SODIUM

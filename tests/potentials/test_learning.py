@@ -22,9 +22,9 @@ from redoxmc.engine.input.schema import LearningInput
 from redoxmc.engine.potentials.labelling.configurations import Configuration
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.sampling.system import build_system
-from redoxmc.engine.stages.learning.choose import _narrowing, choose, ensemble_errors
-from redoxmc.engine.stages.learning.loop import _finished
-from redoxmc.engine.stages.learning.visited import Visited, visit
+from redoxmc.engine.stages.learn.choose import _narrowing, choose, ensemble_errors
+from redoxmc.engine.stages.learn.loop import _finished
+from redoxmc.engine.stages.learn.visited import Visited, visit
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.command import LABELLED_LATTICE, command, environment, ranks_of, run

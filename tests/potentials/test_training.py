@@ -25,8 +25,8 @@ from redoxmc.engine.potentials.training.networks import CURVE_COLUMNS, _epoch, r
 from redoxmc.engine.potentials.training.train import Frames, split, train, train_all
 from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.stages.potentials import labelled_frames, place_of
 from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.train import labelled_frames
 
 from ..helpers.command import run
 from ..helpers.paths import ROOT
@@ -402,6 +402,6 @@ def test_frames_without_forces_are_refused(tmp_path: Path) -> None:
     frames[4].calc.results.pop("forces")
     write(tmp_path / "frames.extxyz", frames)
     source = read_input(stage_input(tmp_path, tmp_path / "frames.extxyz"))
-    place = place_of(prepare(source), tmp_path)
+    run, _ = prepare(source)
     with pytest.raises(RedoxError, match=f"frame {frames[4].info['config']} step {frames[4].info['step']} has no energy or no"):
-        labelled_frames(place)
+        labelled_frames(run)

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.stages.learning.motion import motion
+from redoxmc.engine.stages.learn.motion import motion
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis, isotherms_of
 from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, add_couplings, changes
@@ -35,8 +35,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, lis
         other = folder / f"other_{k}.yaml"
         text = path.read_text().replace("energy_eV: -0.03}", f"energy_eV: {ion_electron}}}")
         other.write_text(text.replace("energy_eV: 0.015}", f"energy_eV: {ion_ion}}}"))
-        prepared = prepare(read_input(other))
-        systems.append(build_system(prepared.typed, prepared.matrix, prepared.ions))
+        given, _ = prepare(read_input(other))
+        systems.append(build_system(given.user_terms, given.matrix, given.ions))
     return path, systems[0], systems[1:]
 
 

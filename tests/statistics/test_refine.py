@@ -42,8 +42,8 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rounds = json.loads((tmp_path / "a/out/samples/refinement.json").read_text())["rounds"]
     added = [t for r in rounds for t in r]
-    prepared = prepare(read_input(path))
-    exact = enumerate_states(build_system(prepared.typed, prepared.matrix, prepared.ions))
+    given, _ = prepare(read_input(path))
+    exact = enumerate_states(build_system(given.user_terms, given.matrix, given.ions))
     with h5py.File(tmp_path / "a/out/results.h5") as file:
         group, diagram = file["canonical"], file["phase_diagram"]
         t = group["temperature_K"][()]

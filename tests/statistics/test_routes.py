@@ -23,10 +23,10 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, System,
     path = write_input(tmp_path_factory.mktemp("routes"), 6000)
     path.write_text(path.read_text().replace("equilibrate: 50, ", ""))
     assert run(path, 1, "--until", "sample").returncode == 0
-    prepared = prepare(read_input(path))
-    system = build_system(prepared.typed, prepared.matrix, prepared.ions)
+    given, _ = prepare(read_input(path))
+    system = build_system(given.user_terms, given.matrix, given.ions)
     samples = read_samples(SampleStore(Path(path.parent / "out/samples")))
-    return Analysis(samples, system, prepared.config.analysis, 3), system, samples
+    return Analysis(samples, system, given.config.analysis, 3), system, samples
 
 
 def disagreements(sampled: tuple[Analysis, System, Samples], samples: Samples) -> list[str]:

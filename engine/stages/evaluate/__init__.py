@@ -1,6 +1,6 @@
-"""The evaluate stage: the potentials against held-out frames, prepared charge orders and the reference; evaluation.json and .html.
+"""The evaluate stage: evaluation.json and evaluation.html, from held-out frames, prepared charge orders and a reference.
 
-Errors, relaxations and moments that are there for the same weights are not worked out again. Torch is imported where it begins.
+Errors, relaxations and moments that exist for the same weights are not computed again. Torch is imported when the stage begins.
 """
 
 import logging

@@ -84,8 +84,8 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
 
 
 def _held_out(
-    candidates: list[PotentialSpec], calculators: dict[str, LabelledCalculator], frames: Frames | None, labels: Labels, folder: Path,
-    comm: Any, watch: StopWatch,
+    candidates: list[PotentialSpec], calculators: dict[str, LabelledCalculator], frames: Frames | None, labels: Labels,
+    folder: Path, comm: Any, watch: StopWatch,
 ) -> dict[str, Any]:  # fmt: skip
     """Mean absolute errors per potential on the configurations of the test part."""
     if frames is None or not frames.test:

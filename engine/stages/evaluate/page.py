@@ -1,4 +1,4 @@
-"""The evaluation as a table on the screen, figures and a page."""
+"""The evaluation as tables on the screen, figures, and a page."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ def write_evaluation(record: dict[str, Any], folder: Path, title: str) -> None:
     content = Content(
         title=title or "Potentials",
         summary=_summary(record),
-        warnings=_distrust(record),
+        warnings=_warnings(record),
         all_fine="Every relaxation converged and every potential kept at least 99 % of the charge labels.",
         tables=[Table(*table) for table in tables],
         facts=[("prepared orders", str(record["orders"]))],
@@ -109,13 +109,13 @@ def _corners(hull: dict[str, Any], whose: str) -> str:
 
 def _summary(record: dict[str, Any]) -> str:
     return (
-        f"{len(record['potentials'])} potentials; {record['orders']} prepared charge orders relaxed with each. Kept: the share of redox ions "
-        "whose relaxed surroundings show the charge that was prepared, by the order of their bond lengths and by CHGNet's moments "
-        "on the same structure, with 95 % Wilson intervals."
+        f"{len(record['potentials'])} potentials; {record['orders']} prepared charge orders relaxed with each. "
+        "Kept: the share of redox ions whose relaxed surroundings show the prepared charge, by the order of their bond lengths "
+        "and by CHGNet's moments on the same structure, with 95 % Wilson intervals."
     )
 
 
-def _distrust(record: dict[str, Any]) -> list[str]:
+def _warnings(record: dict[str, Any]) -> list[str]:
     found = []
     for name, p in record["potentials"].items():
         r = p["retention"]
@@ -138,7 +138,8 @@ def _figures(record: dict[str, Any], folder: Path) -> dict[str, Drawing]:
         "held_out": (partial(_held_out, record), "Mean absolute errors on configurations that no training saw."),
         "hull": (
             partial(_hull, record),
-            "Lower hull of relaxed formation energies, points at its corners; black: the reference, same configurations; dashed: charge-blind.",
+            "Lower hull of relaxed formation energies, points at its corners; "
+            "black: the reference, same configurations; dashed: charge-blind.",
         ),
         "formation_energies": (
             partial(_formation, record),

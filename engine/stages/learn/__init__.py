@@ -1,4 +1,4 @@
-"""The learn stage, a part of label: label, fit, sample, choose what to label next, until more labels no longer move the phase diagram."""
+"""The learn stage, a way to label: label, fit, sample, choose what to label next, until the phase diagram no longer changes."""
 
 from typing import Any
 

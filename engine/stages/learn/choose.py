@@ -1,4 +1,4 @@
-"""What to label next: what may be a ground state, what would narrow the widest band, what is most often there."""
+"""What to label next: possible ground states, the most frequent arrangements, and those that reduce the fit uncertainty most."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ Float = NDArray[np.float64]
 
 
 def choose(visited: Visited, labelled: set[str], mixing: Float, band: Float, noise_eV: float, number: int) -> dict[int, str]:
-    """Arrangement -> why, of those worth a label that have none: a third each as far as there are.
+    """Arrangement -> reason, of those without a label that are worth one: a third for each reason, if there are enough.
 
-    mixing (arrangements, draws): predicted mixing energies, eV/fu, by every draw of the couplings; band (draws,): the least certain
-    number of the diagram by the same draws; noise_eV: of a label about any expansion.
+    mixing (arrangements, draws): mixing energies, eV/fu, predicted by every draw of the effective cluster interactions.
+    band (draws,): the least certain number of the diagram by the same draws. noise_eV: of a label about any expansion.
     """
     free = [k for k, c in enumerate(visited.configurations) if visited.distinct[k] and c.name not in labelled]
     picked: dict[int, str] = {}
@@ -27,7 +27,7 @@ def choose(visited: Visited, labelled: set[str], mixing: Float, band: Float, noi
 
 
 def _by_height(visited: Visited) -> list[int]:
-    """Lowest above the hull of all that was visited first."""
+    """By energy above the hull of all that was visited, lowest first."""
     levels, at = np.unique(visited.x.round(9), return_inverse=True)
     lowest = np.full(len(levels), np.inf)
     np.minimum.at(lowest, at, visited.energy_eV)
@@ -36,7 +36,7 @@ def _by_height(visited: Visited) -> list[int]:
 
 
 def _by_share(visited: Visited) -> list[int]:
-    """Largest share of a composition at any temperature first; the coldest breaks ties."""
+    """By the largest share of a composition at any temperature, largest first."""
     _, at = np.unique(visited.x.round(9), return_inverse=True)
     total = np.zeros((at.max() + 1, visited.seen.shape[1]))
     np.add.at(total, at, visited.seen)
@@ -45,9 +45,10 @@ def _by_share(visited: Visited) -> list[int]:
 
 
 def _narrowing(mixing: Float, band: Float, noise_eV: float, known: list[int], free: list[int], number: int) -> list[int]:
-    """One after the other those whose labels would take most of the band's variance away, given the others'.
+    """One after the other, those whose labels would reduce the variance of the band most, given the labels chosen before.
 
-    By the covariance over the draws: the variance falls by cov(band, E)^2 / (var E + noise^2), and so do all covariances.
+    From the covariance over the draws: a label reduces the variance by cov(band, E)^2 / (var E + noise^2), and all covariances
+    likewise.
     """
     draws = mixing.shape[1]
     p = (mixing - mixing.mean(axis=1, keepdims=True)) / np.sqrt(draws - 1)
@@ -70,7 +71,7 @@ def _narrowing(mixing: Float, band: Float, noise_eV: float, known: list[int], fr
 
 
 def ensemble_errors(visited: Visited, squared_eV2: Float, spacing: float) -> tuple[Float, Float]:
-    """x (bins,) and the root mean square error of what is visited there, eV/fu, (temperatures, bins); nan: nothing is.
+    """x (bins,) and the root mean square error of what is visited there, eV/fu, (temperatures, bins); nan if nothing is.
 
     squared_eV2 (arrangements,): expected squared error of each.
     """

@@ -1,6 +1,7 @@
-"""What the last labels moved: the diagram by the couplings of the round before and by those of now, on the same samples.
+"""How much the last labels changed the diagram: with the interactions of the last round and of this one, on the same samples.
 
-Two rounds' samples differ by chance as well; here only the couplings do. To first order in what they change, as in `couplings`.
+The samples of two rounds also differ by chance; here only the effective cluster interactions do. To first order in their change,
+as in `fit_uncertainty`.
 """
 
 from dataclasses import replace
@@ -19,8 +20,8 @@ Float = NDArray[np.float64]
 def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[float, float]:
     """Mean shift in x of the boundary points of both diagrams, and the largest change of the mixing free energy, eV/fu.
 
-    found: of the one other set of couplings. Over the temperatures of the trace; a region that only one of the diagrams has counts
-    with its width.
+    found: what the other interactions change. Over the temperatures of the trace; a region that only one of the diagrams has
+    counts with its width.
     """
     trace = diagram.trace
     other = found.traced(isotherms, trace).resampled[:, 0]
@@ -38,6 +39,9 @@ def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[floa
 
 
 def _shifts(x: Float, rows: list[list[Gap]], curves: Float) -> Float:
-    """How far the ends of every gap are from those of the facet that the curve (temperatures, x) has there, (boundary points,)."""
+    """Distances in x between the ends of every gap and those of the facet of the curve there, (boundary points,).
+
+    curves: (temperatures, x).
+    """
     found = [boundaries_drawn(x, f[None], gap)[0] - gap.x for row, f in zip(rows, curves) for gap in row]
     return np.array(found).ravel()

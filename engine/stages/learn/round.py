@@ -60,9 +60,10 @@ def _log(number: int, record: dict[str, Any]) -> None:
         if number
         else "first diagram"
     )
+    errors_meV = [1e3 * record[key] for key in ("validation_rmse_eV", "worst_error_eV", "band_eV")]
     log.info(
-        "round %d: %d labels, validation error %.1f meV/fu, error in the ensemble up to %.1f meV/fu, fit uncertainty of F %.1f meV/fu; %s",
-        number, record["labels"], 1e3 * record["validation_rmse_eV"], 1e3 * record["worst_error_eV"], 1e3 * record["band_eV"], moved,
+        "round %d: %d labels, errors in meV/fu: validation %.1f, in the ensemble up to %.1f, F from the fit %.1f; %s",
+        number, record["labels"], *errors_meV, moved,
     )  # fmt: skip
 
 

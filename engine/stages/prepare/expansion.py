@@ -1,4 +1,4 @@
-"""The cluster expansion of an input: from its data set, from a model, or still to be made."""
+"""The cluster expansion of an input: its data set as cluster vectors, or a model from a file."""
 
 from math import factorial
 from pathlib import Path
@@ -71,7 +71,7 @@ def build_space(source: InputFile, lattice: Lattice, check: Checker) -> ClusterS
 
 
 def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None:
-    """Too short to hold a cluster, or so long that icet would not come to an end."""
+    """Why cutoffs are too short to hold a cluster, or too long for icet to finish."""
     names = [sp.name for s in lattice.sublattices for sp in s.species]
     nearest = min(nearest_A(lattice, (a, b)) for a in names for b in names)
     if short := [r for r in cutoffs_A if r < nearest]:
@@ -80,12 +80,15 @@ def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None
     share = lattice.n_sites / len(lattice.atoms)
     clusters = [lattice.n_sites * (share * n) ** k / factorial(k + 1) for k, n in enumerate(atoms_within, start=1)]
     if len(lattice.atoms) * max(atoms_within) > MOST_NEIGHBOURS or sum(clusters) > MOST_CLUSTERS:
-        return f"found {list(cutoffs_A)} A, about {sum(clusters):.0e} clusters in a cell; allowed: shorter ones, which data can tell apart"
+        return (
+            f"found {list(cutoffs_A)} A, about {sum(clusters):.0e} clusters in a cell; "
+            "allowed: shorter ones, which data can tell apart"
+        )
     return None
 
 
 def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: Checker) -> None:
-    """Whether arrangements of the supercells that will be labelled, however many, can tell the clusters apart."""
+    """Check that arrangements of the supercells to be labelled can tell the clusters apart, however many there are."""
     ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
     for shape in source.config.label.supercells:
         supercell = Supercell(lattice, supercell_matrix(shape))
@@ -97,12 +100,13 @@ def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, ch
     for group in undetermined(np.array(vectors), neutrality_null_vector(space, lattice)):
         check.wrong(
             ("label", "supercells"),
-            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; add a supercell of another shape, or shorten cutoffs_A",
+            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; "
+            "add a supercell of another shape, or shorten cutoffs_A",
         )
 
 
 def read_fit_data(source: InputFile, lattice: Lattice, paths: list[Path], check: Checker) -> FitData | None:
-    """The data set as cluster vectors; None with the problems noted. Raises RedoxError if its files cannot be used."""
+    """The data set as cluster vectors; None if problems were noted. Raises RedoxError if its files cannot be used."""
     given = source.config.energy.cluster_expansion if source.config.energy else None
     assert given is not None
     at: Location = ("energy", "cluster_expansion")
