@@ -37,7 +37,10 @@ class PotentialSpec:
 def specify(
     source: InputFile, given: PotentialInput | TrainedPotentialInput, name: str = "potential", weights: Path | None = None
 ) -> PotentialSpec:
-    """weights: a file to use instead of the one that the input names. Reads that file to hash it; raises OSError if it is missing."""
+    """The potential that an input names, with its weights hashed. weights: a file to use instead of the one in the input.
+
+    Raises OSError if the file cannot be read.
+    """
     file = weights or (source.resolve(given.file) if given.file else None)
     options = given.options if isinstance(given, PotentialInput) else {}
     mark = fingerprint(given.model, given.charge_aware, options, file_hash(file) if file else "as published")
