@@ -40,8 +40,6 @@ OVER: dict[str, set[str]] = {
         "engine/input/checks/sampling.py",
         "engine/input/checks/structure.py",
         "engine/input/schema/analysis.py",
-        "engine/input/schema/labels.py",
-        "engine/input/schema/sampling.py",
         "engine/input/yamltext.py",
         "engine/potentials/chgnet.py",
         "engine/potentials/training/mace.py",

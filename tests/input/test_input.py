@@ -103,7 +103,7 @@ CASES = {
         "  cluster_expansion: {cutoffs_A: [5.0]}",
         ["line 11", "energy.cluster_expansion", "neither dataset nor model", "potential"],
     ),
-    "no sampling": ("sampling:\n  temperature_K: [300, 600]\n", "", ["sampling is needed"]),
+    "no sampling": ("sampling:\n  temperature_K: [300, 600]\n", "", ["sampling is missing"]),
     "no data set": (
         "  points: [{species: Na+, energy_eV: -4.0}]",
         "  cluster_expansion: {cutoffs_A: [5.0], dataset: none.xyz}",
@@ -204,6 +204,13 @@ def test_schema_is_current() -> None:
     shipped = (ROOT / "inputs/schema.json").read_text()
     assert shipped == json_schema()
     assert json.loads(shipped)["properties"]["sampling"]
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    schema = json.loads(json_schema())
+    for name, model in {"Config": schema, **schema["$defs"]}.items():
+        assert model["description"], name
+        assert [key for key, value in model["properties"].items() if not value.get("description")] == [], name
 
 
 def test_schema_accepts_the_shipped_inputs() -> None:

@@ -1,8 +1,10 @@
-"""The input file as frozen models: names, defaults, units. Checks that need the structure or the data are in `prepare`."""
+"""The input file as frozen models: keys, defaults, limits and descriptions.
+
+Checks that need the structure are in `input.checks`, those that need the data in `stages.prepare`.
+"""
 
 import json
 import re
-from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -52,24 +54,26 @@ __all__ = [
 
 
 class Config(Model):
-    title: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    output: File
-    lattice: LatticeInput
-    training: TrainingInput | None = None
-    evaluation: EvaluationInput | None = None
-    potential: PotentialInput | None = None
-    relaxation: RelaxationInput = RelaxationInput()
-    label: LabelInput = LabelInput()
-    energy: EnergyInput | None = None
-    sampling: SamplingInput | None = None
-    ground_states: GroundStatesInput | None = None
-    correction: CorrectionInput | None = None
-    analysis: AnalysisInput = AnalysisInput()
+    """A run of RedoxMC: a lattice, and either a Hamiltonian to sample or potentials to train and evaluate."""
+
+    title: str = Field(default="", description="title of the report")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of all random numbers; the same seed gives the same results")
+    output: File = Field(description="folder of the results")
+    lattice: LatticeInput = Field(description="structure, species and supercell")
+    training: TrainingInput | None = Field(default=None, description="potentials to train")
+    evaluation: EvaluationInput | None = Field(default=None, description="tests of the potentials")
+    potential: PotentialInput | None = Field(default=None, description="potential that makes labels and corrects the sampling")
+    relaxation: RelaxationInput = Field(default=RelaxationInput(), description="how labelled structures are relaxed")
+    label: LabelInput = Field(default=LabelInput(), description="configurations that the potential relaxes")
+    energy: EnergyInput | None = Field(default=None, description="Hamiltonian: a sum of terms; needs sampling")
+    sampling: SamplingInput | None = Field(default=None, description="Monte Carlo sampling of the Hamiltonian")
+    ground_states: GroundStatesInput | None = Field(default=None, description="search for the hull at T = 0")
+    correction: CorrectionInput | None = Field(default=None, description="sampling with the potential itself in a small cell")
+    analysis: AnalysisInput = Field(default=AnalysisInput(), description="what is computed from the samples")
 
     @property
     def sampler(self) -> SamplingInput:
-        """The sampling of a run that has an energy."""
+        """The section sampling of a run that has an energy."""
         assert self.sampling is not None
         return self.sampling
 
@@ -86,18 +90,20 @@ class Config(Model):
     @model_validator(mode="after")
     def _something_to_do(self) -> "Config":
         if self.energy is None and self.training is None and self.evaluation is None:
-            raise ValueError("energy is needed, or training, or evaluation")
+            raise ValueError("found nothing to run; allowed: at least one of energy, training, evaluation")
         if self.energy is not None and self.sampling is None:
-            raise ValueError("sampling is needed beside energy")
+            raise ValueError("sampling is missing; it is needed with energy")
         if self.ground_states is not None and self.energy is None:
-            raise ValueError("ground_states needs energy")
+            raise ValueError("energy is missing; it is needed for ground_states")
         if self.correction is not None and (self.energy is None or self.potential is None):
-            raise ValueError("correction needs energy, whose expansion proposes, and potential, which decides")
+            raise ValueError(
+                "correction needs both energy, whose cluster expansion proposes states, and potential, which accepts them"
+            )
         return self
 
 
 def json_schema() -> str:
-    """The schema shipped as inputs/schema.json."""
+    """JSON schema of the input file, as shipped in inputs/schema.json."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
     schema["title"] = "RedoxMC input file"
     text = json.dumps(schema, indent=1, ensure_ascii=False)

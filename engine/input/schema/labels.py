@@ -1,4 +1,4 @@
-"""label, relaxation: configurations that a potential relaxes."""
+"""Sections relaxation and label: the configurations that a potential relaxes to make a data set."""
 
 from typing import Annotated, Literal
 
@@ -12,40 +12,45 @@ Length = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 
 
 class RelaxationInput(Model):
-    """How labelled structures are relaxed: positions and cell, from the ideal lattice with octahedra distorted by label."""
+    """How labelled structures are relaxed: positions and cell, starting from ideal sites distorted according to charge."""
 
-    largest_force_eV_per_A: PositiveFloat = 0.03
-    steps: Annotated[int, Field(ge=0, description="0: energies on the starting lattice, nothing is relaxed")] = 300
-    optimiser: Literal["LBFGS", "BFGS", "FIRE"] = "LBFGS"
+    largest_force_eV_per_A: PositiveFloat = Field(default=0.03, description="a relaxation ends when all forces are below this")
+    steps: int = Field(default=300, ge=0, description="largest number of steps; 0: the energy of the start, without relaxation")
+    optimiser: Literal["LBFGS", "BFGS", "FIRE"] = Field(default="LBFGS", description="optimiser of ASE")
     cell_lengths_A: dict[Annotated[float, Field(ge=0)], Length] = Field(
-        default={}, description="starting lengths of the cell of the structure file, by ions per fu; linear between (Vegard)"
+        default={},
+        description="starting lengths of the cell of the structure file, by ions per formula unit; linear between (Vegard)",
     )
 
 
 class LearningInput(Model):
-    """Rounds of label, fit and sample; each chooses what the next one labels."""
+    """Active learning: rounds of label, fit and sample, each of which chooses the labels of the next."""
 
-    rounds: Count = Field(default=8, description="at most; the first has the configurations of label")
-    labels: Count = Field(default=20, description="new ones in each round")
+    rounds: Count = Field(default=8, description="largest number of rounds; the first has the configurations of `label`")
+    labels: Count = Field(default=20, description="new labels in each further round")
     supercell: Shape | None = Field(
-        default=None, description="as under lattice, for the phase diagram of each round; absent: that of lattice"
+        default=None, description="supercell, as under lattice, of the phase diagram of each round; absent: that of lattice"
     )
-    sweeps: Count | None = Field(default=None, description="measured in each round; absent: those of sampling")
+    sweeps: Count | None = Field(default=None, description="sweeps measured in each round; absent: those of sampling")
     tolerance_eV: PositiveFloat = Field(
-        default=0.005, description="done where the error of what is visited is below this per formula unit at all T and x"
+        default=0.005,
+        description="learning ends when the error of the visited states is below this, per formula unit, at all T and x",
     )
     settled: PositiveFloat = Field(
         default=0.02,
-        description="done where two rounds in a row moved phase boundaries by less than this in x, and no free energy by tolerance_eV",
+        description="learning ends when two rounds in a row move phase boundaries by less than this in x, and no free energy by "
+        "more than tolerance_eV",
     )
 
 
 class LabelInput(Model):
     """The configurations that the potential relaxes."""
 
-    configurations: Count = 300
-    supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
-    learning: LearningInput | None = None
+    configurations: Count = Field(default=300, description="number of symmetry-distinct configurations")
+    supercells: tuple[Shape, ...] = Field(
+        default=([1, 1, 1],), min_length=1, description="supercells of the configurations, each as under lattice"
+    )
+    learning: LearningInput | None = Field(default=None, description="active learning; absent: one round")
 
     @property
     def matrices(self) -> list[NDArray[np.int64]]:

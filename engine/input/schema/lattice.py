@@ -1,4 +1,4 @@
-"""lattice: sites and what may sit on them."""
+"""Section lattice: the structure, and which species its sites may hold."""
 
 from typing import Annotated, Any
 
@@ -10,11 +10,15 @@ from .base import Charge, File, Model, Shape, supercell_matrix
 
 
 class SpeciesInput(Model):
-    """Charge of a species, and the element that stands for it in data sets and potentials."""
+    """A species that a site may hold; its name is the key."""
 
-    charge: Charge
-    proxy: Annotated[str, Field(description="chemical symbol, e.g. Ga for Fe3+")] | None = None
-    moment_muB: Annotated[float, Field(ge=0, description="magnetic moment in the reference calculation")] | None = None
+    charge: Charge = Field(description="integer charge")
+    proxy: str | None = Field(
+        default=None, description="chemical symbol that represents this charge in data sets and potentials, e.g. Ga for Fe3+"
+    )
+    moment_muB: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="magnetic moment of the species in the reference calculations; absent: taken from a table"
+    )
 
 
 def _bare_charge(value: Any) -> Any:
@@ -22,20 +26,26 @@ def _bare_charge(value: Any) -> Any:
 
 
 class SublatticeInput(Model):
-    """All sites of one element of the structure file, and the species that may sit there."""
+    """All sites of one element of the structure, and the species that they may hold."""
 
-    element: str
+    element: str = Field(description="element in the structure file")
     species: dict[str, Annotated[SpeciesInput, BeforeValidator(_bare_charge, json_schema_input_type=int | SpeciesInput)]] = Field(
-        min_length=1, description="name: charge, or name: {charge, proxy}; Va is the vacancy"
+        min_length=1,
+        description="allowed species, `name: charge` or `name: {charge, proxy, moment_muB}`; Va is the vacancy",
     )
 
 
 class LatticeInput(Model):
-    structure: File = Field(description="fully occupied cell, any format that ASE or pymatgen reads")
-    sublattices: tuple[SublatticeInput, ...] = Field(min_length=1)
+    """The fully occupied structure, the species on its sites, and the supercell that is sampled."""
+
+    structure: File = Field(description="file of the fully occupied cell, in any format that ASE or pymatgen reads")
+    sublattices: tuple[SublatticeInput, ...] = Field(
+        min_length=1, description="one entry for each element whose sites can hold different species"
+    )
     spectators: dict[str, Charge] = Field(default={}, description="charges of the elements that never change")
     supercell: Shape = Field(
-        default=[1, 1, 1], description="three repeats, or a 3x3 integer matrix whose rows are the vectors of the supercell"
+        default=[1, 1, 1],
+        description="the sampled supercell: three repeats, or a 3x3 integer matrix whose rows are its vectors",
     )
 
     @property

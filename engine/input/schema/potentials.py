@@ -1,4 +1,4 @@
-"""potential, training, evaluation: models that know charges."""
+"""Sections potential, training and evaluation: potentials that know charges."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -13,15 +13,15 @@ ARCHITECTURES = ("mace", "chgnet", "cpainn")
 
 
 class PotentialInput(Model):
-    """Energy of a charge-labelled structure: one of ours, or any ASE calculator by import path."""
+    """Potential of charge-labelled structures: one of RedoxMC's architectures, or any ASE calculator by import path."""
 
     model: str = Field(
-        description="mace, chgnet, cpainn, or the import path of an ASE calculator: sevenn.calculator.SevenNetCalculator"
+        description="mace, chgnet, cpainn, or the import path of an ASE calculator, e.g. sevenn.calculator.SevenNetCalculator"
     )
     file: File | None = Field(
-        default=None, description="weights; a file that can carry code is opened only because it is named here"
+        default=None, description="file of the weights; only name a file from a source that you trust, since it may contain code"
     )
-    charge_aware: bool = Field(default=True, description="false: it is shown elements, not charges")
+    charge_aware: bool = Field(default=True, description="false: the potential sees elements, not charges")
     options: dict[str, Any] = Field(default={}, description="keyword arguments of an ASE calculator")
 
     @field_validator("model")
@@ -36,73 +36,81 @@ class PotentialInput(Model):
     @model_validator(mode="after")
     def _fitting_options(self) -> "PotentialInput":
         if self.options and self.model in ARCHITECTURES:
-            raise ValueError("options are for ASE calculators given by import path")
+            raise ValueError(f"found options for {self.model}; allowed: options of an ASE calculator given by its import path")
         return self
 
 
 class LossWeightsInput(Model):
-    """Weights of the squared errors of energy (eV/atom), forces (eV/A), stress (eV/A^3) and moments (Bohr magnetons)."""
+    """Weights of the squared errors in the loss."""
 
-    energy: Annotated[float, Field(ge=0)] = 100.0
-    forces: Annotated[float, Field(ge=0)] = 1.0
-    stress: Annotated[float, Field(ge=0)] = 100.0
-    moments: Annotated[float, Field(ge=0)] = 0.02
+    energy: Annotated[float, Field(ge=0, description="energy, eV/atom")] = 100.0
+    forces: Annotated[float, Field(ge=0, description="forces, eV/A")] = 1.0
+    stress: Annotated[float, Field(ge=0, description="stress, eV/A^3")] = 100.0
+    moments: Annotated[float, Field(ge=0, description="magnetic moments, Bohr magnetons")] = 0.02
 
 
 class TrainedPotentialInput(Model):
-    """A potential to train. With `file` it is trained already, and only evaluated."""
+    """A potential to train; with `file` it is already trained and only evaluated."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
-    model: Literal["mace", "chgnet", "cpainn"]
-    charge_aware: bool = True
-    file: File | None = Field(default=None, description="weights that are there already; absent: train")
-    start_from: File | None = Field(default=None, description="weights to start from; CHGNet starts from its own without it")
-    epochs: Count = 100
-    minutes: PositiveFloat | None = Field(default=None, description="budget of time; the epoch under way is finished")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="name of the potential and its folder")
+    model: Literal["mace", "chgnet", "cpainn"] = Field(description="architecture")
+    charge_aware: bool = Field(default=True, description="false: the potential sees elements, not charges")
+    file: File | None = Field(default=None, description="file of existing weights; absent: the potential is trained")
+    start_from: File | None = Field(
+        default=None, description="weights to start from; absent: random weights, for chgnet the published ones"
+    )
+    epochs: Count = Field(default=100, description="largest number of epochs")
+    minutes: PositiveFloat | None = Field(default=None, description="budget of time; the current epoch is finished")
     epoch_frames: Count | None = Field(default=None, description="frames per epoch; absent: all (mace: always all)")
-    batch_size: Count = 4
-    learning_rate: PositiveFloat = 0.005
-    weights: LossWeightsInput = LossWeightsInput()
+    batch_size: Count = Field(default=4, description="frames per step of the optimiser")
+    learning_rate: PositiveFloat = Field(default=0.005, description="initial learning rate of the optimiser")
+    weights: LossWeightsInput = Field(default=LossWeightsInput(), description="weights of the loss")
     last_weights: LossWeightsInput | None = Field(
-        default=None, description="weights at the end of the budget, coming in late; they also choose the best epoch"
+        default=None, description="weights of the loss at the end of the budget; they also select the best epoch"
     )
     settings: dict[str, Any] = Field(
-        default={}, description="of the network: cPaiNN's width, ...; for MACE the options of mace_run_train"
+        default={}, description="settings of the network: width, ... of cPaiNN; options of mace_run_train for MACE"
     )
 
 
 class SplitInput(Model):
     """Shares of the configurations; all frames of a configuration go to one part."""
 
-    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    test: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    validation: float = Field(default=0.1, gt=0, lt=0.5, description="share that selects the best epoch")
+    test: float = Field(default=0.1, ge=0, lt=0.5, description="share that the held-out errors are measured on")
 
 
 class TrainingInput(Model):
-    dataset: Files = Field(min_length=1, description="frames with energies, forces, stresses and moments")
-    split: SplitInput = SplitInput()
-    potentials: tuple[TrainedPotentialInput, ...] = Field(min_length=1)
+    """Training of potentials on labelled frames."""
+
+    dataset: Files = Field(
+        min_length=1, description="frames with energies, forces, stresses and moments: extxyz, OUTCAR or vasprun.xml"
+    )
+    split: SplitInput = Field(default=SplitInput(), description="shares of validation and test")
+    potentials: tuple[TrainedPotentialInput, ...] = Field(min_length=1, description="potentials to train")
 
     @field_validator("potentials")
     @classmethod
     def _distinct(cls, value: tuple[TrainedPotentialInput, ...]) -> tuple[TrainedPotentialInput, ...]:
         if len({p.name for p in value}) < len(value):
-            raise ValueError("two potentials have the same name")
+            raise ValueError("found two potentials with the same name; allowed: different names")
         if any(p.name == "potential" for p in value):
-            raise ValueError("the name potential stands for the section of that name; choose another")
+            raise ValueError("found the name potential, which stands for the section of that name; allowed: any other name")
         return value
 
 
 class EvaluationInput(Model):
-    """What the potentials are held against."""
+    """Tests of the potentials: retention of charge orders, and agreement with a reference."""
 
     reference: Files | None = Field(
-        default=None, description="relaxed cells of the reference; `series` groups the orders at one ion arrangement"
+        default=None, description="relaxed cells of the reference; `series` groups the charge orders at one ion arrangement"
     )
     orders: Count = Field(default=100, description="prepared charge orders whose retention is measured")
-    supercells: tuple[Shape, ...] = Field(default=([1, 1, 1],), min_length=1)
+    supercells: tuple[Shape, ...] = Field(
+        default=([1, 1, 1],), min_length=1, description="supercells of the prepared orders, each as under lattice"
+    )
     dilute: Count = Field(
-        default=10, description="of these orders: with a single electron, and as many with a single hole, per supercell"
+        default=10, description="of these: orders with a single electron, and as many with a single hole, per supercell"
     )
 
     @property
