@@ -25,7 +25,7 @@ from ..runtime.hashes import fingerprint
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import read_h5, remove_partial, write_h5
 from ..runtime.streams import Stream, chain_stream
-from ..runtime.task_farm import farm
+from ..runtime.task_farm import run_tasks
 from ..sampling.anneal import anneal
 from ..sampling.system import System, build_system
 from ..units import inverse_temperature
@@ -169,8 +169,8 @@ def run_correction(correction: Correction, comm: Any, watch: StopWatch) -> None:
             found = walk(system, beta, tuned, energies, *begin, given.equilibrate // 4, given.proposals)
         write_h5(correction.path(method, rung, walker), found.data, {})
 
-    farm(len(pilots), _forsaken_if_stopped(tune_one), comm, watch, "tuning proposals to the potential")
-    farm(len(tasks), _forsaken_if_stopped(walk_one), comm, watch, "sampling with the potential")
+    run_tasks(len(pilots), _forsaken_if_stopped(tune_one), comm, watch, "tuning proposals to the potential")
+    run_tasks(len(tasks), _forsaken_if_stopped(walk_one), comm, watch, "sampling with the potential")
 
 
 class _Stopped(Exception):

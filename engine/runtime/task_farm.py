@@ -1,4 +1,4 @@
-"""Independent tasks of unequal length over MPI ranks: whoever is free takes the next."""
+"""A task farm: independent tasks of unequal length over MPI ranks. A rank that is free takes the next task."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ _POLL_S = 0.005
 
 
 class _Queue:
-    """Numbers 0..n-1, handed out once; nothing more after `close`."""
+    """Numbers 0 to n - 1, each given out once; none after `close`."""
 
     def __init__(self, n: int) -> None:
         self.n, self.next, self.lock = n, 0, threading.Lock()
@@ -33,11 +33,11 @@ class _Queue:
             self.next = self.n
 
 
-def farm(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:
-    """Run work(0), ..., work(n_tasks - 1), each on one rank; collective. `work` keeps its own results, whole or not at all.
+def run_tasks(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:
+    """Call work(0), ..., work(n_tasks - 1), each on one rank. Collective. `work` must save its result as a whole.
 
-    Rank 0 hands the tasks out from a thread and works as well. Raises Interrupted on all ranks when a signal or the
-    walltime stopped it: tasks under way were finished, later ones were not begun.
+    Rank 0 distributes the tasks from a thread and works as well. Raises Interrupted on all ranks if a signal or the walltime
+    stopped it: tasks that had begun were finished, the others were not begun.
     """
     with watch.committing():
         if comm.rank == 0:
@@ -50,7 +50,7 @@ def farm(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch,
                     break
                 work(task)
         if watch.asks_to_stop():
-            raise Interrupted(f"{what}: finished tasks are kept; the same command goes on from here")
+            raise Interrupted(f"{what}: finished tasks are kept; start the same command again to continue")
 
 
 def _serve_and_work(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopWatch, what: str) -> None:
@@ -70,7 +70,7 @@ def _serve_and_work(n_tasks: int, work: Callable[[int], None], comm: Any, watch:
                 task = queue.take()
                 comm.send(task, dest=status.Get_source(), tag=_GIVE)
                 waiting -= task is None
-        except BaseException as error:  # handed to the main thread, which ends the run
+        except BaseException as error:  # raised in the main thread, which ends the run
             failed.append(error)
 
     server = threading.Thread(target=serve, daemon=True)

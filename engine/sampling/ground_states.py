@@ -14,7 +14,7 @@ from ..input.schema import GroundStatesInput
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_h5, write_h5
-from ..runtime.task_farm import farm
+from ..runtime.task_farm import run_tasks
 from .electron_ground_state import HamiltonianOf
 from .ground_state_search import Lowest, lowest_states
 from .system import build_system
@@ -67,7 +67,7 @@ def run_ground_states(
         write_h5(_file(store, task), vars(lowest), {"mark": task.mark(given.searches)})
 
     if missing:
-        farm(len(missing), work, comm, watch, "ground states")
+        run_tasks(len(missing), work, comm, watch, "ground states")
 
 
 def read_ground_states(given: GroundStatesInput, lattice: Lattice, store: SampleStore) -> list[tuple[Supercell, Lowest]]:

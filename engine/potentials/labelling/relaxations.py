@@ -21,7 +21,7 @@ from ...input.schema import RelaxationInput
 from ...runtime.hashes import fingerprint
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import remove_partial, write_text
-from ...runtime.task_farm import farm
+from ...runtime.task_farm import run_tasks
 from ..potential import LabelledCalculator
 from ..relax import FailureKind, RelaxationFailure, Relaxed, relax, start
 from .configurations import Configuration, key
@@ -109,7 +109,7 @@ def relax_all(
         store, configuration = jobs[todo[number]]
         store.run(configuration, calculators[store.mark])
 
-    farm(len(todo), work, comm, watch, what)
+    run_tasks(len(todo), work, comm, watch, what)
 
 
 def _missing(jobs: Sequence[tuple[Relaxations, Configuration]]) -> list[int]:

@@ -16,7 +16,7 @@ from ...input.schema import SplitInput, TrainedPotentialInput, TrainingInput
 from ...runtime.hashes import file_hash, fingerprint
 from ...runtime.mpi import StopWatch
 from ...runtime.storage import write_text
-from ...runtime.task_farm import farm
+from ...runtime.task_farm import run_tasks
 from ..labels import Labels
 from ..network import CPaiNNNetwork, Network
 from ..weights import Weights, read_weights, write_weights
@@ -92,7 +92,7 @@ def train_all(
     def work(k: int) -> None:
         train(todo[k], frames, labels, seed, folder / todo[k].name, resolve, watch)
 
-    farm(len(todo), work, comm, watch, "training")
+    run_tasks(len(todo), work, comm, watch, "training")
 
 
 def weights_file(entry: TrainedPotentialInput, folder: Path, resolve: Any) -> Path:

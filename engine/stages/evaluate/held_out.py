@@ -25,7 +25,7 @@ from ...potentials.training.train import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import read_json, write_json, write_text
 from ...runtime.streams import Stream
-from ...runtime.task_farm import farm
+from ...runtime.task_farm import run_tasks
 from ...thermodynamics.phase_diagram.hull import lower_hull
 from .reference import ReferenceCell, formation_energies, series
 
@@ -96,7 +96,7 @@ def _held_out(
     def work(k: int) -> None:
         write_json(files[todo[k].name], held_out_errors(calculators[todo[k].mark], frames.test))
 
-    farm(len(todo), work, comm, watch, "held-out errors")
+    run_tasks(len(todo), work, comm, watch, "held-out errors")
     return {name: read_json(path) for name, path in files.items()} if comm.rank == 0 else {}
 
 
@@ -134,7 +134,7 @@ def _moments(
         assert moments is not None
         write_text(file(todo[k]), json.dumps([round(float(m), 4) for m in moments]))
 
-    farm(len(todo), work, comm, watch, "judging by moments")
+    run_tasks(len(todo), work, comm, watch, "judging by moments")
     return {s.path(c): np.array(json.loads(file((s, c)).read_text())) for s, c in jobs} if comm.rank == 0 else {}
 
 

@@ -21,9 +21,9 @@ import os, sys, time
 from pathlib import Path
 from mpi4py import MPI
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.farm import farm
-from redoxmc.engine.parallel import StopWatch, run_on_all_ranks
-from redoxmc.engine.storage import write_text
+from redoxmc.engine.runtime.mpi import StopWatch, bcast_from_root, run_on_all_ranks
+from redoxmc.engine.runtime.storage import write_text
+from redoxmc.engine.runtime.task_farm import run_tasks
 
 folder, n, comm = Path(sys.argv[1]), int(sys.argv[2]), MPI.COMM_WORLD
 slow = {int(k): float(s) for k, s in (a.split(":") for a in sys.argv[3].split(",") if a)}
@@ -32,7 +32,7 @@ faulty = int(sys.argv[5])
 
 def main():
     watch = StopWatch(comm)
-    todo = comm.bcast([k for k in range(n) if not (folder / f"{k}.txt").exists()] if comm.rank == 0 else None)
+    todo = bcast_from_root(comm, lambda: [k for k in range(n) if not (folder / f"{k}.txt").exists()])
     def work(t):
         k = todo[t]
         if k == faulty:
@@ -42,7 +42,7 @@ def main():
         time.sleep(slow.get(k, each))
         write_text(folder / f"{k}.txt", str(k * k))
     with watch.listening():
-        farm(len(todo), work, comm, watch, "squares")
+        run_tasks(len(todo), work, comm, watch, "squares")
 
 sys.exit(run_on_all_ranks(main))
 """
