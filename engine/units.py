@@ -13,6 +13,11 @@ def inverse_temperature(temperature_K: float) -> float:
     return 0.0 if np.isinf(temperature_K) else 1.0 / (BOLTZMANN_EV_PER_K * temperature_K * NEV_PER_EV)
 
 
+def temperature_of(beta_per_neV: float) -> float:
+    """Temperature (K) at beta (1/neV); inf at 0."""
+    return np.inf if beta_per_neV == 0 else 1 / (beta_per_neV * BOLTZMANN_EV_PER_K * NEV_PER_EV)
+
+
 def fraction(x: float) -> str:
     """2/3 for 0.6667: a composition of a small cell."""
     return str(Fraction(float(x)).limit_denominator(10_000))

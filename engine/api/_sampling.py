@@ -14,6 +14,7 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling.diagnostics import assess
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.replicas import sample as run_replicas
@@ -68,7 +69,7 @@ def sample(
     mu = () if chemical_potential_eV is None else _potentials(system.ions, chemical_potential_eV)
     targets = np.zeros(0) if x is None else _counts(system, _axis("x", x))
     steps = np.zeros((len(temperatures), len(empty_tally(system).sums)))
-    plan = Plan(temperatures, np.ones(len(temperatures), bool), (), targets, 1.0, mu, steps, walkers, system.mix)
+    plan = Plan(Ladder(temperatures, np.ones(len(temperatures), bool)), (), targets, 1.0, mu, steps, walkers, system.mix)
     plan = replace(plan, slots=place_slots(system, plan, [kind]))
     starts = starts_of(system, plan, None, seed)
     replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)

@@ -32,7 +32,7 @@ def equilibrate(
     with Progress("settling", comm.rank) as progress:
         for number in range(ROUNDS):
             replicas = build_replicas(plan, starts, system, seed, (Stream.EQUILIBRATION, number), comm)
-            sums = np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
+            sums = np.zeros((len(plan.ladder), plan.walkers, *tally.sums.shape), np.int64)
             for k in range(blocks):
                 replicas.advance(tally, sums, block)
                 if exchange_every:
@@ -41,7 +41,9 @@ def equilibrate(
             starts = _states(replicas.groups, starts.shape, comm)
             total = np.zeros_like(sums)
             comm.Allreduce(sums, total, op=MPI.SUM)
-            better = [_mended(system, *rung) for rung in zip(plan.reference, total.sum(axis=1), plan.betas.tolist())]
+            better = [
+                _mended(system, *rung) for rung in zip(plan.reference, total.sum(axis=1), plan.ladder.beta_per_neV.tolist())
+            ]
             plan = replace(plan, reference=np.array(better))
     return plan, starts
 

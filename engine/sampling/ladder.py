@@ -1,89 +1,40 @@
-"""Temperatures between the asked-for ones, so that neighbours overlap in energy and exchange."""
+"""The temperatures that are sampled: those asked for, and those between them."""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble
-from ..crystal.neutral_states import random_neutral_state
-from ..runtime.streams import Stream, chain_stream, generator
-from ..units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
-from .chain import advance, start_chain
-from .plan import empty_tally
-from .system import System
-
-Float = NDArray[np.float64]
-STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
-MOST_RUNGS = 40
-PILOT_SWEEPS = 30
+from ..units import inverse_temperature, temperature_of
 
 
-def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
-    """Standard deviation of the energy (neV) at fixed composition, largest over a few compositions, at each beta ascending.
+@dataclass(frozen=True)
+class Ladder:
+    """temperature_K (rungs,) ascending, inf last if the ladder leads to beta = 0.
 
-    Short annealing runs from infinite temperature; only the placement of the rungs depends on them.
+    asked (rungs,): in the input; the other temperatures are inserted so that neighbours exchange configurations.
     """
-    low, high = system.n_range
-    counts, _ = system.neutral_counts
-    spread = np.zeros(len(betas))
-    for k, part in enumerate((0.25, 0.5, 0.75)):
-        n = int(counts[np.argmin(np.abs(counts - (low + part * (high - low))))])
-        species = random_neutral_state(system.supercell, system.ion, n, generator(seed, Stream.PILOT, Stream.START, k))
-        chain = start_chain(system, species, chain_stream(seed, Stream.PILOT, Stream.CHAIN, k))
-        tally = empty_tally(system)
-        zeros = np.zeros(len(tally.sums))
-        for i, beta in enumerate(betas):
-            ensemble = Ensemble(float(beta), np.zeros(len(chain.ions)), zeros, zeros, 0)
-            sweeps = max(PILOT_SWEEPS, 20_000 // system.supercell.n_sites)
-            record = advance(chain, system, system.canonical_moves, ensemble, tally, sweeps)
-            spread[i] = max(spread[i], float(np.std(record.energy[sweeps // 3 :])))
-    return spread
+
+    temperature_K: NDArray[np.float64]
+    asked: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.temperature_K)
+
+    @cached_property
+    def beta_per_neV(self) -> NDArray[np.float64]:
+        """(rungs,) descending, 0 last if the ladder leads there."""
+        return np.array([inverse_temperature(t) for t in self.temperature_K])
+
+    @property
+    def rungs_asked(self) -> list[int]:
+        """Rungs at temperatures that the input asks for."""
+        return np.flatnonzero(self.asked).tolist()
 
 
-def pilot_betas(temperatures_K: tuple[float, ...]) -> Float:
-    """From 0 to the lowest temperature's beta, dense enough to interpolate the spread."""
-    betas = [inverse_temperature(t) for t in temperatures_K]
-    return np.unique(np.concatenate([np.linspace(0, min(betas), 6), np.geomspace(min(betas), max(betas), 8)]))
-
-
-def place_rungs(
-    temperatures_K: tuple[float, ...], betas: Float, spread: Float, most: int | None
-) -> tuple[Float, tuple[str, ...]]:
-    """Rung temperatures ascending, inf last if the ladder leads to beta = 0; and notes on what was left out.
-
-    The distance between rungs is the integral of the energy's standard deviation over beta.
-    """
-    distance = np.concatenate([[0.0], np.cumsum(np.diff(betas) * (spread[1:] + spread[:-1]) / 2)])
-    asked = sorted(inverse_temperature(t) for t in temperatures_K)
-    limit = most or MOST_RUNGS
-    notes: list[str] = []
-
-    def between(a: float, b: float, stride: float) -> Float:
-        start, stop = np.interp([a, b], betas, distance)
-        steps = max(1, int(np.ceil((stop - start) / stride)))
-        return np.interp(np.linspace(start, stop, steps + 1), distance, betas)[1:-1] if stop > start else np.array([])
-
-    def ladder(stride: float, to_zero: bool) -> Float:
-        stops = [0.0, *asked] if to_zero else asked
-        inner = [between(a, b, stride) for a, b in zip(stops, stops[1:])]
-        return np.unique(np.concatenate([stops, *inner]))
-
-    stride, to_zero = STRIDE, True
-    if len(ladder(stride, True)) > limit:
-        to_zero = False
-        notes.append(
-            "the temperature ladder stops at the highest temperature asked for: too many rungs lead to beta = 0 in a cell of this size"
-        )
-    while len(ladder(stride, to_zero)) > max(limit, len(asked)):
-        stride *= 1.1
-    if stride > STRIDE:
-        notes.append(
-            f"rungs are {stride / STRIDE:.1f} times further apart than wanted, so that there are no more than {limit}: if they hardly exchange, give more"
-        )
-    rungs = ladder(stride, to_zero)[::-1]
-    nominal = np.array(sorted(temperatures_K))
-    result = []
-    for b in rungs:
-        t = np.inf if b == 0 else 1 / (b * BOLTZMANN_EV_PER_K * NEV_PER_EV)
-        near = nominal[np.argmin(np.abs(nominal - t))]
-        result.append(float(near) if np.isclose(near, t, rtol=1e-9) else round(t, 3) if np.isfinite(t) else t)
-    return np.array(result), tuple(notes)
+def ladder_of(asked_K: tuple[float, ...], inserted_beta: NDArray[np.float64]) -> Ladder:
+    """The temperatures asked for as they were given; those inserted (beta, 1/neV) to three decimals of a kelvin."""
+    inserted_K = {round(temperature_of(b), 3) for b in inserted_beta.tolist()} - set(asked_K)
+    temperature_K = np.array(sorted({*asked_K, *inserted_K}))
+    return Ladder(temperature_K, np.isin(temperature_K, asked_K))

@@ -1,13 +1,13 @@
 """What is sampled: the rungs of the temperature ladder and, at each, windows along x and chemical potentials."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
-from ..units import NEV_PER_EV, inverse_temperature
+from ..units import NEV_PER_EV
+from .ladder import Ladder
 from .moves import Mix
 from .slots import EnsembleKind, Slot
 from .system import System
@@ -29,16 +29,14 @@ class Cycles:
 
 @dataclass(frozen=True)
 class Plan:
-    """The ladder. All log weights are of the whole supercell.
+    """What is sampled. All log weights are of the whole supercell.
 
-    temperatures_K (rungs,) ascending, inf last if the ladder leads to beta = 0. asked (rungs,): asked for by the user.
     target_n (windows,), sigma_n: centres and width of the windows; weight exp[-(n - target)^2 / (2 sigma^2)].
     mu_eV: one axis per ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), kept fixed. scan_reference (asked, 2, n_max+1): the same
     from the scans up and down at the temperatures asked for. cycles: cooling and heating at fixed composition. mix: of the moves that sample.
     """
 
-    temperatures_K: Float
-    asked: NDArray[np.bool_]
+    ladder: Ladder
     slots: tuple[Slot, ...]
     target_n: Float
     sigma_n: float
@@ -49,10 +47,6 @@ class Plan:
     scan_reference: Float | None = None
     cycles: Cycles | None = None
     notes: tuple[str, ...] = field(default=())
-
-    @cached_property
-    def betas(self) -> Float:
-        return np.array([inverse_temperature(t) for t in self.temperatures_K])
 
     def kappa(self, n_formula_units: int) -> float:
         """Of the weight exp[-kappa N (x - target)^2]."""
@@ -73,12 +67,12 @@ class Plan:
         if slot.kind is EnsembleKind.VCSGC:
             return self.bias(slot.rung, system.step) - (n - self.target_n[slot.index]) ** 2 / (2 * self.sigma_n**2), beta_mu
         if slot.kind is EnsembleKind.SEMIGRAND:
-            beta_mu[:] = np.array(self.mu_of(slot)) * self.betas[slot.rung] * NEV_PER_EV
+            beta_mu[:] = np.array(self.mu_of(slot)) * self.ladder.beta_per_neV[slot.rung] * NEV_PER_EV
         return np.zeros(len(n)), beta_mu
 
     def ensemble(self, slot: Slot, system: System) -> Ensemble:
         log_weight, beta_mu = self.log_weight(slot, system)
-        return Ensemble(float(self.betas[slot.rung]), beta_mu, log_weight, self.reference[slot.rung], system.step)
+        return Ensemble(float(self.ladder.beta_per_neV[slot.rung]), beta_mu, log_weight, self.reference[slot.rung], system.step)
 
 
 def integrate_steps(steps: Float, step: int) -> Float:

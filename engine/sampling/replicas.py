@@ -34,7 +34,7 @@ def exchange_pairs(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
         if (hotter := where.get((s.rung + 1, s.kind, s.index))) is not None:
             along_t[s.rung % 2].append((k, hotter))
     along_x: list[list[tuple[int, int]]] = [[], []]
-    for rung in range(len(plan.temperatures_K)):
+    for rung in range(len(plan.ladder)):
         row = sorted(
             (s.n_expected, s.kind, s.index, k)
             for k, s in enumerate(plan.slots)
@@ -78,7 +78,7 @@ class Replicas:
         self.exchanged = [np.zeros((len(pairs), 2), np.int64) for _, pairs in self.rounds]  # tried, accepted
         weights = [self.plan.log_weight(s, self.system) for s in self.plan.slots]
         self.log_weight, self.beta_mu = np.array([w for w, _ in weights]), np.array([b for _, b in weights])
-        self.beta = np.array([self.plan.betas[s.rung] for s in self.plan.slots])
+        self.beta = np.array([self.plan.ladder.beta_per_neV[s.rung] for s in self.plan.slots])
         walkers = self.plan.walkers
         self.place = {
             k: (group.chains, i * walkers) for group in self.groups for i, k in enumerate(group.slots)
@@ -211,7 +211,7 @@ def sample(
     segment = _new_segment(replicas)
     while replicas.block < n_blocks:
         sums = segment.tallies.setdefault(
-            replicas.block // blocks_per_bin, np.zeros((len(plan.betas), plan.walkers, *tally.sums.shape), np.int64)
+            replicas.block // blocks_per_bin, np.zeros((len(plan.ladder), plan.walkers, *tally.sums.shape), np.int64)
         )
         segment.add(replicas.advance(tally, sums, block_sweeps))
         if exchange_every:
@@ -290,7 +290,7 @@ def _commit_group(
         }
         attributes = {
             "replica": k,
-            "temperature_K": float(replicas.plan.temperatures_K[slot.rung]),
+            "temperature_K": float(replicas.plan.ladder.temperature_K[slot.rung]),
             "kind": slot.kind.value,
             "index": slot.index,
             "first_sweep": segment.first_block * block_sweeps,

@@ -24,8 +24,9 @@ from ..units import NEV_PER_EV
 from .anneal import Annealed, anneal
 from .cycle import cycles
 from .equilibrate import equilibrate
-from .ladder import pilot_betas, pilot_energy_spread, place_rungs
+from .ladder import Ladder, ladder_of
 from .moves import Mix
+from .place_temperatures import pilot_betas, pilot_energy_spread, place_temperatures
 from .plan import Cycles, Plan, empty_tally
 from .replicas import build_replicas, restore, sample
 from .scan import scan
@@ -111,39 +112,38 @@ def window_targets(system: System, points: int | str) -> tuple[Float, float]:
     return targets, float(max((targets[1] - targets[0]) / 2, 1.0))
 
 
-def _rungs(system: System, config: Config, comm: Any) -> tuple[Float, tuple[str, ...]]:
+def _ladder(system: System, config: Config, comm: Any) -> tuple[Ladder, tuple[str, ...]]:
     given = config.sampler
     if given.exchange_every == 0:
-        return np.array(given.temperature_K), ("replica exchange is off: no temperatures were inserted",)
+        return ladder_of(given.temperature_K, np.zeros(0)), ("replica exchange is off: no temperatures were inserted",)
     most = given.rungs if isinstance(given.rungs, int) else None
     betas = pilot_betas(given.temperature_K)
     return bcast_from_root(
-        comm, lambda: place_rungs(given.temperature_K, betas, pilot_energy_spread(system, betas, config.seed), most)
+        comm, lambda: place_temperatures(given.temperature_K, betas, pilot_energy_spread(system, betas, config.seed), most)
     )
 
 
 def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) -> None:
     """Collective; rank 0 writes the ladder with the chains' starting states."""
     given = config.sampler
-    temperatures, notes = _rungs(system, config, comm)
-    asked = np.isin(temperatures, given.temperature_K)
+    ladder, notes = _ladder(system, config, comm)
     targets, sigma = window_targets(system, given.vcsgc.points)
     if isinstance(given.vcsgc.kappa, float):
         sigma = float(np.sqrt(system.n_formula_units / (2 * given.vcsgc.kappa)))
     size = len(empty_tally(system).sums)
-    plan = Plan(
-        temperatures, asked, (), targets, sigma, (), np.zeros((len(temperatures), size)), given.walkers, system.mix, notes=notes
-    )
+    plan = Plan(ladder, (), targets, sigma, (), np.zeros((len(ladder), size)), given.walkers, system.mix, notes=notes)
     ensembles = ensembles_of(system.ions, config)
     annealed, scans, cycled = None, None, None
     if len(system.ions) == 1 and ensembles != [EnsembleKind.FIXED_COMPOSITION]:
         sweeps = equilibration_sweeps(config, system.supercell.n_sites)
-        annealed = anneal(system, plan.betas, targets, sigma, given.walkers, sweeps, config.seed, comm)
+        annealed = anneal(system, ladder.beta_per_neV, targets, sigma, given.walkers, sweeps, config.seed, comm)
         plan = replace(plan, reference=annealed.reference)
         if given.moves == "auto":
             plan = replace(plan, mix=tuned_mix(system, plan, annealed.starts, config.seed, comm))
         scans = _scan_asked(system, config, plan, sweeps, comm)
-        cycled = cycles(system, temperatures[np.isfinite(temperatures)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm)
+        cycled = cycles(
+            system, ladder.temperature_K[np.isfinite(ladder.temperature_K)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm
+        )
     if EnsembleKind.SEMIGRAND in ensembles:
         plan = replace(plan, mu_eV=tuple(_mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
@@ -153,7 +153,7 @@ def _make_ladder(system: System, config: Config, store: SampleStore, comm: Any) 
         plan, starts = equilibrate(system.with_mix(plan.mix), plan, starts, settling, given.exchange_every, config.seed, comm)
     if comm.rank == 0:
         write_ladder(store, plan, starts, scans, cycled)
-        log.info("ladder: %d temperatures, %d replicas x %d walkers", len(temperatures), len(plan.slots), plan.walkers)
+        log.info("ladder: %d temperatures, %d replicas x %d walkers", len(ladder), len(plan.slots), plan.walkers)
         log.info("moves: %s", plan.mix)
     comm.Barrier()
 
@@ -175,12 +175,19 @@ def equilibration_sweeps(config: Config, n_sites: int) -> int:
 
 def _scan_asked(system: System, config: Config, plan: Plan, sweeps: int, comm: Any) -> Float:
     """Upward and downward scans at the temperatures asked for, (asked, 2, n_max+1). Collective."""
-    rows = [(int(r), side) for r in np.flatnonzero(plan.asked) for side in (0, 1)]
+    rows = [(r, side) for r in plan.ladder.rungs_asked for side in (0, 1)]
     found = {}
     with Progress("scanning up and down", comm.rank) as progress:
         for k, (r, side) in enumerate(mine := rows[comm.rank :: comm.size]):
             found[r, side] = scan(
-                system, float(plan.temperatures_K[r]), side == 0, plan.target_n, plan.sigma_n, sweeps, config.seed, (r, side)
+                system,
+                float(plan.ladder.temperature_K[r]),
+                side == 0,
+                plan.target_n,
+                plan.sigma_n,
+                sweeps,
+                config.seed,
+                (r, side),
             )
             progress.update(k + 1, len(mine))
     everything = {key: value for part in comm.allgather(found) for key, value in part.items()}
@@ -197,18 +204,18 @@ def _mu_axis(system: System, config: Config, plan: Plan, ion: str) -> Float:
     edges = [int(low + part * (high - low)) for part in (MU_EDGE, 1 - MU_EDGE)]
     step = system.step
     steepness = []
-    for r in np.flatnonzero(plan.asked):
-        bias = plan.bias(int(r), step)
+    for r in plan.ladder.rungs_asked:
+        bias = plan.bias(r, step)
         for n in edges:
             a, b = max(n - step, low), min(n + step, high)
-            steepness.append((bias[b] - bias[a]) / (b - a) / plan.betas[r] / NEV_PER_EV)
+            steepness.append((bias[b] - bias[a]) / (b - a) / plan.ladder.beta_per_neV[r] / NEV_PER_EV)
     points = given.points if given is not None and given.points else MU_POINTS
     return np.linspace(min(steepness), max(steepness), points)
 
 
 def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
     counts, _ = system.neutral_counts
-    log_p = plan.betas[rung] * NEV_PER_EV * mu_eV * counts - plan.bias(rung, system.step)[counts]
+    log_p = plan.ladder.beta_per_neV[rung] * NEV_PER_EV * mu_eV * counts - plan.bias(rung, system.step)[counts]
     weight = np.exp(log_p - log_p.max())
     return float((weight * counts).sum() / weight.sum())
 
@@ -216,7 +223,7 @@ def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:
 def place_slots(system: System, plan: Plan, ensembles: list[EnsembleKind]) -> tuple[Slot, ...]:
     """The replicas: every rung with every window and chemical potential of the plan."""
     slots: list[Slot] = []
-    for r in range(len(plan.temperatures_K)):
+    for r in range(len(plan.ladder)):
         if EnsembleKind.VCSGC in ensembles:
             slots += [Slot(r, EnsembleKind.VCSGC, k, float(n)) for k, n in enumerate(plan.target_n)]
         if EnsembleKind.FIXED_COMPOSITION in ensembles:
@@ -251,8 +258,8 @@ def write_ladder(
 ) -> None:
     """scans: of the temperatures asked for, up and down in x; cycled: down and up in T; where there are any."""
     data: dict[str, Any] = {
-        "temperature_K": plan.temperatures_K,
-        "asked": plan.asked,
+        "temperature_K": plan.ladder.temperature_K,
+        "asked": plan.ladder.asked,
         "slot_rung": [s.rung for s in plan.slots],
         "slot_kind": np.array([s.kind.value for s in plan.slots], dtype="S"),
         "slot_index": [s.index for s in plan.slots],
@@ -280,8 +287,7 @@ def read_ladder(store: SampleStore) -> tuple[Plan, NDArray[np.int8]]:
         data["slot_rung"].tolist(), data["slot_kind"].tolist(), data["slot_index"].tolist(), data["slot_n_expected"].tolist()
     )
     plan = Plan(
-        temperatures_K=data["temperature_K"],
-        asked=data["asked"],
+        ladder=Ladder(data["temperature_K"], data["asked"]),
         slots=tuple(Slot(r, EnsembleKind(kind.decode()), k, n) for r, kind, k, n in slots),
         target_n=data["target_n"],
         sigma_n=float(attributes["sigma_n"]),

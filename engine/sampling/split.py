@@ -178,7 +178,7 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
         return
     _, state = read_h5(store.segment(None, committed - 1), ("bins",))
     mark = f"{state['block']} blocks, {compositions} compositions"
-    asked = np.flatnonzero(plan.asked).tolist()
+    asked = plan.ladder.rungs_asked
     rungs = bcast_from_root(comm, lambda: [r for r in asked if not _is_made(store, r, mark)])
     sweeps, snapshots = effort(system, FreeHalf(system, system.any_state(int(points[0])), "electrons"))
     units = [(point, walker) for point in range(len(points)) for walker in range(plan.walkers)]
@@ -190,9 +190,11 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
                 slot = _nearest_slot(plan, rung, int(points[point]))
                 start = read_h5(store.segment(slot, committed - 1), ("state/species",))[0]["state/species"][walker]
                 key = (rung, point, walker)
-                drawn.append(drawn_states(system, start, float(plan.betas[rung]), int(points[point]), snapshots, key, seed))
+                drawn.append(
+                    drawn_states(system, start, float(plan.ladder.beta_per_neV[rung]), int(points[point]), snapshots, key, seed)
+                )
             states = np.concatenate([part for part in comm.allgather(np.array(drawn)) if len(part)])
-            found = _conditional(system, states, float(plan.betas[rung]), sweeps, seed, rung, comm)
+            found = _conditional(system, states, float(plan.ladder.beta_per_neV[rung]), sweeps, seed, rung, comm)
             progress.update(done + 1, len(rungs))
             if comm.rank == 0:
                 _write(store, rung, mark, points, plan.walkers, states, found, system)

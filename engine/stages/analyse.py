@@ -94,7 +94,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         sample.identity(run),
         LAYOUT,
         samples.n_sweeps,
-        samples.plan.temperatures_K.tolist(),
+        samples.plan.ladder.temperature_K.tolist(),
         refinement.read_text() if refinement.exists() else None,
         config.analysis.model_dump(mode="json"),
         committed.other.attributes["fingerprint"] if committed.other else None,

@@ -8,7 +8,7 @@ from ..crystal.lattice import Lattice, Supercell
 from ..crystal.neutral_states import count_neutral_states
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
-from ..sampling.ladder import MOST_RUNGS
+from ..sampling.place_temperatures import MOST_RUNGS
 from ..sampling.run import IONS_PER_WINDOW, MU_POINTS, ensembles_of
 from ..sampling.slots import EnsembleKind
 from .input_warnings import input_warnings

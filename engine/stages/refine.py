@@ -14,6 +14,7 @@ from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_h5, read_json, write_json
 from ..runtime.streams import Stream, Use
+from ..sampling.ladder import Ladder
 from ..sampling.plan import Plan
 from ..sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
 from ..sampling.system import System
@@ -21,7 +22,6 @@ from ..thermodynamics.analysis import has_free_energies, isotherms_of
 from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
 from ..thermodynamics.samples import Samples, last_states, read_samples
 from ..thermodynamics.vibrations import Vibrations
-from ..units import inverse_temperature
 from .run import RootData, Run
 
 log = logging.getLogger("redoxmc")
@@ -219,13 +219,12 @@ def boundary_excess(diagram: Diagram, row: int, gap: Any, wanted: RefineInput) -
 def _write(run: Run, system: System, samples: Samples, k: int, temperatures: list[float]) -> None:
     """The ladder of round k has the windows, chemical potentials and walkers of the first; its bias is interpolated in beta."""
     base, _ = read_ladder(run.output.store)
-    betas, order = np.array([inverse_temperature(t) for t in temperatures]), np.argsort(base.betas)
-    reference = interp1d(base.betas[order], base.reference[order], axis=0)(betas)
-    asked = np.zeros(len(betas), bool)
+    ladder, known = Ladder(np.array(temperatures), np.zeros(len(temperatures), bool)), base.ladder.beta_per_neV
+    order = np.argsort(known)
+    reference = interp1d(known[order], base.reference[order], axis=0)(ladder.beta_per_neV)
     plan = replace(
         base,
-        temperatures_K=np.array(temperatures),
-        asked=asked,
+        ladder=ladder,
         reference=reference,
         slots=(),
         scan_reference=None,
@@ -242,7 +241,7 @@ def _starts(plan: Plan, samples: Samples) -> NDArray[np.int8]:
     where = {(s.rung, s.kind, s.index): i for i, s in enumerate(known.slots)}
     rows = []
     for slot in plan.slots:
-        hotter = int(np.searchsorted(known.temperatures_K, plan.temperatures_K[slot.rung]))
+        hotter = int(np.searchsorted(known.ladder.temperature_K, plan.ladder.temperature_K[slot.rung]))
         sides = [last_states(*samples.origin[where[r, slot.kind, slot.index]]) for r in (hotter, hotter - 1)]
         rows.append([sides[w % 2][w] for w in range(plan.walkers)])
     return np.array(rows, np.int8)

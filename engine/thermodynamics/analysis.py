@@ -142,7 +142,7 @@ def _add_reweighted(semigrand: Group, isotherms: Isotherms) -> None:
 
 
 def _grand(isotherms: Isotherms, c: Isotherm, rung: int, mu_eV: Float) -> tuple[Float, Float]:
-    beta = isotherms.plan.betas[rung] * NEV_PER_EV
+    beta = isotherms.plan.ladder.beta_per_neV[rung] * NEV_PER_EV
     log_p = beta * mu_eV[:, None] * c.n - isotherms.beta_f(c, rung)
     top = log_p.max(axis=1, keepdims=True)
     p = np.exp(log_p - top)

@@ -86,7 +86,7 @@ def ground_state_notes(group: LooseGroup, samples: Samples | None, n_fu: int) ->
         depth = np.interp(x, group["x"][corner], group["energy_eV"][corner]) - samples.energy_neV / NEV_PER_EV / n_fu
         if depth.max() > SAME_EV:
             at = np.unravel_index(int(depth.argmax()), depth.shape)
-            t = samples.plan.temperatures_K[samples.plan.slots[at[0]].rung]
+            t = samples.plan.ladder.temperature_K[samples.plan.slots[at[0]].rung]
             notes.append(
                 f"ground states: the sampler met a state {1e3 * depth[at]:.2f} meV/fu below the hull, at {t:g} K and x = {x[at]:.4f}: "
                 "the search missed a state; give larger supercells or more searches"

@@ -22,7 +22,7 @@ class Observables:
         self.samples, self.health, self.plan = samples, health, samples.plan
         self.system = system.with_mix(self.plan.mix)
         self.n_fu = system.n_formula_units
-        self.temperature = self.plan.temperatures_K
+        self.temperature = self.plan.ladder.temperature_K
         self.finite = np.flatnonzero(np.isfinite(self.temperature))
 
     def group(self, kind: EnsembleKind) -> LooseGroup:
@@ -102,7 +102,7 @@ class Observables:
         plan, samples = self.plan, self.samples
         mean, error = np.empty(len(plan.slots)), np.empty(len(plan.slots))
         for k, slot in enumerate(plan.slots):
-            beta = plan.betas[slot.rung]
+            beta = plan.ladder.beta_per_neV[slot.rung]
             energy = samples.energy_neV[k].astype(float)
             if kind is slot.kind is EnsembleKind.SEMIGRAND:
                 energy = energy - samples.ions[k] @ np.array(plan.mu_of(slot)) * NEV_PER_EV
@@ -128,7 +128,7 @@ class Observables:
         group.add("name", ("pair",), np.array([n for _, n in kinds] or [], dtype="U80"), "1", "in words")
         group.add("acceptance", ("pair",), np.array(rates, float), "1", "accepted over attempted exchanges")
         group.add("temperature_ladder_K", ("rung",), self.temperature, "K", "all rungs, inf is beta = 0")
-        group.add("rung_asked", ("rung",), self.plan.asked, "1", "asked for by the user")
+        group.add("rung_asked", ("rung",), self.plan.ladder.asked, "1", "asked for by the user")
         return group
 
     def _pair_name(self, a: int, b: int) -> tuple[str, str]:

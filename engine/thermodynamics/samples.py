@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..errors import RedoxError
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_h5, read_json
+from ..sampling.ladder import Ladder
 from ..sampling.plan import Plan
 from ..sampling.run import read_ladder
 from ..sampling.slots import Slot
@@ -64,10 +65,10 @@ def last_states(store: SampleStore, slot: int) -> NDArray[np.int8]:
 
 def merged(a: Samples, b: Samples) -> Samples:
     """One ladder of two, rungs in order of temperature; walkers and sweeps are those of both. Notes and scans are those of a."""
-    temperatures = np.concatenate([a.plan.temperatures_K, b.plan.temperatures_K])
+    temperatures = np.concatenate([a.plan.ladder.temperature_K, b.plan.ladder.temperature_K])
     order = np.argsort(temperatures, kind="stable")
     rung_of = np.argsort(order)  # place of every old rung in the merged ladder
-    shifted = [replace(s, rung=s.rung + len(a.plan.temperatures_K)) for s in b.plan.slots]
+    shifted = [replace(s, rung=s.rung + len(a.plan.ladder)) for s in b.plan.slots]
     slots: list[Slot] = [replace(s, rung=int(rung_of[s.rung])) for s in (*a.plan.slots, *shifted)]
     rows = sorted(range(len(slots)), key=lambda k: slots[k].rung)
     place = {old: new for new, old in enumerate(rows)}
@@ -80,8 +81,7 @@ def merged(a: Samples, b: Samples) -> Samples:
     exchanged |= {(place[p + n_a], place[q + n_a]): v for (p, q), v in b.exchanged.items()}
     plan = replace(
         a.plan,
-        temperatures_K=temperatures[order],
-        asked=np.concatenate([a.plan.asked, b.plan.asked])[order],
+        ladder=Ladder(temperatures[order], np.concatenate([a.plan.ladder.asked, b.plan.ladder.asked])[order]),
         slots=tuple(slots[k] for k in rows),
         reference=np.concatenate([a.plan.reference, b.plan.reference])[order],
     )
@@ -126,6 +126,6 @@ def _read(store: SampleStore) -> Samples:
         tallies=np.array([bins[b] for b in sorted(bins)]),
         bin_sweeps=int(attributes["block_sweeps"]) * int(attributes["blocks_per_bin"]),
         origin=tuple((store, k) for k in range(len(plan.slots))),
-        splits={r: found for r in range(len(plan.betas)) if (found := read_split(store, r))},
+        splits={r: found for r in range(len(plan.ladder)) if (found := read_split(store, r))},
         exchanged={(int(a), int(b)): (int(t), int(y)) for (a, b), (t, y) in zip(data["pairs"], data["exchanged"])},
     )

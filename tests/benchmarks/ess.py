@@ -27,6 +27,7 @@ from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.sampling.chains import Chains, advance_together, stack, start_chains
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.system import System, build_system
@@ -104,7 +105,7 @@ def tuned(system: System, chains: Chains, window: Window) -> Mix:
     tally = empty_tally(system)
     steps = np.full((1, len(tally.sums)), window.slope + inverse_temperature(window.temperature_K) * tally.slope)
     temperature_K, centre = np.array([window.temperature_K]), np.array([float(window.centre)])
-    plan = Plan(temperature_K, temperature_K > 0, (), centre, SIGMA, (), steps, len(chains))
+    plan = Plan(Ladder(temperature_K, temperature_K > 0), (), centre, SIGMA, (), steps, len(chains))
     return tuned_mix(system, plan, chains.species[None, None], 1, MPI.COMM_SELF)
 
 

@@ -22,6 +22,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
 from redoxmc.engine.sampling.run import place_slots, window_targets
@@ -41,7 +42,7 @@ def make_plan(system: System, replicas: int) -> Plan:
     targets, sigma = window_targets(system, WINDOWS)
     temperatures = np.geomspace(COLDEST_K, HOTTEST_K, max(2, replicas // WINDOWS))
     reference = np.zeros((len(temperatures), len(empty_tally(system).sums)))
-    plan = Plan(temperatures, np.ones(len(temperatures), bool), (), targets, sigma, (), reference, walkers=1)
+    plan = Plan(Ladder(temperatures, np.ones(len(temperatures), bool)), (), targets, sigma, (), reference, walkers=1)
     return replace(plan, slots=place_slots(system, plan, [EnsembleKind.VCSGC]))
 
 
@@ -50,7 +51,7 @@ def blocks_of(replicas: Replicas, tally: Tally, number: int) -> Float:
 
     The slowest rank's of each. Collective.
     """
-    sums = np.zeros((len(replicas.plan.betas), 1, *tally.sums.shape), np.int64)
+    sums = np.zeros((len(replicas.plan.ladder), 1, *tally.sums.shape), np.int64)
     comm, parts, busy = replicas.comm, np.zeros(3), 0.0
     comm.Barrier()
     begin = time.perf_counter()

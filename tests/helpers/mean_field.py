@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
@@ -45,7 +46,7 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
     log_states = 2 * (gammaln(n_fu + 1) - gammaln(n + 1) - gammaln(n_fu - n + 1))
     system: Any = SimpleNamespace(n_formula_units=n_fu, step=1, ion="Na+", neutral_counts=(n, log_states))
     asked = np.ones(len(temperatures_K), bool)
-    plan = Plan(np.array(temperatures_K), asked, (), np.array([0.0]), 1.0, (), np.zeros((len(asked), n_fu + 2)), 2)
+    plan = Plan(Ladder(np.array(temperatures_K), asked), (), np.array([0.0]), 1.0, (), np.zeros((len(asked), n_fu + 2)), 2)
     energies = tuple(int(round(float(curves[0].all.energy_neV[k]))) for k in (0, -1))
     grid = np.linspace(0, n_fu, 97).astype(int)
     ends = Ends(0, n_fu, (0.0, 0.0), (energies[0], energies[1]))

@@ -65,7 +65,7 @@ OVER: dict[str, set[str]] = {
         "engine/sampling/electron_ground_state.py",
         "engine/sampling/equilibrate.py",
         "engine/sampling/ground_state_search.py",
-        "engine/sampling/ladder.py",
+        "engine/sampling/place_temperatures.py",
         "engine/sampling/plan.py",
         "engine/sampling/run.py",
         "engine/sampling/split.py",

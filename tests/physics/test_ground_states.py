@@ -187,7 +187,9 @@ def samples_of(system: System) -> Any:
     energy = np.array([[[system.energy_neV(s) for s in states]]])
     ions = np.array([[[system.count_ions(s)] for s in states]]).reshape(1, 1, -1, 1)
     return SimpleNamespace(
-        energy_neV=energy, ions=ions, plan=SimpleNamespace(slots=[SimpleNamespace(rung=0)], temperatures_K=[300.0])
+        energy_neV=energy,
+        ions=ions,
+        plan=SimpleNamespace(slots=[SimpleNamespace(rung=0)], ladder=SimpleNamespace(temperature_K=[300.0])),
     )
 
 

@@ -9,6 +9,7 @@ from mpi4py import MPI
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.equilibrate import equilibrate
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.run import place_slots, window_targets
@@ -25,7 +26,7 @@ def make_plan(system: System) -> Plan:
     reference = np.tile(ideal_steps(system, size), (3, 1))
     reference[:, KINK] += WRONG * np.sign(np.arange(KINK.start, KINK.stop) - 31.5)
     targets, sigma = window_targets(system, "auto")
-    plan = Plan(np.array([400.0, 500.0, 600.0]), np.ones(3, bool), (), targets, sigma, (), reference, 2)
+    plan = Plan(Ladder(np.array([400.0, 500.0, 600.0]), np.ones(3, bool)), (), targets, sigma, (), reference, 2)
     return replace(plan, slots=place_slots(system, plan, [EnsembleKind.VCSGC]))
 
 

@@ -80,7 +80,7 @@ def test_sweeps_are_added_while_errors_are_too_large(tmp_path: Path) -> None:
     assert sample(other, 1, 900) == [[400, 400], [900, 900], [900, 0]]
     assert hashes(path.parent / "out/results.h5") == hashes(other.parent / "out/results.h5")
     samples = read_samples(SampleStore(path.parent / "out/samples"))
-    assert samples.n_sweeps == 900 and not samples.plan.asked.all()
+    assert samples.n_sweeps == 900 and not samples.plan.ladder.asked.all()
 
 
 SEPARATING = (

@@ -9,7 +9,7 @@ from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
-from redoxmc.engine.sampling.ladder import place_rungs
+from redoxmc.engine.sampling.place_temperatures import place_temperatures
 from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.run import FitData
@@ -128,12 +128,13 @@ def test_local_mean_is_exact_for_straight_lines() -> None:
 
 def test_rungs_fill_the_ladder_to_beta_zero() -> None:
     betas = np.linspace(0, inverse_temperature(250.0), 30)
-    t, notes = place_rungs((250.0, 500.0), betas, np.full(30, 0.05 * NEV_PER_EV), None)
-    assert np.isinf(t[-1]) and set(t) >= {250.0, 500.0} and not notes
-    steps = -np.diff([inverse_temperature(v) for v in t]) * 0.05 * NEV_PER_EV
+    ladder, notes = place_temperatures((250.0, 500.0), betas, np.full(30, 0.05 * NEV_PER_EV), None)
+    assert np.isinf(ladder.temperature_K[-1]) and not notes
+    assert ladder.temperature_K[ladder.asked].tolist() == [250.0, 500.0] and len(ladder.rungs_asked) < len(ladder)
+    steps = -np.diff(ladder.beta_per_neV) * 0.05 * NEV_PER_EV
     assert (steps <= 1.6001).all()
-    t, notes = place_rungs((250.0, 500.0), betas, np.full(30, 3.0 * NEV_PER_EV), 10)
-    assert len(t) <= 10 and set(t) >= {250.0, 500.0} and notes
+    ladder, notes = place_temperatures((250.0, 500.0), betas, np.full(30, 3.0 * NEV_PER_EV), 10)
+    assert len(ladder) <= 10 and ladder.temperature_K[ladder.asked].tolist() == [250.0, 500.0] and notes
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from redoxmc.engine.input.schema import Config
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling import run as stage
+from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.run import read_ladder, run_sampling, window_targets
@@ -51,7 +52,7 @@ def plan_of(system: System, walkers: int) -> tuple[Plan, np.ndarray]:
     """Two rungs; states with the ions of the windows' targets in the first sites."""
     targets, sigma = window_targets(system, 3)
     temperatures = np.array([400.0, 900.0])
-    plan = Plan(temperatures, temperatures > 0, (), targets, sigma, (), np.zeros((2, system.n_range[1] + 2)), walkers)
+    plan = Plan(Ladder(temperatures, temperatures > 0), (), targets, sigma, (), np.zeros((2, system.n_range[1] + 2)), walkers)
     species = np.ones((2, 3, walkers, system.supercell.n_sites), np.int8)
     for k, n in enumerate(targets):
         for g in (0, 1):

@@ -54,7 +54,7 @@ def _point_values(isotherms: Isotherms, c: Isotherm, rung: int) -> dict[str, Flo
     line = c.energy_neV[0] + (c.energy_neV[-1] - c.energy_neV[0]) * np.linspace(0, 1, len(c.n)) if known else np.zeros(len(c.n))
     mixing = local_mean(c.energy_neV - line, c.weight, grid, half) / NEV_PER_EV / n_fu
     energy = mixing + line[grid] / NEV_PER_EV / n_fu
-    kT = BOLTZMANN_EV_PER_K * isotherms.plan.temperatures_K[rung]
+    kT = BOLTZMANN_EV_PER_K * isotherms.plan.ladder.temperature_K[rung]
     variance = local_mean(c.energy_variance_neV2, c.weight, grid, half) / NEV_PER_EV**2
     reach = max(half, 1)
     low, high = np.maximum(grid - reach, 0), np.minimum(grid + reach, len(f) - 1)
@@ -93,7 +93,7 @@ def _add_vibrations(group: LooseGroup, isotherms: Isotherms, notes: list[str]) -
         words = "standard error of the fit of F_vib over x: what depends on the arrangement and is left out"
         group.add("vibrational_residual_eV", T, residual, "eV/fu", words)
         notes.append(vibrations.fit.note(isotherms.temperature_K[isotherms.asked]))
-    hotter = isotherms.plan.temperatures_K[len(isotherms.rungs) :]
+    hotter = isotherms.plan.ladder.temperature_K[len(isotherms.rungs) :]
     if (hotter := hotter[np.isfinite(hotter)]).size:
         notes.append(
             f"vibrations are not known above {vibrations.temperature_K[-1]:g} K: nothing is given for the rungs from {hotter[0]:g} K on"
@@ -151,13 +151,13 @@ def _add_scans(group: LooseGroup, isotherms: Isotherms) -> None:
     """Mixing free energies from the scans in x at the temperatures asked for; nan at the others."""
     plan, n, grid, ends = isotherms.plan, isotherms.n, isotherms.grid, isotherms.ends
     assert plan.scan_reference is not None
-    asked = np.flatnonzero(plan.asked).tolist()
+    asked = plan.ladder.rungs_asked
     for side, name in enumerate(("up", "down")):
         values = np.full((len(isotherms.rungs), len(grid)), np.nan)
         for row, rung in enumerate(isotherms.rungs):
             if rung in asked:
                 beta_f = integrate_steps(plan.scan_reference[asked.index(rung), side], isotherms.system.step)[n]
-                line = plan.betas[rung] * np.array(ends.energy_neV, float)
+                line = plan.ladder.beta_per_neV[rung] * np.array(ends.energy_neV, float)
                 beta_f = beta_f - beta_f[0 if side == 0 else -1] + line[side]
                 mixing = beta_f - np.interp(n, [n[0], n[-1]], line)
                 values[row] = mixing[grid] * isotherms.per_fu_eV(rung)

@@ -78,11 +78,11 @@ def _by_ratios(isotherms: Isotherms) -> tuple[Float, Float]:
 
 def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
     """(rungs, x) value and error, eV/fu; None if the ladder does not lead to beta = 0."""
-    if isotherms.plan.betas[-1] > 0:
+    if isotherms.plan.ladder.beta_per_neV[-1] > 0:
         return None
     counts, log_states = isotherms.system.neutral_counts
     start = np.interp(isotherms.n, counts, log_states)
-    ladder, betas = [*isotherms.curves, *isotherms.hotter], isotherms.plan.betas
+    ladder, betas = [*isotherms.curves, *isotherms.hotter], isotherms.plan.ladder.beta_per_neV
     picks = [[c.all for c in ladder], *([c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled)))]
     beta_f = np.array([_from_zero(pick, betas) - start for pick in picks])[:, : len(isotherms.rungs)][..., isotherms.grid]
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
@@ -121,14 +121,23 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
     for part in (np.arange(len(kept)), *(np.setdiff1d(np.arange(len(kept)), b) for b in blocks)):
         e, m = (a[:, :, part].reshape(len(plan.slots), -1) for a in (energy, n))
         reduced = np.array(
-            [plan.betas[s.rung] * e.ravel() - w[m.ravel()] - bm[0] * m.ravel() for s, (w, bm) in zip(plan.slots, weights)]
+            [
+                plan.ladder.beta_per_neV[s.rung] * e.ravel() - w[m.ravel()] - bm[0] * m.ravel()
+                for s, (w, bm) in zip(plan.slots, weights)
+            ]
         )
         if (solved := _solve(reduced, e.shape[1], guess)) is None:
             return None
         guess, log_mixture = solved
-        rows.append(np.array([_log_z(plan.betas[r] * e.ravel(), m.ravel(), log_mixture, isotherms) for r in isotherms.rungs]))
+        rows.append(
+            np.array(
+                [_log_z(plan.ladder.beta_per_neV[r] * e.ravel(), m.ravel(), log_mixture, isotherms) for r in isotherms.rungs]
+            )
+        )
     beta_f = -np.array(rows)
-    exact = np.array([plan.betas[r] * isotherms.ends.energy_neV[0] - isotherms.ends.log_states[0] for r in isotherms.rungs])
+    exact = np.array(
+        [plan.ladder.beta_per_neV[r] * isotherms.ends.energy_neV[0] - isotherms.ends.log_states[0] for r in isotherms.rungs]
+    )
     if not isotherms.ends.exact[0]:
         return None
     beta_f += (exact - beta_f[..., 0])[..., None]

@@ -82,7 +82,7 @@ def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], 
             continue
         settled[row] = True
         for h in range(len(halves)):
-            found = conditional(splits[rung], h, isotherms.n_fu, float(isotherms.plan.betas[rung]))
+            found = conditional(splits[rung], h, isotherms.n_fu, float(isotherms.plan.ladder.beta_per_neV[rung]))
             values[h, row], errors[h, row], good = on_grid(found, isotherms.x_grid, ideal[h])
             settled[row] &= good
     joint, joint_error = canonical["entropy_kB"], canonical["entropy_kB_error"]

@@ -44,11 +44,11 @@ class Isotherms:
 
     @property
     def temperature_K(self) -> Float:
-        return self.plan.temperatures_K[list(self.rungs)]
+        return self.plan.ladder.temperature_K[list(self.rungs)]
 
     @property
     def asked(self) -> NDArray[np.bool_]:
-        return self.plan.asked[list(self.rungs)]
+        return self.plan.ladder.asked[list(self.rungs)]
 
     @cached_property
     def n(self) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ class Isotherms:
 
     def per_fu_eV(self, rung: int) -> float:
         """Factor from beta times an energy of the cell to eV/fu."""
-        return float(1 / self.plan.betas[rung] / NEV_PER_EV / self.n_fu)
+        return float(1 / self.plan.ladder.beta_per_neV[rung] / NEV_PER_EV / self.n_fu)
 
     @cached_property
     def vibrational(self) -> Vibrational | None:
@@ -114,12 +114,12 @@ def build_isotherms(
     vibrations: Vibrations | None = None,
 ) -> Isotherms:
     """Compositions asked for are snapped to whole numbers of ions."""
-    temperature_K = samples.plan.temperatures_K
+    temperature_K = samples.plan.ladder.temperature_K
     known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
     tally = empty_tally(system)
-    apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.temperatures_K))]
+    apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.ladder))]
     counts, log_states = system.neutral_counts
-    curves = joined(apart, samples.plan.betas, ends, np.interp(apart[0].all.n, counts, log_states), seed)
+    curves = joined(apart, samples.plan.ladder.beta_per_neV, ends, np.interp(apart[0].all.n, counts, log_states), seed)
     number = (ends.high - ends.low) // system.step + 1
     grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
     rungs, hotter = tuple(curves[: len(known)]), tuple(curves[len(known) :])
@@ -135,7 +135,7 @@ def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: 
     sums = sums[drop:, rung]
     blocks = np.array([b.sum(axis=0) for b in np.array_split(sums, min(len(sums), MOST_BLOCKS))])
     units = blocks.reshape(-1, *blocks.shape[2:])
-    beta, reference = float(plan.betas[rung]), plan.reference[rung]
+    beta, reference = float(plan.ladder.beta_per_neV[rung]), plan.reference[rung]
 
     def curve(total: NDArray[np.int64] | Float) -> Isotherm:
         return isotherm(total, tally, reference, beta, system.step, ends)

@@ -147,7 +147,7 @@ def build_probe(system: System) -> Probe:
 def order_group(samples: Samples, system: System, health: Health, x: Float) -> LooseGroup:
     """On the finite temperatures of the ladder and the compositions x (points,), each snapshot counted at the nearest one."""
     probe, plan = build_probe(system), samples.plan
-    rungs = np.flatnonzero(np.isfinite(plan.temperatures_K))
+    rungs = np.flatnonzero(np.isfinite(plan.ladder.temperature_K))
     means = ChainMeans((len(rungs), len(x)), probe.quantities)
     away, example = np.full((len(rungs), len(x)), np.inf), np.full((len(rungs), len(x), 3), -1)
     for number, slot in enumerate(plan.slots):
@@ -166,7 +166,7 @@ def order_group(samples: Samples, system: System, health: Health, x: Float) -> L
                 if off.min() < away[row, c]:
                     away[row, c] = off.min()
                     example[row, c] = number, seen.sweep[settled][mine[off.argmin()]], walker
-    return _group(probe, plan.temperatures_K[rungs], x, means, example)
+    return _group(probe, plan.ladder.temperature_K[rungs], x, means, example)
 
 
 def _thinned(numbers: Int) -> Int:

@@ -80,7 +80,7 @@ def beta_free_energy(
     isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int = 3
 ) -> Float:
     """beta F of the whole cell without vibrations, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
-    rungs = isotherms.plan.betas[list(isotherms.rungs)]
+    rungs = isotherms.plan.ladder.beta_per_neV[list(isotherms.rungs)]
     known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
     if len(rungs) == 1:
         return known[:, 0]
