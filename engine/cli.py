@@ -17,15 +17,9 @@ the phase diagram and the voltage. The input file describes the whole run.
 The same command starts a run, continues an interrupted one, and does nothing
 if the run is finished.
 """
-EPILOG = """\
+EPILOG = f"""\
 stages; each is skipped if nothing that it depends on has changed:
-  train      potentials, from calculations
-  evaluate   potentials, against held-out cells
-  label      configurations, relaxed with a potential
-  fit        the cluster expansion
-  sample     the Monte Carlo, saved in blocks
-  analyse    results.h5, from the samples
-  report     figures and report.html, from results.h5
+{chr(10).join(f"  {name:10} {made}" for name, made in STAGES.items())}
 
 exit codes:
   0    done

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-STAGES = ("train", "evaluate", "label", "fit", "sample", "analyse", "report")
+STAGES = {  # name: what it makes, in the order of a run
+    "train": "potentials, from calculations",
+    "evaluate": "potentials, against held-out cells",
+    "label": "configurations, relaxed with a potential",
+    "fit": "the cluster expansion",
+    "sample": "the Monte Carlo, saved in blocks",
+    "analyse": "results.h5, from the samples",
+    "report": "figures and report.html, from results.h5",
+}
+ORDER = tuple(STAGES)
 
 
 @dataclass(frozen=True)
@@ -15,7 +24,7 @@ class Options:
     def includes(self, stage: str) -> bool:
         if self.only:
             return stage == self.only
-        return self.until is None or STAGES.index(stage) <= STAGES.index(self.until)
+        return self.until is None or ORDER.index(stage) <= ORDER.index(self.until)
 
     @property
     def only_looks(self) -> bool:
@@ -30,4 +39,4 @@ class Options:
     @property
     def stops_before_fit(self) -> bool:
         """Whether potentials and labels are all that is wanted."""
-        return (self.only or self.until) in STAGES[: STAGES.index("fit")]
+        return (self.only or self.until) in ORDER[: ORDER.index("fit")]
