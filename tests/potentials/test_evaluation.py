@@ -28,7 +28,8 @@ from redoxmc.engine.potentials.labelling.retention import total
 from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import FailureKind, RelaxationFailure, relax, start
-from redoxmc.engine.stages.evaluate.held_out import _hull, against_reference, held_out_errors, prepared_orders, retention
+from redoxmc.engine.stages.evaluate.against_reference import _hull, against_reference
+from redoxmc.engine.stages.evaluate.held_out import held_out_errors
 from redoxmc.engine.stages.evaluate.page import tables_of
 from redoxmc.engine.stages.evaluate.reference import (
     ReferenceCell,
@@ -37,6 +38,7 @@ from redoxmc.engine.stages.evaluate.reference import (
     reference_cells,
     series,
 )
+from redoxmc.engine.stages.evaluate.retention import prepared_orders, retention
 
 from ..helpers.paths import STRUCTURE
 from ..helpers.systems import HOST, IRON, SODIUM

@@ -21,13 +21,13 @@ def run(run: Run, comm: Any, watch: StopWatch) -> None:
     """Evaluate, print the tables and write the page. Collective; raises Interrupted: what is finished is kept."""
     if run.config.evaluation is None or not run.options.includes("evaluate"):
         return
-    from .held_out import run_evaluation
+    from .evaluation import run_evaluation
     from .page import write_evaluation
 
     frames = bcast_from_root(comm, lambda: labelled_frames(run)) if run.config.training else None
     reference = bcast_from_root(comm, lambda: _reference(run))
     candidates = bcast_from_root(comm, lambda: potentials_to_evaluate(run))
-    record = run_evaluation(run.config, run.lattice, candidates, frames, reference, run.output.folder, comm, watch)
+    record = run_evaluation(run, candidates, frames, reference, comm, watch)
     if record is not None:
         write_evaluation(record, run.output.folder, run.config.title)
 
