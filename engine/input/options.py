@@ -1,4 +1,4 @@
-"""What is asked of a run on the command line; light to load."""
+"""Options of the command line. This module imports nothing heavy."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Options:
 
     @property
     def only_looks(self) -> bool:
-        """Whether nothing is made but results and report of what is there."""
+        """Whether only results and report are made, from existing samples."""
         return self.only in ("analyse", "report") and not self.fresh
 
     @property
@@ -38,5 +38,5 @@ class Options:
 
     @property
     def stops_before_fit(self) -> bool:
-        """Whether potentials and labels are all that is wanted."""
+        """Whether the command ends with potentials or labels."""
         return (self.only or self.until) in ORDER[: ORDER.index("fit")]

@@ -62,7 +62,7 @@ class Analysed:
 
 
 def run(run: Run, data: RootData, cells: Cells) -> None:
-    """On rank 0. Results that are there are kept, if they were made from the same samples in the same way."""
+    """Write the results, unless they were made from the same samples in the same way. Rank 0 only."""
     if not run.options.includes("analyse"):
         return
     committed = read_committed(run, cells)

@@ -1,4 +1,4 @@
-"""What --check prints: the plan and its cost."""
+"""The plan of a run and its cost, as --check prints them."""
 
 from rich.console import Console
 from rich.table import Table
@@ -23,11 +23,11 @@ def print_plan(run: Run, data: RootData, n_ranks: int) -> None:
     for key, value in plan_rows(run, data, n_ranks):
         table.add_row(Text(key, "bold"), Text(value))
     console.print(table)
-    console.print("The input is sound. Nothing was run.")
+    console.print("The input is valid. Nothing was run.")
 
 
 def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
-    """(what, value) of every line."""
+    """Lines of the plan as (subject, value)."""
     config, lattice = run.config, run.lattice
     supercell = Supercell(lattice, run.matrix)
     species = "; ".join(
@@ -55,7 +55,7 @@ def _formula(lattice: Lattice) -> str:
 
 
 def _potentials(run: Run) -> list[tuple[str, str]]:
-    """What is trained, evaluated and labelled."""
+    """Lines about training, evaluation and labelling."""
     config, rows = run.config, []
     if given := config.training:
         todo = [f"{p.name} ({p.model}, at most {p.epochs} epochs)" for p in given.potentials if p.file is None]

@@ -26,7 +26,7 @@ def file_hashes(source: InputFile, potential: PotentialSpec | None) -> dict[str,
 
 
 def without_paths(value: Any) -> Any:
-    """A section of the input without the names of files: moving a file does not change a run, and its content is hashed."""
+    """A section of the input without names of files: moving a file does not change a run, and contents are hashed."""
     if isinstance(value, dict):
         return {k: without_paths(v) for k, v in value.items() if k not in FILE_KEYS or not isinstance(v, (str, list))}
     return value

@@ -36,7 +36,7 @@ def _cold(run: Run) -> str | None:
 
 
 def _own_images(run: Run) -> str | None:
-    """A supercell that repeats within the reach of the energy."""
+    """A warning if the supercell repeats within the range of the energy."""
     lattice, energy = run.lattice, run.config.energy
     given = energy.cluster_expansion if energy else None
     reach = max([*((given.cutoffs_A or ()) if given else ()), *(p.r_A[1] for p in (energy.pairs if energy else ()))], default=0.0)
@@ -46,13 +46,13 @@ def _own_images(run: Run) -> str | None:
         return None
     repeats = [int(np.ceil(2 * reach / length)) for length in lattice.atoms.cell.lengths()]
     return (
-        f"the supercell repeats after {period:.1f} A, within the reach of the energy, {reach:g} A: ions meet their own images; "
+        f"the supercell repeats after {period:.1f} A, within the range of the energy, {reach:g} A: ions meet their own images; "
         f"lattice.supercell should be {repeats} or larger"
     )
 
 
 def _small_energies(run: Run, data: RootData) -> str | None:
-    """Neither total energies nor formation energies."""
+    """A warning if the energies of the data are neither total energies nor formation energies."""
     if data.fit_data is None:
         return None
     lattice, cells = run.lattice, data.fit_data.data
@@ -66,7 +66,7 @@ def _small_energies(run: Run, data: RootData) -> str | None:
 
 
 def _orders(run: Run, data: RootData) -> list[str]:
-    """Ordered ground states of the data that do not fit into the supercell."""
+    """Warnings about ordered ground states of the data that do not fit into the supercell."""
     fit_data, lattice = data.fit_data, run.lattice
     if fit_data is None or len(run.ions) != 1:
         return []

@@ -33,7 +33,7 @@ def opened(run: Run, comm: Any) -> Iterator[None]:
     try:
         bcast_from_root(comm, partial(_open, run, lock))
         if lock:
-            lock.share()  # of rank 0 first: while its lock was exclusive, the other ranks waited for the broadcast
+            lock.share()  # rank 0 shares it before the broadcast ends, so that the other ranks do not find it exclusive
         yield
     finally:
         if lock:
@@ -41,7 +41,7 @@ def opened(run: Run, comm: Any) -> Iterator[None]:
 
 
 def _open(run: Run, lock: Lock | None) -> None:
-    """Make the folder, take the lock, begin the log; delete what is there if asked to; refuse samples of another input."""
+    """Make the folder, lock it, start the log, delete old output with --fresh, and check whose samples are there."""
     output = run.output
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def _open(run: Run, lock: Lock | None) -> None:
 
 
 def _check_samples(run: Run) -> None:
-    """Note whose samples are made here; raise RedoxError, with the differences, if there are some of another input."""
+    """Record whose samples the folder holds. Raises RedoxError, with the differences, if they belong to another input."""
     store = run.output.store
     identity = json.loads(json.dumps(sample.identity(run)))
     if store.identity.exists():

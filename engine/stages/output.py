@@ -102,7 +102,7 @@ class Output:
 
     @property
     def analysing(self) -> Lock:
-        """Held while results and report are made, which a second process may do while the run goes on."""
+        """Held while results and report are made, which a second process may do while the run continues."""
         return Lock(self.folder / "analysis.lock")
 
     def clear(self) -> None:

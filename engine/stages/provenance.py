@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def attributes(run: Run) -> dict[str, Any]:
-    """For the root of results.h5."""
+    """Attributes of the root of results.h5."""
     return {
         "redoxmc_version": __version__,
         "title": run.config.title,

@@ -5,6 +5,6 @@ from .run import Run
 
 
 def run(run: Run) -> None:
-    """On rank 0. What was made from the same results is not made again."""
+    """Write the report, unless it was made from the same results. Rank 0 only."""
     if run.options.includes("report"):
         write_report(run.output.results, run.output.fit, run.output.folder)

@@ -105,7 +105,7 @@ def test_a_wheel_in_an_environment_of_its_own_runs_an_example(wheel: Path, tmp_p
     assert Path(where.stdout.strip()).is_relative_to(ours), where.stderr
     assert "redoxmc init ising" in started("init")
     started("init", "ising")
-    assert "The input is sound." in started("ising.yaml", "--check")
+    assert "The input is valid." in started("ising.yaml", "--check")
     started("ising.yaml")
     assert (place / "ising/report.html").is_file()
     energy = redoxmc.open_results(place / "ising")["semigrand"]["energy_eV"]

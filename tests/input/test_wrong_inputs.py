@@ -87,7 +87,7 @@ def judge(folder: Path) -> Plan | None:
     assert sorted(p.name for p in folder.iterdir()) == before
     assert "Traceback" not in said
     if code == 0:
-        assert plan is not None and said.rstrip().endswith("The input is sound. Nothing was run.")
+        assert plan is not None and said.rstrip().endswith("The input is valid. Nothing was run.")
         _holds(plan)
         return plan
     assert code == 2 and said.startswith("error: ") and 10 < len(said) < MOST_WORDS, said[-2000:]

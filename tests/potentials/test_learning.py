@@ -210,7 +210,7 @@ def test_when_it_ends() -> None:
     assert _finished([record(0.01, None), record(0.01, 0.01)], given) is None
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.03)], given) is None
     assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01, 0.006)], given) is None
-    assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01)], given) == "the diagram no longer moves"
+    assert _finished([record(0.01, None), record(0.01, 0.01), record(0.01, 0.01)], given) == "the diagram no longer changes"
     assert _finished([record(0.01, 0.1)] * 4, given) == "all rounds are done"
 
 

@@ -42,7 +42,7 @@ def _reference(run: Run) -> list[ReferenceCell]:
 
 
 def potentials_to_evaluate(run: Run) -> list[PotentialSpec]:
-    """Those of the training section, then `potential`. Raises RedoxError if one is not trained yet, or is not a file of ours."""
+    """The trained ones, then `potential`. Raises RedoxError if one is not trained yet or its file is not one of ours."""
     from ...potentials.training.train import weights_file
     from ...potentials.weights import read_weights
 
@@ -51,7 +51,9 @@ def potentials_to_evaluate(run: Run) -> list[PotentialSpec]:
         path = weights_file(entry, run.output.potentials, run.source.resolve)
         if not path.exists():
             raise RedoxError(f"{entry.name} is not trained yet; run without --only")
-        if entry.file is None and read_weights(path, entry.model) is None:  # what no input names must not carry code
+        if (
+            entry.file is None and read_weights(path, entry.model) is None
+        ):  # a file that the input does not name may not contain code
             raise RedoxError(f"{path}: not weights that this program wrote; delete it to train again")
         found.append(specify(run.source, entry, entry.name, path))
     if run.potential is not None:

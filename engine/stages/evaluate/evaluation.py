@@ -1,4 +1,4 @@
-"""Everything that is measured of the potentials, as one record: evaluation.json."""
+"""All measurements of the potentials in one record, evaluation.json."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Relaxed cells of the reference, as configurations of the lattice: what the potentials' own relaxations are held against."""
+"""Relaxed cells of the reference, as configurations of the lattice."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LARGEST_MISFIT = 1e-3  # of scaled positions, for a cell on ideal positions
 
 @dataclass(frozen=True)
 class ReferenceCell:
-    """A configuration whose charge order the reference holds; x in ions and energy in eV, per formula unit."""
+    """A configuration whose charge order survived relaxation with the reference; x and energy_eV per formula unit."""
 
     configuration: Configuration
     x: float
@@ -64,14 +64,14 @@ def reference_cells(frames: list[Atoms], lattice: Lattice) -> list[ReferenceCell
 
 
 def ions_of(configuration: Configuration, lattice: Lattice) -> bytes:
-    """Which sites of the sublattices with vacancies are filled: the same for all charge orders at one ion arrangement."""
+    """Occupation of the sublattices with vacancies: the same for all charge orders at one ion arrangement."""
     supercell = configuration.supercell(lattice)
     may_be_empty = np.array([any(sp.name == VACANCY for sp in s.species) for s in lattice.sublattices])
     return configuration.occupation()[may_be_empty[supercell.site_sublattice]].tobytes()
 
 
 def series(cells: list[ReferenceCell], lattice: Lattice, least: int) -> list[list[int]]:
-    """Groups of at least `least` cells that differ by their charge order alone."""
+    """Groups of at least `least` cells that differ only by their charge order."""
     groups: dict[tuple[object, bytes], list[int]] = defaultdict(list)
     for k, cell in enumerate(cells):
         groups[(cell.configuration.matrix, ions_of(cell.configuration, lattice))].append(k)

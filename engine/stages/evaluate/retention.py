@@ -22,7 +22,7 @@ from ...runtime.task_farm import run_tasks
 
 
 def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list[Configuration]:
-    """Charge orders to be kept: single electrons and single holes first, then evenly over all compositions."""
+    """Charge orders to be relaxed: single electrons and single holes first, then evenly over all compositions."""
     found: dict[tuple[Any, bytes], Configuration] = {}
     for matrix in given.matrices:
         pool = choose_configurations(lattice, [matrix], 60 * given.dilute, seed, stream=Stream.DILUTE_EVALUATION)
@@ -30,7 +30,7 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
         for ions in (1, fu - 1):
             for c in [c for c in pool if round(c.composition(lattice) * fu) == ions][: given.dilute]:
                 found[c.matrix, c.species] = c
-    enough = given.orders + len(found) + 2  # when those found and the two ends are taken out
+    enough = given.orders + len(found) + 2  # those found and the two ends are removed from the pool
     pool = choose_configurations(lattice, given.matrices, enough, seed, stream=Stream.EVALUATION)
     rest = [c for c in pool if (c.matrix, c.species) not in found and 0 < c.composition(lattice) < 1]
     n = min(len(rest), max(0, given.orders - len(found)))
@@ -40,7 +40,7 @@ def prepared_orders(given: EvaluationInput, lattice: Lattice, seed: int) -> list
 def moments_of(
     jobs: list[tuple[Relaxations, Configuration]], judge: LabelledCalculator, folder: Path, comm: Any, watch: StopWatch
 ) -> dict[Path, NDArray[np.float64]]:
-    """Moments by the published CHGNet on every relaxed structure, which it sees without labels; by relaxation file."""
+    """Moments of the published CHGNet on every relaxed structure, shown without labels; by relaxation file. Collective."""
 
     def file(job: tuple[Relaxations, Configuration]) -> Path:
         return folder / (job[0].path(job[1]).stem + ".json")

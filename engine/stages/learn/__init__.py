@@ -8,7 +8,7 @@ from ..run import Run
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """What the rounds depend on: not when to stop, so that a run with more of them continues from those that are there."""
+    """What the rounds depend on. When to stop is not part of it, so that a run with more rounds continues from the last."""
     samples, given = sample.identity(run), run.config.label.learning
     assert given is not None
     label = {**samples["label"], "learning": given.model_dump(mode="json", exclude={"rounds", "tolerance_eV", "settled"})}

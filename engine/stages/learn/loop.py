@@ -1,4 +1,4 @@
-"""Round after round of learning, until the diagram is accurate enough, no longer moves, or the rounds are used up."""
+"""Rounds of learning, until the errors are small enough, the diagram no longer changes, or the rounds are used up."""
 
 import logging
 import shutil
@@ -19,7 +19,7 @@ from .round import make_round
 from .rounds import Rounds
 
 log = logging.getLogger("redoxmc")
-SETTLED_ROUNDS = 2  # in succession, in which the diagram does not move
+SETTLED_ROUNDS = 2  # successive rounds in which the diagram does not change
 
 
 def run_learning(rounds: Rounds, identity: dict[str, Any], comm: Any, watch: StopWatch) -> None:
@@ -55,7 +55,7 @@ def run_learning(rounds: Rounds, identity: dict[str, Any], comm: Any, watch: Sto
 
 
 def _begin(rounds: Rounds, identity: str) -> None:
-    """Delete the rounds of another input; their relaxations, which are kept elsewhere, stay."""
+    """Delete the rounds of another input. Their relaxations are in another folder and stay."""
     mark = rounds.folder / "mark"
     if rounds.folder.exists() and not (mark.exists() and mark.read_text() == identity):
         shutil.rmtree(rounds.folder)
@@ -67,12 +67,13 @@ def _configuration(known: dict[str, Any]) -> Configuration:
 
 
 def _finished(records: list[dict[str, Any]], given: LearningInput) -> str | None:
+    """Why the rounds end after the last of these; None if they do not."""
     last = records[-1]
     if last["worst_error_eV"] < given.tolerance_eV:
         return "accurate enough everywhere"
     later = records[1:][-SETTLED_ROUNDS:]
     if len(later) == SETTLED_ROUNDS and all(r["moved_x"] < given.settled and r["moved_eV"] < given.tolerance_eV for r in later):
-        return "the diagram no longer moves"
+        return "the diagram no longer changes"
     if not last["next"]:
         return "every arrangement that was visited has a label"
     return "all rounds are done" if len(records) == given.rounds else None

@@ -29,11 +29,11 @@ from .visited import Visited, visit
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
-BIN = 1 / 12  # of x, in which errors are collected
+BIN = 1 / 12  # width in x of the bins of errors
 
 
 def make_round(rounds: Rounds, number: int, store: Relaxations, chosen: list[Configuration], comm: Any, watch: StopWatch) -> None:
-    """Its labels are those of `chosen`; rank 0 writes its record last. Collective, raises Interrupted."""
+    """Make round `number` with the labels of `chosen`. Rank 0 writes its record last. Collective, raises Interrupted."""
     run = rounds.run
     fitted = bcast_from_root(comm, lambda: _fitted(rounds, number))
     found = rounds.expansion(number)
@@ -48,7 +48,7 @@ def make_round(rounds: Rounds, number: int, store: Relaxations, chosen: list[Con
         cost = {"labels": len(chosen), "kept": fitted.n_cells, "hours": sum(d.seconds for d in done) / 3600}
         space = found.get_cluster_space_copy()
         drawn = [rounds.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
-        record = cost | _looked_at(rounds, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
+        record = cost | _record(rounds, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
         write_json(rounds.record(number), record)
         _log(number, record)
     comm.Barrier()
@@ -69,7 +69,7 @@ def _log(number: int, record: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """fit: its draws as well; names, n_cells: of the cells; ends (2, p): cluster vectors at the lowest and the highest x."""
+    """The fit of a round. names: of its cells; ends (2, p): cluster vectors at the lowest and the highest x."""
 
     fit: Fit
     names: tuple[str, ...]
@@ -81,7 +81,7 @@ class _Fitted:
 
 
 def _fitted(rounds: Rounds, number: int) -> _Fitted:
-    """Of the round's labels; clusters that these few do not tell apart are left to the method's prior."""
+    """Fit the labels of the round. Clusters that these few cannot tell apart are left to the prior of the method."""
     given, lattice, space, folder = rounds.expansion_input, rounds.run.lattice, rounds.space, rounds.round(number)
     frames, _ = read_relaxed([folder / "labelled.extxyz"], lattice)
     data = map_to_lattice(frames, lattice)
@@ -94,7 +94,7 @@ def _fitted(rounds: Rounds, number: int) -> _Fitted:
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 
 
-def _looked_at(
+def _record(
     rounds: Rounds,
     number: int,
     fitted: _Fitted,
@@ -104,7 +104,7 @@ def _looked_at(
     visited: Visited,
     labelled: set[str],
 ) -> dict[str, Any]:
-    """The diagram, the errors and what to label next; labelled: names of what has a label, or cannot have one."""
+    """The record of the round: errors, changes of the diagram, what to label next. labelled: names that need no label."""
     config, fit, samples = rounds.run.config, fitted.fit, read_samples(store)
     analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
     groups = analysis.groups()
@@ -122,7 +122,7 @@ def _looked_at(
     squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
     x, errors = ensemble_errors(visited, squared, BIN)
     picked = choose(visited, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, rounds.given.labels)
-    by_couplings = groups["phase_diagram"]["boundary_x_fit_uncertainty"]
+    uncertainty_x = groups["phase_diagram"]["boundary_x_fit_uncertainty"]
     return {
         "rmse_eV": fit.rmse_eV,
         "validation_rmse_eV": fit.validation_rmse_eV,
@@ -130,7 +130,7 @@ def _looked_at(
         "error_temperature_K": visited.temperature_K.tolist(),
         "error_x": x.tolist(),
         "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
-        "band_x": float(by_couplings.mean()) if len(by_couplings) else None,
+        "band_x": float(uncertainty_x.mean()) if len(uncertainty_x) else None,
         "band_eV": float(groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"].max()),
         "visited": int(visited.distinct.sum()),
         "moved_x": moved_x,

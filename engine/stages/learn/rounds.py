@@ -45,7 +45,7 @@ class Rounds:
 
     @property
     def matrix(self) -> NDArray[np.int64]:
-        """Of the supercell that a round samples, (3, 3)."""
+        """Matrix of the supercell that a round samples, (3, 3)."""
         shape = self.given.supercell
         return supercell_matrix(shape) if shape else self.run.matrix
 
@@ -58,7 +58,7 @@ class Rounds:
         return self.folder / f"round_{number:02d}"
 
     def record(self, number: int) -> Path:
-        """What a round found and chose. It is written last: a round that has it is finished."""
+        """File of what a round found and chose. It is written last, so a round that has it is finished."""
         return self.round(number) / "round.json"
 
     def parameters(self, number: int) -> Path:
@@ -70,7 +70,7 @@ class Rounds:
         return cluster_space(self.run.lattice, self.expansion_input.cutoffs_A)
 
     def expansion(self, number: int) -> ClusterExpansion:
-        """Of a round, from its parameters: the .ce file is a pickle, written for others and not read back.
+        """The expansion of a round, from its parameters: the .ce file is a pickle, written for others and not read back.
 
         Raises RedoxError if the round was made by a version that wrote no parameters.
         """
@@ -82,7 +82,7 @@ class Rounds:
         return ClusterExpansion(self.space, read_json(path)["parameters"])
 
     def hamiltonian_of(self, expansion: ClusterExpansion) -> HamiltonianOf:
-        """Of ions and electrons with this expansion, by supercell matrix."""
+        """Hamiltonian of ions and electrons with this expansion, by supercell matrix."""
         return hamiltonian_of(self.run, self.run.user_terms + from_icet(expansion, self.run.lattice))
 
     def system(self, expansion: ClusterExpansion) -> System:

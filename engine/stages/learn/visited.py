@@ -1,4 +1,4 @@
-"""What the expansion visits in the supercells that can be labelled, over all temperatures and compositions."""
+"""Arrangements that chains of the expansion visit in the labelled supercells, at all temperatures and compositions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,13 @@ from ...sampling.system import System, build_system
 from ...units import NEV_PER_EV, inverse_temperature
 
 Float = NDArray[np.float64]
-SETTLE_SWEEPS, APART_SWEEPS, LOOKS, WALKERS = 400, 50, 8, 2
+EQUILIBRATE_SWEEPS, APART_SWEEPS, LOOKS, WALKERS = 400, 50, 8, 2
 Counts = dict[tuple[int, bytes], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class Visited:
-    """Symmetry-distinct arrangements as the expansion visits them.
+    """Symmetry-distinct arrangements, and how often the chains visited them.
 
     seen (arrangements, temperatures): how often; temperatures ascending. energy_eV (arrangements,): predicted, per formula unit.
     vectors (arrangements, p): cluster vectors. distinct (arrangements,): not one of a smaller cell repeated, so worth a label.
@@ -52,7 +52,7 @@ def visit(
     round_number: int,
     comm: Any,
 ) -> Visited:
-    """Chains at every count of the ion, cooled through the temperatures. Collective; the same for any number of ranks."""
+    """Run chains at every count of the ion, cooled through the temperatures. Collective; the same for any number of ranks."""
     cells = distinct_supercells([Supercell(lattice, m) for m in matrices])
     systems = [build_system(of_supercell(np.asarray(c.matrix)), np.asarray(c.matrix), ions) for c in cells]
     jobs = [(c, int(n)) for c, s in enumerate(systems) for n in s.neutral_counts[0]]
@@ -76,7 +76,7 @@ def visit(
 
 
 def _cooled(system: System, n: int, temperatures_K: Float, seed: int, key: tuple[int, ...]) -> dict[bytes, NDArray[np.int64]]:
-    """How often each canonical arrangement was seen at every temperature."""
+    """Visits of each canonical arrangement at every temperature."""
     permutations = site_permutations(system.supercell)
     weights = np.zeros(len(empty_tally(system).sums))
     found: dict[bytes, NDArray[np.int64]] = {}
@@ -86,7 +86,7 @@ def _cooled(system: System, n: int, temperatures_K: Float, seed: int, key: tuple
         chain = start_chain(system, start, chain_stream(seed, Stream.LEARNING, Stream.CHAIN, *key, walker))
         for row in range(len(temperatures_K) - 1, -1, -1):
             ensemble = ensemble_by_count(system, inverse_temperature(float(temperatures_K[row])), weights)
-            for sweeps in (SETTLE_SWEEPS, *[APART_SWEEPS] * (LOOKS - 1)):
+            for sweeps in (EQUILIBRATE_SWEEPS, *[APART_SWEEPS] * (LOOKS - 1)):
                 advance(chain, system, system.canonical_moves, ensemble, empty_tally(system), sweeps)
                 image = canonical(chain.species, permutations)
                 found.setdefault(image, np.zeros(len(temperatures_K), np.int64))[row] += 1

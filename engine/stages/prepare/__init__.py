@@ -34,7 +34,7 @@ def prepare_on_root(comm: Any, path: Path, options: Options) -> tuple[Run, RootD
 
 
 def prepare(source: InputFile, options: Options | None = None) -> tuple[Run, RootData]:
-    """Build and check. Raises InputError with every problem that can be found together."""
+    """Check the input and build what follows from it. Raises InputError with all problems that can be found together."""
     check = Checker(source)
     check_output(source, check)
     lattice = read_lattice(source, check)
@@ -56,7 +56,7 @@ def prepare(source: InputFile, options: Options | None = None) -> tuple[Run, Roo
 
 
 def prepare_energy(source: InputFile) -> tuple[Run, RootData]:
-    """Lattice and energy only: sampling, potentials and files of the analysis are neither checked nor read. Raises InputError."""
+    """Prepare the lattice and the energy only, without checks of the other sections. Raises InputError."""
     check = Checker(source)
     lattice = read_lattice(source, check)
     exchanges = read_exchanges(lattice, check)
@@ -69,7 +69,7 @@ def prepare_energy(source: InputFile) -> tuple[Run, RootData]:
 
 
 def with_labels(run: Run, data: RootData, labelled: Path) -> RootData:
-    """The same with the data set that the label stage made. Raises InputError if it cannot be fitted."""
+    """Add the data set that the label stage made. Raises InputError if it cannot be fitted."""
     check = Checker(run.source)
     fit_data = read_fit_data(run.source, run.lattice, [labelled], check)
     check.stop_if_wrong()

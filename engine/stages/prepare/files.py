@@ -13,7 +13,7 @@ from ...thermodynamics.vibrations import ROUNDING, Vibrations, read_vibrations
 
 
 def read_vibrations_file(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> Vibrations | None:
-    """Of the file, if it covers the temperatures asked for and the compositions of the cell."""
+    """Vibrations from the file, if it covers the temperatures of the input and the compositions of the cell."""
     config = source.config
     if config.analysis.vibrations is None or config.sampling is None:
         return None

@@ -57,13 +57,13 @@ def user_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltoni
 
 
 def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
-    """An earlier shell of the same two species, in either order, that shares distances with this one."""
+    """Index of an earlier shell of the same two species, in either order, that shares distances with this one."""
     (low, high), kind = pairs[k].r_A, sorted(pairs[k].species)
     return next((j for j, p in enumerate(pairs[:k]) if sorted(p.species) == kind and low < p.r_A[1] and p.r_A[0] < high), None)
 
 
 def check_size(at: Location, largest_eV: float, source: InputFile, lattice: Lattice, check: Checker) -> None:
-    """Energies are summed as whole neV: those of the supercell must fit. largest_eV: per cell of the structure."""
+    """Check that energies of the supercell fit into 64 bits as whole neV. largest_eV: per cell of the structure."""
     total = largest_eV * Supercell(lattice, source.config.lattice.matrix).n_cells
     if not total < MOST_EV:
         check.wrong(at, f"found energies of up to {total:.1e} eV in the supercell; allowed: {MOST_EV:.0e}")
