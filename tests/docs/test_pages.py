@@ -8,7 +8,7 @@ import pytest
 
 from redoxmc.engine.input.schema import json_schema
 
-from ..conftest import ROOT
+from ..helpers.paths import ROOT
 
 PAGES = [p for top in ("docs", "engine", "inputs", "kernels", "tests") for p in sorted((ROOT / top).rglob("*.md"))]
 PAGES += sorted(ROOT.glob("*.md"))
