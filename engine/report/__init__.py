@@ -6,23 +6,23 @@ from pathlib import Path
 
 from ..runtime.results import read_results
 from .citing import citations
-from .convergence import health_table
+from .convergence import convergence_table
 from .exports.write import write_exports
 from .facts import facts
 from .figures import draw_all
-from .limitations import distrust, summary
+from .limitations import limitations, summary
 from .page import Content, write_page
 from .tables import result_tables
 
 log = logging.getLogger("redoxmc")
-PAGE = 2  # of what the page shows; one of another number is made anew
+PAGE = 3  # version of the page; a page of another version is written again
 
 
 def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
-    """Figures, exports and report.html; nothing to do if they were made from these results."""
+    """Write figures, exports and report.html, unless they were made from these results already."""
     results = read_results(results_path)
     page = folder / "report.html"
-    mark = f"{results.attributes['fingerprint']}-{PAGE}"
+    mark = f"{results.attributes.fingerprint}-{PAGE}"
     if page.exists() and f'content="{mark}"' in page.read_text(encoding="utf-8"):
         log.info("report: nothing has changed")
         return
@@ -30,14 +30,14 @@ def write_report(results_path: Path, fit_path: Path, folder: Path) -> None:
     captions = draw_all(results, fit, folder / "figures")
     exports = write_exports(results, folder / "exports")
     content = Content(
-        title=str(results.attributes.get("title") or "RedoxMC run"),
+        title=results.attributes.title or "RedoxMC run",
         summary=summary(results),
-        warnings=distrust(results, fit),
-        all_fine="Nothing stood out: closure, R-hat, sample sizes and exchange are all in order.",
-        health=health_table(results),
+        limitations=limitations(results, fit),
+        no_limitations="None were found: closure error, R-hat, sample sizes and exchange are all within their limits.",
+        convergence=convergence_table(results),
         tables=result_tables(results, fit),
         facts=[*facts(results, folder), ("exports/", exports)],
-        input=str(results.attributes["input"]),
+        input=results.attributes.input or "",
         numbers="results.h5",
         citations=citations(results),
     )

@@ -1,6 +1,5 @@
-"""How to cite a run: RedoxMC and the works behind the methods that it used, from CITATION.cff."""
+"""How to cite a run: RedoxMC and the works behind the methods that were used, from CITATION.cff."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ..runtime.results import Group, Results
+from ..runtime.results import Results
 from ..runtime.shipped import SHIPPED
 from .page import Citations
 
@@ -17,13 +16,24 @@ FILE = SHIPPED / "CITATION.cff"
 
 @dataclass(frozen=True)
 class Run:
-    """What tells which methods a run used."""
+    """What shows which methods a run used."""
 
-    groups: dict[str, Group]
-    config: dict[str, Any]
+    results: Results
 
-    def has(self, group: str, variable: str) -> bool:
-        return group in self.groups and variable in self.groups[group]
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.results.attributes.config or {}
+
+    @property
+    def splits_entropy(self) -> bool:
+        split = self.results.canonical.split if self.results.canonical else None
+        electrons = (self.config.get("energy") or {}).get("electrons")
+        return electrons == "ground_state" or (split is not None and split.entropy_electron_given_ion_kB is not None)
+
+    @property
+    def uses_mbar(self) -> bool:
+        canonical = self.results.canonical
+        return canonical is not None and canonical.checks.free_energy_mbar_eV is not None
 
     def uses_potential(self, model: str) -> bool:
         energy = self.config.get("energy") or {}
@@ -34,35 +44,31 @@ class Run:
 
 
 SCOPES: dict[str, Callable[[Run], bool]] = {
-    "electronic entropy": lambda r: (
-        r.has("canonical", "entropy_electron_given_ion_kB") or (r.config.get("energy") or {}).get("electrons") == "ground_state"
-    ),
-    "sampling across gaps": lambda r: "vcsgc" in r.groups,
+    "electronic entropy": lambda r: r.splits_entropy,
+    "sampling across gaps": lambda r: r.results.vcsgc is not None,
     "cluster expansion": lambda r: bool((r.config.get("energy") or {}).get("cluster_expansion")),
     "potential cpainn": lambda r: r.uses_potential("cpainn"),
     "potential mace": lambda r: r.uses_potential("mace"),
     "potential chgnet": lambda r: r.uses_potential("chgnet"),
-    "free energies by MBAR": lambda r: r.has("canonical", "free_energy_mbar_eV"),
+    "free energies by MBAR": lambda r: r.uses_mbar,
     "equilibration": lambda r: True,
     "R-hat": lambda r: True,
-    "vibrations": lambda r: r.has("canonical", "vibrational_free_energy_eV"),
-    "sampling with the potential": lambda r: "corrected" in r.groups,
-    "ground states": lambda r: "ground_states" in r.groups,
+    "vibrations": lambda r: r.results.canonical is not None and r.results.canonical.vibrational is not None,
+    "sampling with the potential": lambda r: r.results.corrected is not None,
+    "ground states": lambda r: r.results.ground_states is not None,
     "structures": lambda r: True,
 }
 
 
 def citations(results: Results) -> Citations:
     own = YAML(typ="safe", pure=True).load(FILE.read_text(encoding="utf-8"))
-    run = Run(results.groups, json.loads(results.attributes["config"]))
+    run = Run(results)
     used = [work for work in own["references"] if SCOPES[work["scope"]](run)]
     works = [("", in_words(own)), *((work["scope"], in_words(work)) for work in used)]
-    others = [
-        "The energies have authors of their own: cite the data set, the potential or the Hamiltonian that this run was given."
-    ]
-    if "experiment" in results.groups:
-        sources = dict.fromkeys(s for s in results.groups["experiment"]["source"].tolist() if s)
-        others += [f"Experiment drawn on the phase diagram: {source}" for source in sources]
+    others = ["Also cite the authors of the data set, the potential or the Hamiltonian that this run used."]
+    if results.experiment is not None:
+        sources = dict.fromkeys(s for s in results.experiment.source.tolist() if s)
+        others += [f"Experiment shown in the phase diagram: {source}" for source in sources]
     return Citations(works, "\n\n".join(bibtex(work) for work in (own, *used)), others)
 
 

@@ -1,65 +1,66 @@
-"""Tables of the phase diagram: fields, boundaries, invariant points, other diagrams and experiments beside it."""
+"""Tables of the phase diagram: single-phase fields, boundaries, invariant points, comparison with other diagrams and experiments."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.results import Group
+from ..runtime.results import Results
+from ..runtime.results.experiment import ExperimentalPoints
+from ..runtime.results.phase_diagram import PhaseDiagram
 from ..thermodynamics.phase_diagram.compare import transitions
-from ..thermodynamics.phase_diagram.diagram import height_vanishes_K
 from ..thermodynamics.phase_diagram.lever import gaps_at
 from .page import Table
 
-OTHERS = {"phase_diagram_second": "Transitions in the smaller cell", "phase_diagram_beside": "Transitions in the run beside"}
-NOT_THE_END = "Closing, opening: at T the region is lost to sight, too low for a cell of this size; that is not where it ends. The end lies between T and where the height of F, followed on with exponents from 1 to 2, vanishes in this cell. A larger cell sees further."
+NOT_RESOLVED = (
+    "Closing, opening: at T the free-energy barrier of the region drops below 5 kT for the cell, so that the region is not resolved above "
+    "(below) T. It ends between T and the temperature at which the extrapolated barrier (exponents 1 to 2) vanishes in this cell. "
+    "A larger cell resolves it further."
+)
 
 
-def diagram_tables(groups: dict[str, Group]) -> list[Table]:
-    if "phase_diagram" not in groups:
+def diagram_tables(results: Results) -> list[Table]:
+    diagram = results.phase_diagram
+    if diagram is None:
         return []
-    diagram = groups["phase_diagram"]
-    found = [
-        Table(
-            "Single-phase fields",
-            ["number", "name", "T (K)", "x"],
-            _fields(diagram),
-            "Numbers as in the figure, where there is room.",
-        ),
-        *_invariants(diagram),
-        *_boundaries(diagram),
-        *(_compared(diagram, groups[name], title) for name, title in OTHERS.items() if name in groups),
-    ]
-    found += [_experiment(diagram, groups["experiment"])] if "experiment" in groups else []
+    found = [_fields(diagram), _invariants(diagram), _boundaries(diagram)]
+    if results.phase_diagram_second is not None:
+        found.append(_compared(diagram, results.phase_diagram_second, "Transitions in the smaller cell"))
+    if results.phase_diagram_beside is not None:
+        found.append(_compared(diagram, results.phase_diagram_beside, "Transitions in the other run"))
+    if results.experiment is not None:
+        found.append(_experiment(diagram, results.experiment))
     return [table for table in found if table.rows]
 
 
-def _fields(diagram: Group) -> list[list[str]]:
+def _fields(diagram: PhaseDiagram) -> Table:
     rows = []
-    for k, name in enumerate(diagram["phase_name"]):
-        t, x = np.nonzero(diagram["phase_number"] == k)
-        spans = [(diagram[axis][at].min(), diagram[axis][at].max()) for axis, at in (("sampled_temperature_K", t), ("x", x))]
-        rows.append([str(k), str(name), f"{spans[0][0]:.4g} to {spans[0][1]:.4g}", f"{spans[1][0]:.3f} to {spans[1][1]:.3f}"])
-    return rows
+    for k, name in enumerate(diagram.phase_name):
+        at_t, at_x = np.nonzero(diagram.phase_number == k)
+        t, x = diagram.sampled_temperature_K[at_t], diagram.x[at_x]
+        rows.append([str(k), str(name), f"{t.min():.4g} to {t.max():.4g}", f"{x.min():.3f} to {x.max():.3f}"])
+    return Table("Single-phase fields", ["number", "name", "T (K)", "x"], rows, "Numbers as in the figure, where there is room.")
 
 
-def _invariants(diagram: Group) -> list[Table]:
-    by_couplings, vanishes_K = "invariant_temperature_K_fit_uncertainty", height_vanishes_K(diagram)
+def _invariants(diagram: PhaseDiagram) -> Table:
+    points, uncertainty_K = diagram.invariant, diagram.invariant.temperature_K_fit_uncertainty
     rows = [
         [
-            str(diagram["invariant_kind"][k]),
-            _with_error(diagram["invariant_temperature_K"][k], diagram["invariant_temperature_K_error"][k], 1),
-            _range_K(vanishes_K[k]),
-            ", ".join(
-                _with_error(x, e, 3) for x, e in zip(diagram["invariant_x"][k], diagram["invariant_x_error"][k]) if np.isfinite(x)
-            ),
-            f"{diagram['invariant_found'][k]:.0%}",
-            "yes" if diagram["invariant_trusted"][k] else "no",
-            *([f"± {e:.0f}" if np.isfinite(e := diagram[by_couplings][k]) else "–"] if by_couplings in diagram else []),
+            str(points.kind[k]),
+            _with_error(points.temperature_K[k], points.temperature_K_error[k], 1),
+            _range_K(points.height_vanishes_K[k]),
+            ", ".join(_with_error(x, e, 3) for x, e in zip(points.x[k], points.x_error[k]) if np.isfinite(x)),
+            f"{points.found[k]:.0%}",
+            "yes" if points.trusted[k] else "no",
+            *([_plus_minus(uncertainty_K[k])] if uncertainty_K is not None else []),
         ]
-        for k in np.argsort(diagram["invariant_temperature_K"])
+        for k in np.argsort(points.temperature_K)
     ]
-    columns = ["kind", "T (K)", "height vanishes (K)", "x of the phases", "in resamples", "trusted"]
-    columns += ["by the couplings (K)"] if by_couplings in diagram else []
-    return [Table("Invariant points", columns, rows, "" if np.isnan(vanishes_K).all() else NOT_THE_END)]
+    columns = ["kind", "T (K)", "barrier vanishes (K)", "x of the phases", "in resamples", "trusted"]
+    columns += ["fit uncertainty (K)"] if uncertainty_K is not None else []
+    return Table("Invariant points", columns, rows, "" if np.isnan(points.height_vanishes_K).all() else NOT_RESOLVED)
+
+
+def _plus_minus(error_K: float) -> str:
+    return f"± {error_K:.0f}" if np.isfinite(error_K) else "–"
 
 
 def _range_K(ends: NDArray[np.float64]) -> str:
@@ -68,20 +69,21 @@ def _range_K(ends: NDArray[np.float64]) -> str:
     return f"{max(ends[0], 0):.0f} to {max(ends[1], 0):.0f}" if np.isfinite(ends).all() else "not known"
 
 
-def _boundaries(diagram: Group) -> list[Table]:
+def _boundaries(diagram: PhaseDiagram) -> Table:
+    points = diagram.boundary
     rows = [
         [
-            f"{diagram['boundary_temperature_K'][k]:g}",
-            *(_with_error(diagram["boundary_x"][i], diagram["boundary_x_error"][i], 4) for i in (k, k + 1)),
-            f"{1e3 * diagram['boundary_height_eV'][k]:.3f}",
+            f"{points.temperature_K[k]:g}",
+            *(_with_error(points.x[i], points.x_error[i], 4) for i in (k, k + 1)),
+            f"{1e3 * points.height_eV[k]:.3f}",
         ]
-        for k in np.flatnonzero(diagram["boundary_side"] == 0)
+        for k in np.flatnonzero(points.side == 0)
     ]
-    return [Table("Two-phase boundaries", ["T (K)", "low x", "high x", "height of F (meV/fu)"], rows)]
+    return Table("Two-phase boundaries", ["T (K)", "low x", "high x", "barrier (meV/fu)"], rows)
 
 
-def _compared(diagram: Group, other: Group, title: str) -> Table:
-    """How invariant points differ in the smaller cell, or in the run beside this one."""
+def _compared(diagram: PhaseDiagram, other: PhaseDiagram, title: str) -> Table:
+    """Differences of the invariant points of another diagram."""
     rows = [
         [
             p.kind,
@@ -91,23 +93,24 @@ def _compared(diagram: Group, other: Group, title: str) -> Table:
         ]
         for p in transitions(diagram, other)
     ]
-    return Table(f"{title} ({other.attributes['title']})", ["kind", "x", "T here (K)", "T there (K)", "difference (K)"], rows)
+    return Table(f"{title} ({other.title})", ["kind", "x", "T here (K)", "T there (K)", "difference (K)"], rows)
 
 
-def _experiment(diagram: Group, measured: Group) -> Table:
+def _experiment(diagram: PhaseDiagram, measured: ExperimentalPoints) -> Table:
+    columns = zip(
+        measured.label, measured.kind, measured.x, measured.x_error, measured.temperature_K, measured.temperature_K_error,
+        measured.source,
+    )  # fmt: skip
     rows = [
-        [label, kind, _with_bar(x, x_error, 3), _with_bar(t, t_error, 0), _phases_at(diagram, t, x), source]
-        for label, kind, x, x_error, t, t_error, source in zip(
-            *(measured[n].tolist() for n in ("label", "kind", "x", "x_error", "temperature_K", "temperature_K_error", "source"))
-        )
+        [str(label), str(kind), _with_bar(x, x_error, 3), _with_bar(t, t_error, 0), _phases_at(diagram, t, x), str(source)]
+        for label, kind, x, x_error, t, t_error, source in columns
     ]
-    words = "A bar is an error or the range that is stated. Nothing is fitted to these points."
-    return Table("Experiments", ["", "kind", "x", "T (K)", "this run there", "source"], rows, words)
+    caption = "A bar is an error or the stated range. Nothing is fitted to these points."
+    return Table("Experiments", ["", "kind", "x", "T (K)", "this run at this point", "source"], rows, caption)
 
 
-def _phases_at(diagram: Group, temperature_K: float, x: float) -> str:
-    """What the run has at a point."""
-    known = diagram["temperature_K"]
+def _phases_at(diagram: PhaseDiagram, temperature_K: float, x: float) -> str:
+    known = diagram.temperature_K
     if not known.min() <= temperature_K <= known.max():
         return "not sampled"
     for gap in gaps_at(diagram, temperature_K):

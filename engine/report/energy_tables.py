@@ -1,10 +1,11 @@
-"""Tables of the energies: the fit, its rounds of learning, the ground states, sampling with the potential itself."""
+"""Tables of the energies: fit, active learning, ground states, sampling with the potential."""
 
 from typing import Any
 
 import numpy as np
 
-from ..runtime.results import Group
+from ..runtime.results.corrected import Chain, Corrected
+from ..runtime.results.ground_states import GroundStates
 from ..units import fraction
 from .page import Table
 
@@ -31,11 +32,11 @@ def fit_tables(fit: dict[str, Any] | None) -> list[Table]:
 
 
 def learning_tables(fit: dict[str, Any] | None) -> list[Table]:
-    """The rounds: how many labels, what they cost, what they were worth."""
+    """Number, cost and effect of the labels of each round."""
     if not fit or "learning" not in fit:
         return []
-    columns = ["labels", "kept", "hours of one core", "validation (meV/fu)", "worst T and x (meV/fu)", "F by the couplings (meV/fu)",
-               "F moved (meV/fu)", "boundaries by the couplings (x)", "boundaries moved (x)", "chosen for the next"]  # fmt: skip
+    columns = ["labels", "kept", "core hours", "validation (meV/fu)", "largest error over T and x (meV/fu)", "fit uncertainty of F (meV/fu)",
+               "change of F (meV/fu)", "fit uncertainty of boundaries (x)", "change of boundaries (x)", "chosen for the next round"]  # fmt: skip
     rows = [
         [
             str(r["labels"]), str(r["kept"]), f"{r['hours']:.2f}", f"{1e3 * r['validation_rmse_eV']:.1f}",
@@ -51,51 +52,60 @@ def _known(value: float | None, form: str, scale: float = 1.0) -> str:
     return "–" if value is None else form.format(scale * value)
 
 
-def ground_state_tables(groups: dict[str, Group]) -> list[Table]:
-    if "ground_states" not in groups:
+def ground_state_tables(group: GroundStates | None) -> list[Table]:
+    if group is None:
         return []
-    group = groups["ground_states"]
-    columns = ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "how found"]
+    columns = ["x", "formation energy (meV/fu)", "smallest supercell (cells)", "method"]
     rows = [
         [
-            fraction(group["x"][k]),
-            f"{1e3 * group['formation_energy_eV'][k]:.2f}",
-            str(group["supercell"][k].tolist()),
-            "all states listed" if group["listed"][k] else f"annealed; {group['searches_agreeing'][k]} annealings met it",
+            fraction(group.x[k]),
+            f"{1e3 * group.formation_energy_eV[k]:.2f}",
+            str(group.supercell[k].tolist()),
+            "all states enumerated" if group.listed[k] else f"annealed; found by {group.searches_agreeing[k]} annealings",
         ]
-        for k in np.flatnonzero(group["on_hull"])
+        for k in np.flatnonzero(group.on_hull)
     ]
-    return [Table("Ground states: the corners of the hull", columns, rows)]
+    return [Table("Ground states: corners of the hull", columns, rows)]
 
 
-def correction_tables(groups: dict[str, Group]) -> list[Table]:
-    """What sampling with the potential cost."""
-    if "corrected" not in groups:
+def correction_tables(group: Corrected | None) -> list[Table]:
+    """Cost of sampling with the potential."""
+    if group is None:
         return []
-    group, tables = groups["corrected"], []
     columns = [
         "T (K)",
-        "moves in a proposal",
+        "moves per proposal",
         "acceptance",
         "calls",
         "effective samples",
-        "calls each",
+        "calls per effective sample",
         "closure (meV/fu)",
         "trusted",
     ]
-    ways = {"": "Sampling with the potential, the expansion proposing", "direct_": "Sampling with the potential, move by move"}
-    for prefix, title in ways.items():
-        if f"{prefix}ess" in group:
-            rows = [_cost(group, prefix, k) for k in range(len(group["temperature_K"]))]
-            tables.append(Table(f"{title} ({group.attributes['n_formula_units']} formula units)", columns, rows))
-    return tables
-
-
-def _cost(group: Group, prefix: str, k: int) -> list[str]:
-    stretch, acceptance, calls, ess, closure, trusted = (
-        group[f"{prefix}{name}"][k] for name in ("stretch", "acceptance", "potential_calls", "ess", "closure_eV", "trusted")
-    )
+    chains = {
+        "Sampling with the potential, proposals by the cluster expansion": group.chain,
+        "Sampling with the potential, single moves": group.direct,
+    }
     return [
-        f"{group['temperature_K'][k]:g}", f"{stretch:g}", f"{acceptance:.2f}", f"{calls}", f"{ess:.0f}", f"{calls / ess:.1f}",
-        f"{1e3 * closure:+.2f}", "yes" if trusted else "no",
-    ]  # fmt: skip
+        Table(
+            f"{title} ({group.n_formula_units} formula units)",
+            columns,
+            [_cost(chain, k, t) for k, t in enumerate(group.temperature_K)],
+        )
+        for title, chain in chains.items()
+        if chain is not None
+    ]
+
+
+def _cost(chain: Chain, k: int, temperature_K: float) -> list[str]:
+    calls, ess = chain.potential_calls[k], chain.ess[k]
+    return [
+        f"{temperature_K:g}",
+        f"{chain.stretch[k]:g}",
+        f"{chain.acceptance[k]:.2f}",
+        f"{calls}",
+        f"{ess:.0f}",
+        f"{calls / ess:.1f}",
+        f"{1e3 * chain.closure_eV[k]:+.2f}",
+        "yes" if chain.trusted[k] else "no",
+    ]

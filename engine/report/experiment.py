@@ -1,4 +1,4 @@
-"""Experimental points of the phase diagram, from a CSV file; they are drawn on it, and nothing is fitted to them."""
+"""Experimental points from a CSV file, shown in the phase diagram. Nothing is fitted to them."""
 
 import csv
 import hashlib
@@ -6,21 +6,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, Problem, RedoxError
-from ..runtime.results.transition import LooseGroup
+from ..runtime.results.experiment import ExperimentalPoints
 
 KINDS = ("boundary", "single-phase", "two-phase")
 REQUIRED = ("x", "temperature_K", "label", "kind")
 OPTIONAL = ("x_error", "temperature_error_K", "source")
-LONGEST = 40  # letters of a label, which stands in a legend
+LONGEST = 40  # characters of a label in a legend
 LEAST_K = 1.0
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Point:
-    """x: ions per formula unit; the errors, 0 where none is given, are half the length of the bars. source: where it was published, and how it was read off."""
+    """One measurement. x: ions per formula unit. Errors are half the length of the bars, 0 where none is given. source: publication."""
 
     x: float
     temperature_K: float
@@ -38,25 +42,29 @@ class Experiment:
     points: tuple[Point, ...]
     sha256: str
 
-    def group(self) -> LooseGroup:
-        """For results.h5."""
-        group, dims = LooseGroup(attributes={"sha256": self.sha256}), ("point",)
-        x, t = ([getattr(p, name) for p in self.points] for name in ("x", "temperature_K"))
-        group.add("x", dims, x, "1", "measured: ions per formula unit", [p.x_error for p in self.points])
-        group.add("temperature_K", dims, t, "K", "measured: temperature", [p.temperature_error_K for p in self.points])
-        for name, words in (
-            ("label", "name in the legend"),
-            ("kind", f"one of {', '.join(KINDS)}"),
-            ("source", "where it is from"),
-        ):
-            group.add(name, dims, [getattr(p, name) for p in self.points], "1", words)
-        return group
+    def group(self) -> ExperimentalPoints:
+        """The points as /experiment of results.h5."""
+
+        def column(name: str) -> NDArray[Any]:
+            return np.array([getattr(point, name) for point in self.points])
+
+        return ExperimentalPoints(
+            x=column("x"),
+            x_error=column("x_error"),
+            temperature_K=column("temperature_K"),
+            temperature_K_error=column("temperature_error_K"),
+            label=column("label"),
+            kind=column("kind"),
+            source=column("source"),
+            sha256=self.sha256,
+        )
 
 
 def read_experiment(path: Path, low: float, high: float) -> Experiment:
-    """A CSV file with the columns x, temperature_K, label, kind and, if wanted, x_error, temperature_error_K, source; low <= x <= high.
+    """Read a CSV file with the columns x, temperature_K, label, kind and optionally x_error, temperature_error_K, source.
 
-    Empty lines and lines that begin with # are skipped. Raises RedoxError if the file cannot be read, InputError with every line that is wrong.
+    Allowed x: low to high. Empty lines and lines that begin with # are skipped. Raises RedoxError if the file cannot be read,
+    InputError with every wrong line.
     """
     try:
         content = path.read_bytes()
@@ -78,14 +86,14 @@ def read_experiment(path: Path, low: float, high: float) -> Experiment:
 
 def _of_columns(found: list[str], n_points: int, line: int) -> list[Problem]:
     if set(found) - set(REQUIRED + OPTIONAL) or len(set(found)) < len(found) or not set(REQUIRED) <= set(found):
-        allowed = f"{', '.join(REQUIRED)} and, if wanted, {', '.join(OPTIONAL)}, each once"
+        allowed = f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}, each once"
         return [Problem("columns", f"found {', '.join(found) or 'none'}; allowed: {allowed}", line)]
     return [] if n_points else [Problem("rows", "found none; allowed: one for each point", line)]
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of the file; what is wrong with it is added to `problems`."""
+    """One line of the file; its errors are added to `problems`."""
 
     cells: dict[str, str]
     line: int
@@ -99,11 +107,11 @@ class _Row:
         return Point(
             x=self._number("x", low - ROUNDING, high + ROUNDING, f"ions per formula unit, {low:g} to {high:g} in this lattice"),
             temperature_K=self._number("temperature_K", LEAST_K, math.inf, f"a temperature of {LEAST_K:g} K or more"),
-            label=self._word("label", _is_name, f"a name of 1 to {LONGEST} letters, the first no _"),
+            label=self._word("label", _is_name, f"a name of 1 to {LONGEST} printable characters that does not begin with _"),
             kind=self._word("kind", lambda s: s in KINDS, ", ".join(KINDS)),
             x_error=self._number("x_error", 0.0, math.inf, "0 or more"),
             temperature_error_K=self._number("temperature_error_K", 0.0, math.inf, "0 or more"),
-            source=self._word("source", str.isprintable, "letters that can be printed"),
+            source=self._word("source", str.isprintable, "printable characters"),
         )
 
     def _number(self, column: str, low: float, high: float, words: str) -> float:
@@ -124,5 +132,5 @@ class _Row:
 
 
 def _is_name(text: str) -> bool:
-    """Fit for a legend, where matplotlib leaves out what begins with an underscore."""
+    """Whether matplotlib shows it in a legend: it omits labels that begin with an underscore."""
     return 0 < len(text) <= LONGEST and text.isprintable() and text[0] != "_"

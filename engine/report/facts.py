@@ -1,6 +1,5 @@
 """What was run: versions, seed, files, times."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +19,10 @@ KEYS = {
 def facts(results: Results, folder: Path) -> list[tuple[str, str]]:
     """(what, value) for the report; times are those of the files in the output folder."""
     a = results.attributes
-    found = [(words, str(a[key])) for key, words in KEYS.items() if key in a]
-    files = {name: value if isinstance(value, str) else ", ".join(value) for name, value in json.loads(a["file_hashes"]).items()}
+    found = [(words, str(value)) for key, words in KEYS.items() if (value := getattr(a, key)) is not None]
+    files = {name: value if isinstance(value, str) else ", ".join(value) for name, value in (a.file_hashes or {}).items()}
     found += [(f"hash of the {name}", value) for name, value in files.items()]
-    found.append(("packages", ", ".join(f"{name} {version}" for name, version in json.loads(a["packages"]).items())))
+    found.append(("packages", ", ".join(f"{name} {version}" for name, version in (a.packages or {}).items())))
     return found + _times(folder)
 
 

@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing beside it: figures are in it, there is no script, and all that it shows is escaped."""
+"""A self-contained HTML page: figures are embedded, there are no scripts, and all text is escaped."""
 
 import base64
 import logging
@@ -13,14 +13,14 @@ from ..runtime.storage import write_text
 
 log = logging.getLogger("redoxmc")
 TEMPLATES = Path(__file__).parent
-WIDE_PIXELS = 1500  # of a figure over both columns, which scrolls within itself on a phone
-PIXELS_SHOWN = 0.5  # per pixel of a PNG: sharp on a dense screen
-LONG_CELL = 40  # letters
-MOST_ROWS = 15  # of a table that is open from the start
+WIDE_PIXELS = 1500  # wider figures span both columns and scroll on a small screen
+PIXELS_SHOWN = 0.5  # per pixel of the PNG: sharp on high-resolution screens
+LONG_CELL = 40  # characters
+MOST_ROWS = 15  # longer tables are folded
 
 
 class Cell(NamedTuple):
-    """A cell of a table with a verdict: sound, doubtful or bad."""
+    """A cell of a table with a verdict: good, doubtful or bad."""
 
     text: str
     verdict: str
@@ -34,13 +34,13 @@ class Table(NamedTuple):
 
     @property
     def long(self) -> list[bool]:
-        """Of each column: whether it holds words that want more than one line."""
+        """For each column, whether it holds text that may need several lines."""
         return [any(isinstance(cell, str) and len(cell) > LONG_CELL for cell in column) for column in zip(*self.rows)]
 
 
 @dataclass(frozen=True)
 class Citations:
-    """What to cite, in words and as BibTeX; others: what else to cite, a sentence each."""
+    """What to cite: works (use, reference), the same as BibTeX, and other sources, a sentence each."""
 
     works: Sequence[tuple[str, str]]
     bibtex: str
@@ -49,17 +49,20 @@ class Citations:
 
 @dataclass(frozen=True)
 class Content:
-    """What a page says beside its figures. warnings, the gravest first; all_fine is said where there are none."""
+    """Content of a page beside its figures.
+
+    limitations: the most severe first; no_limitations: the sentence shown if there are none.
+    """
 
     title: str
     summary: str
-    warnings: Sequence[str]
-    all_fine: str
+    limitations: Sequence[str]
+    no_limitations: str
     tables: Sequence[Table]
     facts: Sequence[tuple[str, str]]
     input: str
     numbers: str
-    health: Table | None = None
+    convergence: Table | None = None
     citations: Citations | None = None
 
 
@@ -73,7 +76,7 @@ class Image(NamedTuple):
 
 
 def write_page(page: Path, captions: dict[str, str], mark: str, content: Content) -> None:
-    """captions: figures of the folder `figures` beside the page, by name; mark: what the page was made of."""
+    """Write the page. captions: by name of the figure in the folder `figures` beside the page; mark: identity of what the page was made from."""
     images = [_image(page.parent / "figures" / f"{name}.png", caption) for name, caption in captions.items()]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

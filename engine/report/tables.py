@@ -9,12 +9,11 @@ from .page import Table
 
 
 def result_tables(results: Results, fit: dict[str, Any] | None) -> list[Table]:
-    """What there is data for."""
-    groups = results.groups
+    """Those for which there are data."""
     return [
-        *diagram_tables(groups),
-        *ground_state_tables(groups),
+        *diagram_tables(results),
+        *ground_state_tables(results.ground_states),
         *fit_tables(fit),
         *learning_tables(fit),
-        *correction_tables(groups),
+        *correction_tables(results.corrected),
     ]

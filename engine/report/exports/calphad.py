@@ -1,6 +1,5 @@
 """A Gibbs energy in the compound energy formalism, fitted to F(T, x) of a run."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,10 @@ from numpy.typing import NDArray
 from scipy.constants import Avogadro, elementary_charge
 
 from ...errors import RedoxError
-from ...runtime.results import Group, Results
+from ...runtime.results import Results
+from ...runtime.results.canonical import Canonical
 from ...units import BOLTZMANN_EV_PER_K
-from .formula import FormulaUnit, formula_unit, rows_asked_for
+from .formula import FormulaUnit, canonical_of, formula_unit, rows_asked_for
 from .redlich_kister import Points, RedlichKister, basis, choose_terms, fit_terms, thermal, thermal_coefficients
 from .two_sublattices import TwoSublattices, two_sublattices
 
@@ -68,17 +68,17 @@ def fit_model(results: Results) -> CalphadModel:
     The ideal mixing that is taken out before the fit is that of the cell, ln of its number of states: what the model
     then adds is that of an infinite crystal. Raises RedoxError where there is no such model, or too little to fit.
     """
-    unit, canonical = formula_unit(results), results.groups["canonical"]
-    config = json.loads(str(results.attributes["config"]))
+    canonical, unit, config = canonical_of(results), formula_unit(results), results.attributes.config
+    assert config is not None and results.attributes.n_formula_units is not None
     if (config["energy"] or {}).get("electrons") == "ground_state":
         raise RedoxError("electrons: ground_state has no mixing of electrons, which two sublattices always have")
     sublattices, rows = two_sublattices(unit), rows_asked_for(canonical)
-    t, x = canonical["temperature_K"][rows], canonical["x"]
+    t, x = canonical.temperature_K[rows], canonical.x
     if len(t) < 2:
         raise RedoxError("at least two temperatures are needed")
-    kT, n_fu = BOLTZMANN_EV_PER_K * t[:, None], int(results.attributes["n_formula_units"])
+    kT, n_fu = BOLTZMANN_EV_PER_K * t[:, None], results.attributes.n_formula_units
     entropy = sublattices.ideal_entropy_of_cell_kB(x, n_fu)
-    unmixed = canonical["free_energy_eV"][rows] + kT * entropy
+    unmixed = canonical.free_energy_eV[rows] + kT * entropy
     trusted = known_and_trusted(canonical)[rows] | ((entropy == 0) & np.isfinite(unmixed))
     ends = np.array([_end(t, unmixed[:, k], trusted[:, k]) for k in (0, -1)])
     coldest = thermal(t[:1])[0]
@@ -91,7 +91,7 @@ def fit_model(results: Results) -> CalphadModel:
     at, where = (a.ravel() for a in np.broadcast_arrays(t[:, None], u))
     line = zero + where * (x[-1] - x[0]) * ion_eV + RedlichKister(ends)(at, where)
     chosen = (trusted & (u > 0) & (u < 1)).ravel()
-    error = canonical["free_energy_eV_error"][rows].ravel()
+    error = canonical.free_energy_eV_error[rows].ravel()
     points = Points(at, where, unmixed.ravel() - line, error).where(chosen & np.isfinite(error))
     terms, held_out = choose_terms(points)
     if not terms:
@@ -101,8 +101,8 @@ def fit_model(results: Results) -> CalphadModel:
     return CalphadModel(unit, sublattices, span, heat, zero, ion_eV, metal is not None, polynomial, held_out)
 
 
-def known_and_trusted(canonical: Group) -> NDArray[np.bool_]:
-    return canonical["trusted"].astype(bool) & np.isfinite(canonical["free_energy_eV"])
+def known_and_trusted(canonical: Canonical) -> NDArray[np.bool_]:
+    return canonical.trusted & np.isfinite(canonical.free_energy_eV)
 
 
 def _end(temperature_K: Float, values: Float, known: NDArray[np.bool_]) -> Float:

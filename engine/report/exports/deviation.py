@@ -10,7 +10,7 @@ from ...thermodynamics.phase_diagram.hull import facets, lower_hull
 from ...thermodynamics.phase_diagram.lever import gaps_at
 from ...units import BOLTZMANN_EV_PER_K
 from .calphad import CalphadModel, known_and_trusted
-from .formula import rows_asked_for
+from .formula import canonical_of, rows_asked_for
 
 Float = NDArray[np.float64]
 FINE_GRID = 2001
@@ -77,13 +77,14 @@ def _kept(regions: list[RegionShift]) -> str:
 
 def deviation(model: CalphadModel, results: Results, free_energy_eV: Float | None = None) -> Deviation:
     """free_energy_eV (rows asked for, x): the model's F as another program gives it; else its own."""
-    canonical = results.groups["canonical"]
-    rows, x = rows_asked_for(canonical), canonical["x"]
-    t = canonical["temperature_K"][rows]
+    canonical, n_fu = canonical_of(results), results.attributes.n_formula_units
+    assert n_fu is not None
+    rows, x = rows_asked_for(canonical), canonical.x
+    t = canonical.temperature_K[rows]
     if free_energy_eV is None:
         free_energy_eV = np.array([model.free_energy_eV(np.full(len(x), v), x) for v in t])
-    off, good = free_energy_eV - canonical["free_energy_eV"][rows], known_and_trusted(canonical)[rows]
-    mixing, n_fu = model.sublattices, int(results.attributes["n_formula_units"])
+    off, good = free_energy_eV - canonical.free_energy_eV[rows], known_and_trusted(canonical)[rows]
+    mixing = model.sublattices
     cell = BOLTZMANN_EV_PER_K * t[-1] * np.abs(mixing.ideal_entropy_kB(x) - mixing.ideal_entropy_of_cell_kB(x, n_fu)).max()
     return Deviation(
         tuple(_at_temperature(float(v), o, g) for v, o, g in zip(t, off, good)),
@@ -106,12 +107,14 @@ def _largest(values: Float) -> float:
 
 def _regions(model: CalphadModel, results: Results) -> tuple[RegionShift, ...]:
     """At every temperature sampled within the model's range."""
-    diagram, canonical = results.groups["phase_diagram"], results.groups["canonical"]
-    x, known = canonical["x"], known_and_trusted(canonical)
+    diagram, canonical = results.phase_diagram, canonical_of(results)
+    if diagram is None:
+        return ()
+    x, known = canonical.x, known_and_trusted(canonical)
     found = []
-    for t in np.intersect1d(diagram["temperature_K"], canonical["temperature_K"]).tolist():
+    for t in np.intersect1d(diagram.temperature_K, canonical.temperature_K).tolist():
         if model.temperature_K[0] <= t <= model.temperature_K[1]:
-            good = known[np.abs(canonical["temperature_K"] - t).argmin()]
+            good = known[np.abs(canonical.temperature_K - t).argmin()]
             for run, mine in _paired(
                 [(g.low, g.high) for g in gaps_at(diagram, t) if g.certain], gaps_of_model(model, t, float(x[1] - x[0]))
             ):

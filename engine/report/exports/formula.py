@@ -1,6 +1,5 @@
 """The formula unit that F(T, x) belongs to, from the attributes of results.h5."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from ...crystal.lattice import VACANCY, Species, Sublattice
 from ...errors import RedoxError
 from ...input.schema import LatticeInput
-from ...runtime.results import Group, Results
+from ...runtime.results import Results
+from ...runtime.results.canonical import Canonical
 
 
 @dataclass(frozen=True)
@@ -33,43 +33,48 @@ class FormulaUnit:
 
     @property
     def partner(self) -> str:
-        """The element, or Va, that takes the ion's place."""
+        """The element, or Va, that replaces the ion."""
         (other,) = {sp.element for sp in self.home.species} - {self.ion.element}
         return other
 
     def composition(self, x: float) -> dict[str, float]:
-        """Atoms by element at x ions per formula unit."""
+        """Number of atoms by element at x ions per formula unit."""
         rest = {element: float(n) for element, n in self.atoms.items() if element != self.home.element}
         return {e: n for e, n in {self.ion.element: x, self.partner: self.ion_sites - x, **rest}.items() if e != VACANCY and n}
 
 
 def formula_unit(results: Results) -> FormulaUnit:
-    """Raises RedoxError if there is no free energy, or if x does not say how many atoms of each element there are."""
-    if "canonical" not in results.groups:
-        raise RedoxError("there are no free energies over the composition of one ion")
+    """Raises RedoxError if x does not determine the number of atoms of each element."""
     a = results.attributes
-    if "formula_unit" not in a or "ion" not in a:
-        raise RedoxError("results.h5 is of an earlier version and does not say what the formula unit is: run the analysis again")
-    lattice = LatticeInput.model_validate(json.loads(str(a["config"]))["lattice"])
+    if a.formula_unit is None or not a.ion or a.config is None:
+        raise RedoxError("results.h5 does not contain the formula unit (it is of an earlier version): run the analysis again")
+    lattice = LatticeInput.model_validate(a.config["lattice"])
     sublattices = tuple(
         Sublattice(s.element, tuple(Species(name, sp.charge) for name, sp in s.species.items())) for s in lattice.sublattices
     )
     homes = [s for s in sublattices if len({sp.element for sp in s.species}) > 1]
-    atoms = {str(element): int(n) for element, n in json.loads(str(a["formula_unit"])).items()}
+    atoms = {str(element): int(n) for element, n in a.formula_unit.items()}
     if not set(atoms) <= set(atomic_numbers):  # its name is that of a file
         raise RedoxError(f"results.h5 has a formula unit of no elements: {', '.join(atoms)}")
     if len(homes) != 1 or len({sp.element for sp in homes[0].species}) != 2:
         raise RedoxError(
             "the composition is not that of one ion on one sublattice, with vacancies or one other element beside it"
         )
-    ion = next((sp for sp in homes[0].species if sp.name == a["ion"]), None)
+    ion = next((sp for sp in homes[0].species if sp.name == a.ion), None)
     if ion is None:
-        raise RedoxError(f"{a['ion']} has no sublattice that it shares")
+        raise RedoxError(f"{a.ion} has no sublattice that it shares")
     return FormulaUnit(atoms, sublattices, lattice.spectators, ion, homes[0])
 
 
-def rows_asked_for(canonical: Group) -> NDArray[np.int64]:
-    """Rows of /canonical from the lowest to the highest temperature asked for: not the rungs towards beta = 0."""
-    t = canonical["temperature_K"]
-    asked = t[canonical["asked"].astype(bool)]
+def canonical_of(results: Results) -> Canonical:
+    """Raises RedoxError if there are no free energies."""
+    if results.canonical is None:
+        raise RedoxError("there are no free energies over the composition of one ion")
+    return results.canonical
+
+
+def rows_asked_for(canonical: Canonical) -> NDArray[np.int64]:
+    """Rows from the lowest to the highest temperature given by the user: without the rungs towards beta = 0."""
+    t = canonical.temperature_K
+    asked = t[canonical.asked]
     return np.flatnonzero((t >= asked.min()) & (t <= asked.max()))

@@ -7,7 +7,7 @@ from pymatgen.analysis.phase_diagram import CompoundPhaseDiagram, PDEntry
 from pymatgen.core import Composition
 
 from ...runtime.results import Results
-from .formula import FormulaUnit, formula_unit, rows_asked_for
+from .formula import FormulaUnit, canonical_of, formula_unit, rows_asked_for
 
 
 def phase_diagrams(results: Results) -> dict[float, CompoundPhaseDiagram]:
@@ -16,13 +16,13 @@ def phase_diagrams(results: Results) -> dict[float, CompoundPhaseDiagram]:
     The terminals are the two ends of composition as formula units, so energies above the hull are eV per formula unit too.
     An entry's `attribute` holds x, the error of F and whether it is trusted. Raises RedoxError as formula_unit does.
     """
-    unit, canonical = formula_unit(results), results.groups["canonical"]
+    canonical, unit = canonical_of(results), formula_unit(results)
     found = {}
     for row in rows_asked_for(canonical):
-        if np.isfinite(canonical["free_energy_eV"][row][[0, -1]]).all():
-            t = float(canonical["temperature_K"][row])
-            columns = (canonical[n][row].tolist() for n in ("free_energy_eV", "free_energy_eV_error", "trusted"))
-            found[t] = _diagram(unit, t, [p for p in zip(canonical["x"].tolist(), *columns) if np.isfinite(p[1])])
+        if np.isfinite(canonical.free_energy_eV[row][[0, -1]]).all():
+            t = float(canonical.temperature_K[row])
+            columns = (c[row].tolist() for c in (canonical.free_energy_eV, canonical.free_energy_eV_error, canonical.trusted))
+            found[t] = _diagram(unit, t, [p for p in zip(canonical.x.tolist(), *columns) if np.isfinite(p[1])])
     return found
 
 

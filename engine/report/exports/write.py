@@ -13,7 +13,7 @@ from ...runtime.results import Results
 from ...runtime.storage import write_text
 from .calphad import J_PER_MOL, CalphadModel, fit_model
 from .deviation import Deviation, deviation
-from .formula import rows_asked_for
+from .formula import canonical_of, rows_asked_for
 from .hull_entries import as_json, phase_diagrams
 from .readback import pycalphad_energy_J_per_mol
 from .tdb import tdb_text
@@ -53,7 +53,7 @@ def write_tdb(results: Results, folder: Path) -> str:
     """The database, with its deviation from the run in its header; as pycalphad reads it, if that is installed."""
     model = fit_model(results)
     path, how_far = folder / f"{model.unit.name}.tdb", deviation(model, results)
-    write_text(path, tdb_text(model, how_far, str(results.attributes.get("title", ""))))
+    write_text(path, tdb_text(model, how_far, results.attributes.title))
     said = f"CALPHAD database {path.name}: {how_far}"
     return said + (_as_pycalphad_reads(model, results, path) if find_spec("pycalphad") else "")
 
@@ -68,7 +68,7 @@ def _as_pycalphad_reads(model: CalphadModel, results: Results, path: Path) -> st
 
 
 def _read_back(model: CalphadModel, results: Results, path: Path) -> Deviation:
-    canonical = results.groups["canonical"]
-    x, t = canonical["x"], canonical["temperature_K"][rows_asked_for(canonical)]
+    canonical = canonical_of(results)
+    x, t = canonical.x, canonical.temperature_K[rows_asked_for(canonical)]
     energy = np.array([pycalphad_energy_J_per_mol(path, model, float(v), x) for v in t])
     return deviation(model, results, energy / J_PER_MOL + model.zero_line_eV(x))

@@ -1,13 +1,13 @@
 """Curves over composition or chemical potential."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from ...runtime.results import Group
-from ...runtime.results.canonical import Canonical
+from ...runtime.results import Results
+from ...runtime.results.canonical import Canonical, EntropySplit
 from ...units import fraction
 from .style import (
     PALETTE,
@@ -22,43 +22,38 @@ from .style import (
     spread_over,
 )
 
-SPLIT = {
-    "entropy_kB": "joint",
-    "entropy_ion_kB": "ions",
-    "entropy_electron_kB": "electrons",
-    "entropy_electron_given_ion_kB": "electrons | ions",
-    "mutual_information_kB": "mutual information",
-}
+Float = NDArray[np.float64]
 MOST_PANELS = 4
 
 
-def mixing_free_energy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "canonical" not in groups:
+def mixing_free_energy(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    if results.canonical is None or results.hull is None:
         return None
-    figure, axes = draw_curves(groups, "canonical", "mixing_free_energy_eV", 1e3)
-    group, rows = groups["canonical"], rows_asked(groups["canonical"])
+    group, rows = results.canonical, rows_asked(results.canonical)
+    figure, axes = draw_curves(group, group.mixing_free_energy_eV, group.mixing_free_energy_eV_error, 1e3)
     for k, row in enumerate(rows):
-        hull = 1e3 * (group["mixing_free_energy_eV"][row] - groups["hull"]["energy_above_hull_eV"][row])
-        axes.plot(group["x"], hull, color=colour_of(k, len(rows)), lw=0.7, ls="--")
+        hull = 1e3 * (group.mixing_free_energy_eV[row] - results.hull.energy_above_hull_eV[row])
+        axes.plot(group.x, hull, color=colour_of(k, len(rows)), lw=0.7, ls="--")
     axes.set(ylabel="mixing free energy (meV/fu)")
     return figure
 
 
-def mixing_enthalpy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "canonical" not in groups:
+def mixing_enthalpy(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    if results.canonical is None:
         return None
-    figure, axes = draw_curves(groups, "canonical", "mixing_energy_eV", 1e3)
+    group = results.canonical
+    figure, axes = draw_curves(group, group.mixing_energy_eV, group.mixing_energy_eV_error, 1e3)
     axes.set(ylabel="enthalpy of mixing (meV/fu)")
     return figure
 
 
-def ground_states(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    group = groups.get("ground_states")
+def ground_states(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.ground_states
     if group is None:
         return None
     figure, axes = one_column()
-    x, energy, corner = group["x"], 1e3 * group["formation_energy_eV"], group["on_hull"]
-    for mask, face, label in ((group["listed"], PALETTE[0], "all states listed"), (~group["listed"], "none", "annealed")):
+    x, energy, corner = group.x, 1e3 * group.formation_energy_eV, group.on_hull
+    for mask, face, label in ((group.listed, PALETTE[0], "all states enumerated"), (~group.listed, "none", "annealed")):
         if mask.any():
             axes.plot(x[mask], energy[mask], "o", ms=2.5, color=PALETTE[0], mfc=face, mew=0.5, alpha=0.7, label=label)
     axes.plot(x[corner], energy[corner], "-s", ms=4, color=PALETTE[1], label="hull")
@@ -70,46 +65,45 @@ def ground_states(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     return figure
 
 
-def scans(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "canonical" not in groups or "scan_up_mixing_free_energy_eV" not in groups["canonical"]:
+def scans(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.canonical
+    if group is None or group.scan is None:
         return None
-    group = groups["canonical"]
     figure, axes = one_column()
     rows = rows_asked(group)
     for k, row in enumerate(rows):
         colour = colour_of(k, len(rows))
         axes.plot(
-            group["x"],
-            1e3 * group["mixing_free_energy_eV"][row],
+            group.x,
+            1e3 * group.mixing_free_energy_eV[row],
             color=colour,
             lw=1.3,
-            label=f"{group['temperature_K'][row]:g} K",
+            label=f"{group.temperature_K[row]:g} K",
         )
-        for side, style in (("up", ":"), ("down", "--")):
-            axes.plot(group["x"], 1e3 * group[f"scan_{side}_mixing_free_energy_eV"][row], style, color=colour, lw=0.7)
+        axes.plot(group.x, 1e3 * group.scan.up_mixing_free_energy_eV[row], ":", color=colour, lw=0.7)
+        axes.plot(group.x, 1e3 * group.scan.down_mixing_free_energy_eV[row], "--", color=colour, lw=0.7)
     axes.set(xlabel="x (ions per formula unit)", ylabel="mixing free energy (meV/fu)")
     legend_above(figure)
     return figure
 
 
-def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "semigrand" not in groups or "chemical_potential_eV" not in groups["semigrand"]:
+def isotherms(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group, canonical = results.semigrand, results.canonical
+    if group is None or group.chemical_potential_eV is None or group.x is None or group.x_error is None:
         return None
-    group = groups["semigrand"]
     figure, axes = one_column()
-    canonical = groups.get("canonical")
-    rows = rows_asked(canonical) if canonical else np.arange(len(group["temperature_K"]))
-    mu = group["chemical_potential_eV"]
+    rows = rows_asked(canonical) if canonical else np.arange(len(group.temperature_K))
+    mu = group.chemical_potential_eV
     for k, row in enumerate(rows):
-        colour, good = colour_of(k, len(rows)), group["trusted"][row]
-        label = f"{group['temperature_K'][row]:g} K"
+        colour, good = colour_of(k, len(rows)), group.trusted[row]
+        label = f"{group.temperature_K[row]:g} K"
         if canonical:
-            axes.plot(canonical["chemical_potential_eV"][row], canonical["x"], color=colour, lw=0.9, alpha=0.8)
+            axes.plot(canonical.chemical_potential_eV[row], canonical.x, color=colour, lw=0.9, alpha=0.8)
         for mask, face in ((good, colour), (~good, "white")):
             axes.errorbar(
                 mu[mask],
-                group["x"][row][mask],
-                group["x_error"][row][mask],
+                group.x[row][mask],
+                group.x_error[row][mask],
                 fmt="o",
                 color=colour,
                 mfc=face,
@@ -119,79 +113,94 @@ def isotherms(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | 
             )
         axes.plot([], [], "o-", color=colour, ms=3, label=label)
     axes.set(xlabel="chemical potential (eV)", ylabel="x (ions per formula unit)")
-    axes.set_title("vibrations in the lines alone" if "vibrations" in group.attributes else "")
+    axes.set_title("vibrations in the lines only" if group.grand and group.grand.vibrations else "")
     legend_above(figure)
     return figure
 
 
-def voltage(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "voltage" not in groups:
+def voltage(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.voltage
+    if group is None or results.canonical is None:
         return None
-    figure, axes = draw_curves(groups, "voltage", "voltage_V")
+    figure, axes = draw_curves(results.canonical, group.voltage_V, group.voltage_V_error)
     axes.set(ylabel="voltage (V)")
-    group = groups["voltage"]
-    per_x = float(group["capacity_mAh_per_g"][-1] / group["x"][-1])
+    per_x = float(group.capacity_mAh_per_g[-1] / group.x[-1])
     axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, per_x), lambda q: np.divide(q, per_x))).set_xlabel(
         "capacity (mAh/g)"
     )
     return figure
 
 
-def differential_capacity(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "differential_capacity" not in groups:
+def differential_capacity(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.differential_capacity
+    if group is None or results.canonical is None:
         return None
-    group, figure, axes = groups["differential_capacity"], *one_column()
-    rows, v, name = rows_asked(groups["canonical"]), group["voltage_V"], "differential_capacity_mAh_per_g_per_V"
+    figure, axes = one_column()
+    rows, v = rows_asked(results.canonical), group.voltage_V
+    values, errors = group.differential_capacity_mAh_per_g_per_V, group.differential_capacity_mAh_per_g_per_V_error
     for k, row in enumerate(rows):
-        value, error, colour = group[name][row], group[f"{name}_error"][row], colour_of(k, len(rows))
-        plot_trusted(axes, v, value, group["trusted"][row], colour, f"{group['temperature_K'][row]:g} K")
+        value, error, colour = values[row], errors[row], colour_of(k, len(rows))
+        plot_trusted(axes, v, value, group.trusted[row], colour, f"{group.temperature_K[row]:g} K")
         axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25, lw=0)
-    highest = np.nanmax(group[name][rows], initial=1e-9)
+    highest = np.nanmax(values[rows], initial=1e-9)
     axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="−dQ/dV (mAh g$^{-1}$ V$^{-1}$)")
     legend_above(figure)
     return figure
 
 
-def entropy_coefficient(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "entropy_coefficient_V_per_K" not in groups.get("voltage", ()):
+def entropy_coefficient(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.voltage
+    if group is None or results.canonical is None:
         return None
-    figure, axes = draw_curves(groups, "voltage", "entropy_coefficient_V_per_K", 1e3)
+    values, errors = group.entropy_coefficient_V_per_K, group.entropy_coefficient_V_per_K_error
+    if values is None or errors is None:
+        return None
+    figure, axes = draw_curves(results.canonical, values, errors, 1e3)
     axes.set(ylabel="dV/dT (mV/K)")
     return figure
 
 
-def _without_vibrations(canonical: Group) -> Group:
-    """With entropy_kB of ions and electrons alone."""
-    if not isinstance(canonical, Canonical) or canonical.vibrational is None:
-        return canonical
-    return replace(canonical, entropy_kB=canonical.entropy_kB - canonical.vibrational.entropy_kB)
+def _configurational_entropy_kB(canonical: Canonical) -> Float:
+    """(temperatures, x), of ions and electrons without vibrations."""
+    return canonical.entropy_kB - (canonical.vibrational.entropy_kB if canonical.vibrational else 0.0)
 
 
-def entropy(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "canonical" not in groups:
+def entropy(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    if results.canonical is None:
         return None
-    figure, axes = draw_curves({"canonical": _without_vibrations(groups["canonical"])}, "canonical", "entropy_kB")
+    group = results.canonical
+    figure, axes = draw_curves(group, _configurational_entropy_kB(group), group.entropy_kB_error)
     axes.set(ylabel="joint entropy ($k_B$/fu)", ylim=(0, None))
     return figure
 
 
-def entropy_split(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    group = groups.get("canonical")
-    if group is None or "entropy_electron_given_ion_kB" not in group:
+def entropy_split(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.canonical
+    if group is None or group.split is None or group.split.entropy_electron_given_ion_kB is None:
         return None
-    group = _without_vibrations(group)
     rows = spread_over(rows_asked(group), MOST_PANELS)
     figure, panels = side_by_side(len(rows), 2.5, sharey=True)
-    x = group["x"]
+    curves = _entropies(group, group.split)
     for panel, row in zip(panels[0], rows):
-        for colour, (name, label) in zip(PALETTE, SPLIT.items()):
-            if name not in group:
+        for colour, (label, values, errors) in zip(PALETTE, curves):
+            if values is None or errors is None:
                 continue
-            value, error = group[name][row], group[f"{name}_error"][row]
-            panel.plot(x, value, color=colour, ls="--" if "given" in name else "-", label=label)
-            panel.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2, lw=0)
-        hatch_untrusted(panel, x, group["entropy_split_trusted"][row], "not trusted")
-        panel.set(title=f"{group['temperature_K'][row]:g} K", xlabel="x (ions per fu)")
+            value, error = values[row], errors[row]
+            panel.plot(group.x, value, color=colour, ls="--" if "|" in label else "-", label=label)
+            panel.fill_between(group.x, value - 2 * error, value + 2 * error, color=colour, alpha=0.2, lw=0)
+        hatch_untrusted(panel, group.x, group.split.entropy_split_trusted[row], "not trusted")
+        panel.set(title=f"{group.temperature_K[row]:g} K", xlabel="x (ions per fu)")
     panels[0, 0].set(ylabel="entropy ($k_B$/fu)")
     legend_above(figure)
     return figure
+
+
+def _entropies(canonical: Canonical, split: EntropySplit) -> list[tuple[str, Float | None, Float | None]]:
+    """Label, values and errors (temperatures, x) of each entropy; None where it was not computed."""
+    return [
+        ("joint", _configurational_entropy_kB(canonical), canonical.entropy_kB_error),
+        ("ions", split.entropy_ion_kB, split.entropy_ion_kB_error),
+        ("electrons", split.entropy_electron_kB, split.entropy_electron_kB_error),
+        ("electrons | ions", split.entropy_electron_given_ion_kB, split.entropy_electron_given_ion_kB_error),
+        ("mutual information", split.mutual_information_kB, split.mutual_information_kB_error),
+    ]

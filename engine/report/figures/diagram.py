@@ -1,82 +1,83 @@
-"""Phase diagrams: two-phase regions, invariant points, numbers of the single phases, and what was measured."""
+"""Phase diagrams: two-phase regions, invariant points, numbers of the single-phase fields, experiments."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from ...runtime.results import Group
-from ...thermodynamics.phase_diagram.diagram import height_vanishes_K
+from ...runtime.results import Results
+from ...runtime.results.phase_diagram import Boundaries, PhaseDiagram
 from .experiment import draw_experiment
 from .style import SERIES, legend_above, one_column, plain, side_by_side
 
-SHOWN = 0.9  # share of the resamples that must show an invariant point for it to be drawn
+Float = NDArray[np.float64]
+SHOWN = 0.9  # least share of the resamples with an invariant point for it to be drawn
 INVARIANTS = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
-LEAST_FIELD = 0.08  # of the range of x: what is narrower has no room for its number
+LEAST_FIELD = 0.08  # of the range of x: narrower fields have no room for their number
 
 
-def phase_diagram(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "phase_diagram" not in groups:
+def phase_diagram(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    diagram = results.phase_diagram
+    if diagram is None:
         return None
     figure, axes = one_column(3.0)
-    draw_diagram(axes, groups["phase_diagram"])
-    _number_fields(axes, groups["phase_diagram"])
-    if "phase_diagram_second" in groups:
-        _outline(axes, groups["phase_diagram_second"])
-    if "experiment" in groups:
-        draw_experiment(axes, groups["experiment"])
+    draw_diagram(axes, diagram)
+    _number_fields(axes, diagram)
+    if results.phase_diagram_second is not None:
+        _outline(axes, results.phase_diagram_second)
+    if results.experiment is not None:
+        draw_experiment(axes, results.experiment)
     legend_above(figure)
     return figure
 
 
-def phase_diagrams(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "phase_diagram_beside" not in groups:
+def phase_diagrams(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    """This diagram and that of another run, with the same axes."""
+    own, other, experiment = results.phase_diagram, results.phase_diagram_beside, results.experiment
+    if own is None or other is None:
         return None
     figure, panels = side_by_side(2, 3.0, sharey=True)
-    (left, right), other = panels[0], groups["phase_diagram_beside"]
-    for panel, group, title in (
-        (left, groups["phase_diagram"], "this run"),
-        (right, other, plain(str(other.attributes["title"]))),
-    ):
-        draw_diagram(panel, group)
+    left, right = panels[0]
+    for panel, diagram, title in ((left, own, "this run"), (right, other, plain(str(other.title)))):
+        draw_diagram(panel, diagram)
         panel.set_title(title, wrap=True)
-        if "experiment" in groups:
-            draw_experiment(panel, groups["experiment"])
+        if experiment is not None:
+            draw_experiment(panel, experiment)
     right.set(ylabel="")
-    _cover(left, np.concatenate([groups["phase_diagram"]["temperature_K"], other["temperature_K"]]), groups.get("experiment"))
+    measured = experiment.temperature_K if experiment is not None else np.zeros(0)
+    _cover(left, np.concatenate([own.temperature_K, other.temperature_K, measured]))
     legend_above(figure)
     return figure
 
 
-def draw_diagram(axes: Axes, group: Group) -> None:
-    """Two-phase regions of /phase_diagram and invariant points; what is not trusted hatched."""
-    x, trusted, sampled = (group[name] for name in ("x", "trusted", "sampled_temperature_K"))
-    if not trusted.all() and len(sampled) > 1:
-        hatched = axes.contourf(
-            x, sampled, np.where(trusted, 0.0, 1.0), levels=[0.5, 1.5], colors="none", hatches=["////"], zorder=0
-        )
+def draw_diagram(axes: Axes, diagram: PhaseDiagram) -> None:
+    """Two-phase regions and invariant points; regions that are not trusted are hatched."""
+    x, sampled, points = diagram.x, diagram.sampled_temperature_K, diagram.boundary
+    if not diagram.trusted.all() and len(sampled) > 1:
+        doubtful = np.where(diagram.trusted, 0.0, 1.0)
+        hatched = axes.contourf(x, sampled, doubtful, levels=[0.5, 1.5], colors="none", hatches=["////"], zorder=0)
         hatched.set(edgecolor="0.75", linewidth=0)
-    draw_boundaries(axes, group, "boundary_x_error")
-    temperature, boundary = group["boundary_temperature_K"], group["boundary_x"]
-    for region in np.unique(group["boundary_region"]):
+    draw_boundaries(axes, points, points.x_error)
+    for region in np.unique(points.region):
         colour = colour_of_region(region)
         for good, face in ((True, colour), (False, "white")):
-            mine = (group["boundary_region"] == region) & (group["boundary_trusted"] == good) & np.isin(temperature, sampled)
-            axes.plot(boundary[mine], temperature[mine], "o", ms=2.5, mew=0.7, color=colour, mfc=face, zorder=3)
-    axes.plot(group["spinodal_x"], group["spinodal_temperature_K"], ".", color="0.35", ms=1.2, mew=0)
-    _draw_invariants(axes, group)
+            mine = (points.region == region) & (points.trusted == good) & np.isin(points.temperature_K, sampled)
+            axes.plot(points.x[mine], points.temperature_K[mine], "o", ms=2.5, mew=0.7, color=colour, mfc=face, zorder=3)
+    axes.plot(diagram.spinodal.x, diagram.spinodal.temperature_K, ".", color="0.35", ms=1.2, mew=0)
+    _draw_invariants(axes, diagram)
     axes.set_yticks(sampled, minor=True)
     axes.set(xlim=(x[0], x[-1]), xlabel="x (ions per formula unit)", ylabel="temperature (K)")
-    _cover(axes, group["temperature_K"], None)
+    _cover(axes, diagram.temperature_K)
 
 
-def draw_boundaries(axes: Axes, group: Group, error: str) -> None:
-    """Regions shaded, their boundaries with bands of one `error`."""
-    temperature, x, band = group["boundary_temperature_K"], group["boundary_x"], group[error]
-    for region in np.unique(group["boundary_region"]):
-        mine, colour = group["boundary_region"] == region, colour_of_region(region)
-        left, right = (mine & (group["boundary_side"] == side) for side in (0, 1))
+def draw_boundaries(axes: Axes, points: Boundaries, band: Float) -> None:
+    """Shade the regions and draw their boundaries with bands (boundary points,) in x."""
+    temperature, x = points.temperature_K, points.x
+    for region in np.unique(points.region):
+        mine, colour = points.region == region, colour_of_region(region)
+        left, right = (mine & (points.side == side) for side in (0, 1))
         axes.fill_betweenx(temperature[left], x[left], x[right], color=colour, alpha=0.15, lw=0)
         for side in (left, right):
             axes.plot(x[side], temperature[side], color=colour, lw=0.9)
@@ -87,27 +88,26 @@ def colour_of_region(region: Any) -> str:
     return SERIES[int(region) % len(SERIES)]
 
 
-def _cover(axes: Axes, temperature_K: Any, experiment: Group | None) -> None:
-    """Limits that leave out nothing."""
-    t = np.concatenate([temperature_K, experiment["temperature_K"] if experiment else []])
-    margin = 0.04 * (np.ptp(t) or 1.0)
-    axes.set_ylim(t.min() - margin, t.max() + margin)
+def _cover(axes: Axes, temperature_K: Float) -> None:
+    """Set limits that contain all temperatures."""
+    margin = 0.04 * (np.ptp(temperature_K) or 1.0)
+    axes.set_ylim(temperature_K.min() - margin, temperature_K.max() + margin)
 
 
-def _outline(axes: Axes, group: Group) -> None:
+def _outline(axes: Axes, diagram: PhaseDiagram) -> None:
     """Boundaries of the smaller cell, dashed."""
-    label: str | None = str(group.attributes["title"])
-    for region in np.unique(group["boundary_region"]):
+    label, points = diagram.title, diagram.boundary
+    for region in np.unique(points.region):
         for side in (0, 1):
-            mine = (group["boundary_region"] == region) & (group["boundary_side"] == side)
-            axes.plot(group["boundary_x"][mine], group["boundary_temperature_K"][mine], "k--", lw=0.7, label=label)
+            mine = (points.region == region) & (points.side == side)
+            axes.plot(points.x[mine], points.temperature_K[mine], "k--", lw=0.7, label=label)
             label = None
 
 
-def _number_fields(axes: Axes, group: Group) -> None:
-    """Each single phase by its number in the report's table, where it is widest, if there is room."""
-    x, t, number = group["x"], group["sampled_temperature_K"], group["phase_number"]
-    for k in range(len(group["phase_name"])):
+def _number_fields(axes: Axes, diagram: PhaseDiagram) -> None:
+    """Write the number of each single-phase field, as in the report's table, where the field is widest and if there is room."""
+    x, t, number = diagram.x, diagram.sampled_temperature_K, diagram.phase_number
+    for k in range(len(diagram.phase_name)):
         width, middle, height = max(
             _room(number == k, row, span, x, t) for row in range(len(t)) for span in _runs(number[row] == k)
         )
@@ -117,7 +117,7 @@ def _number_fields(axes: Axes, group: Group) -> None:
 
 
 def _room(field: Any, row: int, span: tuple[int, int], x: Any, t: Any) -> tuple[float, float, float]:
-    """Of a stretch along x of a field: how much room is around its middle, as a share of the diagram, and where that is."""
+    """Room around the middle of an interval in x of a field, as a share of the diagram, and the middle (x, T)."""
     column = sum(span) // 2
     low, high = next(run for run in _runs(field[:, column]) if run[0] <= row <= run[1])
     wide, tall = np.ptp(x[list(span)]) / np.ptp(x), (t[high] - t[low]) / (np.ptp(t) or 1.0)
@@ -125,24 +125,25 @@ def _room(field: Any, row: int, span: tuple[int, int], x: Any, t: Any) -> tuple[
 
 
 def _runs(mask: Any) -> list[tuple[int, int]]:
-    """First and last place of every stretch that is True."""
+    """First and last index of every interval that is True."""
     steps = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [(int(a), int(b) - 1) for a, b in steps.reshape(-1, 2)]
 
 
-def _draw_invariants(axes: Axes, group: Group) -> None:
-    """Points; and from where a region is lost to sight, dotted, to where its height vanishes, or as far as is known."""
-    vanishes_K = height_vanishes_K(group)
-    for k in np.flatnonzero(~np.isnan(vanishes_K).any(axis=1) & (group["invariant_found"] > SHOWN)):
-        ends = np.clip(vanishes_K[k], *group["temperature_K"][[0, -1]])
-        seen, x = group["invariant_temperature_K"][k], group["invariant_x"][k, 1]
-        axes.plot([x, x], [seen, max(ends, key=lambda t: abs(t - seen))], ":", color="0.4", lw=0.9)
-    for k in np.flatnonzero(group["invariant_found"] > SHOWN):
-        kind = str(group["invariant_kind"][k])
+def _draw_invariants(axes: Axes, diagram: PhaseDiagram) -> None:
+    """Invariant points; dotted, the temperatures between which a region that is not resolved ends."""
+    points = diagram.invariant
+    shown = points.found > SHOWN
+    for k in np.flatnonzero(~np.isnan(points.height_vanishes_K).any(axis=1) & shown):
+        ends = np.clip(points.height_vanishes_K[k], *diagram.temperature_K[[0, -1]])
+        start, x = points.temperature_K[k], points.x[k, 1]
+        axes.plot([x, x], [start, max(ends, key=lambda t: abs(t - start))], ":", color="0.4", lw=0.9)
+    for k in np.flatnonzero(shown):
+        kind = str(points.kind[k])
         if kind not in INVARIANTS:
             continue
-        value, error, x = group["invariant_temperature_K"][k], group["invariant_temperature_K_error"][k], group["invariant_x"][k]
-        known, face = x[np.isfinite(x)], "k" if group["invariant_trusted"][k] else "white"
+        value, error, x = points.temperature_K[k], points.temperature_K_error[k], points.x[k]
+        known, face = x[np.isfinite(x)], "k" if points.trusted[k] else "white"
         axes.plot(known, np.full(len(known), value), color="k", lw=0.7)
         axes.errorbar(x[1], value, yerr=error, fmt="none", ecolor="k", elinewidth=0.7, zorder=4)
         axes.plot(x[1], value, INVARIANTS[kind], color="k", mfc=face, ms=4.5, mew=0.7, zorder=4, label=kind)

@@ -1,15 +1,15 @@
-"""The learning curve: what every round of labels was worth."""
+"""The learning curve: errors and changes after each round of labels."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...runtime.results import Group
+from ...runtime.results import Results
 from .style import PALETTE, side_by_side
 
 
-def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+def learning_curve(results: Results, fit: dict[str, Any] | None) -> Figure | None:
     if fit is None or "learning" not in fit:
         return None
     rounds = fit["learning"]["rounds"]
@@ -17,14 +17,14 @@ def learning_curve(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figu
     figure, panels = side_by_side(2, 3.1)
     errors = [np.array(r["error_eV"], float) for r in rounds]
     in_energy = (
-        ([np.nanmax(e) for e in errors], "of what is visited, worst T and x", "s"),
-        ([np.nanmedian(e) for e in errors], "of what is visited, median", "o"),
+        ([np.nanmax(e) for e in errors], "visited states, worst T and x", "s"),
+        ([np.nanmedian(e) for e in errors], "visited states, median", "o"),
         ([r["validation_rmse_eV"] for r in rounds], "validation", "D"),
-        ([r["band_eV"] for r in rounds], "mixing free energy by the couplings, largest", "^"),
+        ([r["band_eV"] for r in rounds], "largest fit uncertainty of the mixing free energy", "^"),
     )
     in_x = (
-        ([r["moved_x"] for r in rounds], "moved by the labels of the round", "v"),
-        ([r["band_x"] for r in rounds], "left open by all labels", "p"),
+        ([r["moved_x"] for r in rounds], "change by the labels of the round", "v"),
+        ([r["band_x"] for r in rounds], "fit uncertainty", "p"),
     )
     colours = iter(PALETTE)
     for panel, curves, scale, quantity in (

@@ -7,28 +7,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ...runtime.results import Group
-from ...thermodynamics.order.dilute import SIDES, solubility_limit
-from ...thermodynamics.phase_diagram.phases import HALVES, wave
+from ...runtime.results import Results
+from ...runtime.results.order import LongRangeOrder
+from ...thermodynamics.order.dilute import solubility_limit
+from ...thermodynamics.phase_diagram.phases import wave
 from .style import PALETTE, SERIES, legend_above, one_column, rung_ticks, side_by_side
 
 MARKERS = "osD^vP*"
 
 
-def order_parameters(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    """Over (x, T), with a mark for each order that is found at most places."""
-    if "order" not in groups:
+def order_parameters(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    """Order parameters of ions and electrons over (x, T), with a mark for each of the most frequent orders."""
+    group = results.order
+    if group is None:
         return None
-    group = groups["order"]
-    halves = [h for h in HALVES if f"{h}_ordered" in group]
-    figure, panels = side_by_side(len(halves), 3.2, sharey=True)
-    waves, x, t = _commonest(group, halves), group["x"], np.arange(len(group["temperature_K"]))
-    for panel, half in zip(panels[0], halves):
-        value = np.ma.masked_invalid(group[f"{half}_order_parameter"])
-        image = panel.pcolormesh(x, t, value, vmin=0, vmax=1, cmap="Greys", shading="nearest", rasterized=True)
-        _mark_orders(panel, group, half, waves)
-        panel.set(title=f"order of {group.attributes[f'{half}_species']}", xlabel="x (ions per formula unit)")
-        rung_ticks(panel, group["temperature_K"])
+    parts = [part for part in (group.ion, group.electron) if part is not None]
+    figure, panels = side_by_side(len(parts), 3.2, sharey=True)
+    waves, t = _most_frequent(parts), np.arange(len(group.temperature_K))
+    for panel, part in zip(panels[0], parts):
+        value = np.ma.masked_invalid(part.order_parameter)
+        image = panel.pcolormesh(group.x, t, value, vmin=0, vmax=1, cmap="Greys", shading="nearest", rasterized=True)
+        _mark_orders(panel, group.x, part, waves)
+        panel.set(title=f"order of {part.species}", xlabel="x (ions per formula unit)")
+        rung_ticks(panel, group.temperature_K)
         panel.grid(False)
     panels[0, 0].set(ylabel="temperature (K)")
     figure.colorbar(image, ax=panels[0].tolist(), label="order parameter")
@@ -36,40 +37,39 @@ def order_parameters(groups: dict[str, Group], fit: dict[str, Any] | None) -> Fi
     return figure
 
 
-def _commonest(group: Group, halves: list[str]) -> NDArray[np.float64]:
-    """The wave vectors (waves, 3) recognised at most points, first those of the most."""
-    recognised = np.concatenate([group[f"{h}_order_q"][group[f"{h}_ordered"]] for h in halves])
+def _most_frequent(parts: list[LongRangeOrder]) -> NDArray[np.float64]:
+    """The wave vectors (waves, 3) of long-range order, the most frequent first."""
+    recognised = np.concatenate([part.order_q[part.ordered] for part in parts])
     found, counts = np.unique(recognised, axis=0, return_counts=True)
     return found[np.argsort(-counts, kind="stable")[: len(MARKERS)]]
 
 
-def _mark_orders(axes: Axes, group: Group, half: str, waves: NDArray[np.float64]) -> None:
-    ordered, q, separated = (group[f"{half}_{name}"] for name in ("ordered", "order_q", "separated"))
+def _mark_orders(axes: Axes, x: NDArray[np.float64], part: LongRangeOrder, waves: NDArray[np.float64]) -> None:
     for q0, marker, colour in zip(waves, MARKERS, PALETTE):
-        rows, columns = np.nonzero(ordered & (q == q0).all(axis=-1))
+        rows, columns = np.nonzero(part.ordered & (part.order_q == q0).all(axis=-1))
         if len(rows):
-            axes.plot(group["x"][columns], rows, marker, ms=3, mew=0.4, mec="white", color=colour, label=f"q = {wave(q0)}")
-    rows, columns = np.nonzero(separated)
+            axes.plot(x[columns], rows, marker, ms=3, mew=0.4, mec="white", color=colour, label=f"q = {wave(q0)}")
+    rows, columns = np.nonzero(part.separated)
     if len(rows):
-        axes.plot(group["x"][columns], rows, "_", ms=4, mew=0.8, color="0.3", label="phases or domains side by side")
+        axes.plot(x[columns], rows, "_", ms=4, mew=0.8, color="0.3", label="phases or domains side by side")
 
 
-def short_range_order(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+def short_range_order(results: Results, fit: dict[str, Any] | None) -> Figure | None:
     """The nearest shell of each pair over x, at the lowest and the highest temperature."""
-    if "order" not in groups:
+    group = results.order
+    if group is None:
         return None
-    group = groups["order"]
     figure, axes = one_column()
-    pairs, t = group["shell_pair"].tolist(), group["temperature_K"]
+    pairs, t = group.shell_pair.tolist(), group.temperature_K
     nearest = [pairs.index(p) for p in dict.fromkeys(pairs)]
     for colour, shell in zip(SERIES, nearest):
         for row, style in ((0, "-"), (-1, ":")):
-            value, error = (group[name][row, :, shell] for name in ("short_range_order", "short_range_order_error"))
+            value, error = group.short_range_order[row, :, shell], group.short_range_order_error[row, :, shell]
             seen = np.isfinite(value)
-            x, value, error = group["x"][seen], value[seen], np.nan_to_num(error[seen])
+            x, value, error = group.x[seen], value[seen], np.nan_to_num(error[seen])
             axes.plot(x, value, style, color=colour)
             axes.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.15, lw=0)
-        axes.plot([], [], color=colour, label=f"{pairs[shell]}, {group['shell_distance_A'][shell]:.2f} Å")
+        axes.plot([], [], color=colour, label=f"{pairs[shell]}, {group.shell_distance_A[shell]:.2f} Å")
     for row, style in ((0, "-"), (-1, ":")):
         axes.plot([], [], style, color="0.3", label=f"{t[row]:g} K")
     axes.axhline(0, color="0.6", lw=0.6)
@@ -78,22 +78,21 @@ def short_range_order(groups: dict[str, Group], fit: dict[str, Any] | None) -> F
     return figure
 
 
-def dilute_limits(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
-    if "dilute" not in groups:
+def dilute_limits(results: Results, fit: dict[str, Any] | None) -> Figure | None:
+    group = results.dilute
+    if group is None:
         return None
-    group = groups["dilute"]
     figure, panels = side_by_side(2)
     left, right = panels[0]
-    for k, side in enumerate(s for s in SIDES if f"{s}_pair" in group.attributes):
-        pair, distance = str(group.attributes[f"{side}_pair"]), group[f"{side}_distance_A"]
-        energy = 1e3 * group[f"{side}_binding_energy_eV"]
+    for k, host in enumerate(part for part in (group.low, group.high) if part is not None):
+        pair, distance, energy = host.pair, host.distance_A, 1e3 * host.binding_energy_eV
         reach = distance <= 1.25 * distance[np.flatnonzero(np.abs(energy) > 1e-3).max(initial=0)]
         left.plot(
             distance[reach], energy[reach], "os"[k], ms=(4, 2.5)[k], mfc=("none", PALETTE[1])[k], color=PALETTE[k], label=pair
         )
-        enhanced = group[f"{side}_probability"][:, 0] / group[f"{side}_random_probability"][0]
+        enhanced = host.probability[:, 0] / host.random_probability[0]
         label = f"{pair}, {distance[0]:.2f} Å"
-        right.semilogy(1000 / group["temperature_K"], enhanced, "-" + "os"[k], color=PALETTE[k], label=label)
+        right.semilogy(1000 / group.temperature_K, enhanced, "-" + "os"[k], color=PALETTE[k], label=label)
     left.axhline(0, color="0.6", lw=0.6)
     left.set(xlabel="distance (Å)", ylabel="energy above the farthest pair (meV)")
     right.axhline(1, color="0.6", lw=0.6)
@@ -103,10 +102,10 @@ def dilute_limits(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figur
     return figure
 
 
-def solubility(groups: dict[str, Group], fit: dict[str, Any] | None) -> Figure | None:
+def solubility(results: Results, fit: dict[str, Any] | None) -> Figure | None:
     """Both limits on a logarithmic scale; no more than the whole end where the boundary is the end itself."""
-    diagram = groups.get("phase_diagram")
-    if diagram is None or not len(diagram["boundary_x"]):
+    diagram = results.phase_diagram
+    if diagram is None or not len(diagram.boundary.x):
         return None
     figure, axes = one_column()
     for side, label in enumerate(("x, dissolved at the low end", "1 - x, dissolved at the high end")):
