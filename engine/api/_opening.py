@@ -11,12 +11,12 @@ from redoxmc.engine.stages.output import Output
 
 
 def open_results(path: str | PathLike[str]) -> xr.DataTree:
-    """Everything that a run found: one node per group of results.h5, each variable with its `units` and `long_name`.
+    """Open the results of a run: one node per group of results.h5, each variable with its `units` and `long_name`.
 
-    path: the output folder of a run, or its results.h5. Energies are eV per formula unit, entropies k_B per formula unit;
-    errors stand beside values as NAME_error. The attributes of the root are those of the run: input, seed, versions, notes.
+    path: the output folder of a run, or its results.h5. Energies are in eV per formula unit, entropies in k_B per formula unit;
+    the error of NAME is NAME_error. The attributes of the root describe the run: input, seed, versions, notes.
 
-    Raises RedoxError if there are no results, or they are damaged or of another format.
+    Raises RedoxError if there are no results, or if they are damaged or of a newer format.
 
     >>> results = open_results("outputs/tutorial/ising")
     >>> free_energy = results["canonical"]["free_energy_eV"].sel(temperature_K=700)
@@ -32,6 +32,6 @@ def open_results(path: str | PathLike[str]) -> xr.DataTree:
 
 
 def dataset_of(group: Group) -> xr.Dataset:
-    """A group with its coordinates, units and names."""
-    variables = {name: (v.dims, v.values, {"units": v.units, "long_name": v.long_name}) for name, v in group.variables.items()}
-    return xr.Dataset(variables, attrs=group.attributes)
+    """A group as a Dataset with coordinates, units and long names."""
+    variables = {name: (v.dims, v.values, {"units": v.units, "long_name": v.long_name}) for name, v in group.datasets().items()}
+    return xr.Dataset(variables, attrs=group.file_attributes())

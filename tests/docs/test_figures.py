@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,12 +22,11 @@ from redoxmc.engine.report.diagram_tables import diagram_tables
 from redoxmc.engine.report.figures import FIGURES
 from redoxmc.engine.report.figures.diagram import _draw_invariants
 from redoxmc.engine.report.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.results.phase_diagram import PhaseDiagram
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results import Results
+from redoxmc.engine.runtime.results.phase_diagram import Invariants
 
 from ..helpers.colour_vision import VISIONS, contrast_with_white, distance
-from ..helpers.reported import reported, with_couplings
+from ..helpers.reported import reported, with_fit_uncertainty
 
 APART, NEIGHBOURS_APART = 20.0, 9.0  # CIE 1976
 SMALLEST_PT = 6.0
@@ -58,19 +58,18 @@ def test_colours_stand_out_from_paper() -> None:
 
 
 @pytest.fixture(scope="module")
-def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Group]:
-    found = with_couplings(reported(tmp_path_factory.mktemp("figures"))).groups
-    found["semigrand"]["trusted"][0, 0] = found["canonical"]["trusted"][0, 2] = False
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    found = with_fit_uncertainty(reported(tmp_path_factory.mktemp("figures")))
+    found.semigrand.trusted[0, 0] = found.canonical.trusted[0, 2] = False
     return found
 
 
 @pytest.mark.runs
-def test_older_results_are_drawn_and_reported(groups: dict[str, Group]) -> None:
+def test_older_results_are_drawn_and_reported(results: Results) -> None:
     """Results of layouts 1 and 2 do not say where a region that is no longer resolved ends: it is nan."""
-    diagram = groups["phase_diagram"]
-    assert isinstance(diagram, PhaseDiagram)
+    diagram = results.phase_diagram
     unknown = replace(diagram.invariant, height_vanishes_K=np.full_like(diagram.invariant.height_vanishes_K, np.nan))
-    old = {**groups, "phase_diagram": replace(diagram, invariant=unknown)}
+    old = replace(results, phase_diagram=replace(diagram, invariant=unknown))
     figure = FIGURES["phase_diagram"][0](old, FIT)
     assert figure is not None and any(t.heading == "Invariant points" for t in diagram_tables(old))
     plt.close(figure)
@@ -79,27 +78,25 @@ def test_older_results_are_drawn_and_reported(groups: dict[str, Group]) -> None:
 @pytest.mark.parametrize(
     ("vanishes_K", "to_K"), [((550.0, 620.0), 620.0), ((np.inf, np.inf), 800.0), ((200.0, 350.0), 300.0), ((-np.inf,) * 2, 300.0)]
 )
-def test_a_region_lost_to_sight_is_followed(vanishes_K: tuple[float, float], to_K: float) -> None:
-    """Dotted from where it is lost to where it ends at most: up from a closing, down from an opening."""
-    group = LooseGroup()
-    group.add("temperature_K", ("temperature_K",), [300.0, 800.0], "K", "")
-    for name, values in (("found", [1.0]), ("temperature_K", [500.0]), ("kind", ["closing"])):
-        group.add(f"invariant_{name}", ("invariant",), values, "", "")
-    group.add("invariant_x", ("invariant", "of_three"), [[np.nan, 0.4, np.nan]], "1", "")
-    group.add("invariant_height_vanishes_K", ("invariant", "of_two"), [vanishes_K], "K", "")
+def test_a_region_that_is_not_resolved_is_followed(vanishes_K: tuple[float, float], to_K: float) -> None:
+    """Dotted from where it is no longer resolved to where it ends at most: up from a closing, down from an opening."""
+    point = Invariants(
+        kind=["closing"], temperature_K=[500.0], temperature_K_error=[1.0], x=[[np.nan, 0.4, np.nan]], x_error=[[np.nan, 0.01, np.nan]],
+        found=[1.0], height_vanishes_K=[vanishes_K], trusted=[True],
+    )  # fmt: skip
     figure, axes = plt.subplots()
-    _draw_invariants(axes, group)
+    _draw_invariants(axes, SimpleNamespace(temperature_K=np.array([300.0, 800.0]), invariant=point))
     (line,) = axes.get_lines()
     assert line.get_linestyle() == ":" and np.asarray(line.get_xydata()).tolist() == [[0.4, 500.0], [0.4, to_K]]
     plt.close(figure)
 
 
 @pytest.fixture(scope="module")
-def figures(groups: dict[str, Group]) -> Iterator[dict[str, Figure]]:
+def figures(results: Results) -> Iterator[dict[str, Figure]]:
     found = {}
     with plt.rc_context({**STYLE, "figure.max_open_warning": 0}):
         for name, (draw, _) in FIGURES.items():
-            figure = draw(groups, FIT)
+            figure = draw(results, FIT)
             if figure is not None:
                 lay_out(figure)
                 found[name] = figure
@@ -185,13 +182,13 @@ def test_axes_have_units(figures: dict[str, Figure]) -> None:
 
 
 @pytest.mark.runs
-def test_bands_are_two_standard_errors(figures: dict[str, Figure], groups: dict[str, Group]) -> None:
-    group, collections = groups["canonical"], figures["entropy"].axes[0].collections
-    rows = np.flatnonzero(group["asked"])
+def test_bands_are_two_standard_errors(figures: dict[str, Figure], results: Results) -> None:
+    group, collections = results.canonical, figures["entropy"].axes[0].collections
+    rows = np.flatnonzero(group.asked)
     assert len(collections) == len(rows) == 3
     for row, collection in zip(rows[1:], collections[1:]):
         band = np.concatenate([path.vertices for path in collection.get_paths()])
-        for value, error, x in list(zip(group["entropy_kB"][row], group["entropy_kB_error"][row], group["x"]))[1:-1]:
+        for value, error, x in list(zip(group.entropy_kB[row], group.entropy_kB_error[row], group.x))[1:-1]:
             ends = band[np.isclose(band[:, 0], x), 1]
             assert error > 0 and np.allclose([ends.min(), ends.max()], [value - 2 * error, value + 2 * error])
 

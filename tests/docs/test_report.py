@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from redoxmc.engine.report import write_report
 from redoxmc.engine.report.citing import FILE, SCOPES, citations
-from redoxmc.engine.report.convergence import COLUMNS, health_table
+from redoxmc.engine.report.convergence import COLUMNS, convergence_table
 from redoxmc.engine.runtime.results import read_results
 
 from ..helpers.browser import CHROMIUM, Browser
@@ -86,28 +86,28 @@ def test_it_is_accessible(page: Page) -> None:
 
 def test_every_temperature_has_its_lights(out: Path) -> None:
     results = read_results(out / "results.h5")
-    temperatures = results.groups["canonical"]["temperature_K"]
-    sound = health_table(results)
+    temperatures = results.canonical.temperature_K
+    sound = convergence_table(results)
     assert [row[0] for row in sound.rows] == [f"{t:.4g}" for t in temperatures]
     assert all(len(row) == len(COLUMNS) == len(sound.columns) for row in sound.rows)
     bad = read_results(out / "results.h5")
-    bad.groups["vcsgc"]["r_hat"][0, 0] = 2.0
-    bad.groups["vcsgc"]["ess"][0] = bad.groups["semigrand"]["ess"][0] = 3.0
-    bad.groups["canonical"]["closure_eV"][0] = 2e-3
-    bad.groups["canonical"]["trusted"][0] = False
-    changed = dict(zip(COLUMNS, health_table(bad).rows[0]))
-    found = {name: changed[name].verdict for name in ("in all", "R-hat, worst", "ESS, least", "closure (meV/fu)", "trusted")}
+    bad.vcsgc.r_hat[0, 0] = 2.0
+    bad.vcsgc.ess[0] = bad.semigrand.ess[0] = 3.0
+    bad.canonical.closure_eV[0] = 2e-3
+    bad.canonical.trusted[0] = False
+    changed = dict(zip(COLUMNS, convergence_table(bad).rows[0]))
+    found = {name: changed[name].verdict for name in ("overall", "R-hat, worst", "ESS, least", "closure (meV/fu)", "trusted")}
     assert found == {
-        "in all": "bad",
+        "overall": "bad",
         "R-hat, worst": "doubtful",
         "ESS, least": "bad",
         "closure (meV/fu)": "doubtful",
         "trusted": "bad",
     }
     assert changed["closure (meV/fu)"].text.startswith("+2.00 ±") and changed["R-hat, worst"].text == "2.00"
-    exchange = results.groups["exchange"]
+    exchange = results.exchange
     first = np.median(
-        exchange["acceptance"][(exchange["pair_temperature_K"][:, 0] == temperatures[0]) & (exchange["axis"] == "composition")]
+        exchange.acceptance[(exchange.pair_temperature_K[:, 0] == temperatures[0]) & (exchange.axis == "composition")]
     )
     assert dict(zip(COLUMNS, sound.rows[0]))["exchange in x"].text == f"{first:.0%}"
 
@@ -151,7 +151,7 @@ def test_other_points_redo_the_analysis_alone(out: Path) -> None:
     done = run(out.parent / "input.yaml", 1, "--until", "analyse")
     points.write_text(text)
     assert done.returncode == 0 and samples == {path: path.stat().st_mtime_ns for path in (out / "samples").rglob("*.h5")}
-    assert read_results(out / "results.h5").groups["experiment"]["x"].tolist() == [0.2, 0.5, 0.5]
+    assert read_results(out / "results.h5").experiment.x.tolist() == [0.2, 0.5, 0.5]
 
 
 @pytest.fixture(scope="module")

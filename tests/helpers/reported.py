@@ -31,8 +31,8 @@ def reported(folder: Path) -> Path:
     return folder / "out"
 
 
-def with_couplings(folder: Path) -> Results:
-    """The results, with bands that a fit to labels would add, and this run drawn beside itself."""
+def with_fit_uncertainty(folder: Path) -> Results:
+    """The results with the uncertainty of a fit added, and with this run as the other run."""
     results = read_results(folder / "results.h5")
     canonical, diagram = results.canonical, results.phase_diagram
     assert canonical is not None and diagram is not None

@@ -12,7 +12,7 @@ from ase.io import read, write
 
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.report.limitations import distrust
+from redoxmc.engine.report.limitations import limitations
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.replicas import Exchange
 from redoxmc.engine.stages.input_warnings import input_warnings
@@ -252,7 +252,7 @@ def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
     done = run(tmp_path / "input.yaml")
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out/report.html").read_text()
-    distrust = page[page.index("What to distrust") : page.index("</div>", page.index("What to distrust"))]
+    distrust = page[page.index("Limitations of this run") : page.index("</div>", page.index("Limitations of this run"))]
     for cure in (
         "chemical_potential_eV given, -9 to -8.5 eV, reach x = 0.00 to 0.00 only",
         "or auto",
@@ -266,8 +266,8 @@ def test_temperatures_too_far_apart() -> None:
     """Replicas that hardly exchange."""
     for acceptance, said in ((0.001, True), (0.2, False)):
         exchange = blank(Exchange, pair=np.arange(3), axis=["temperature"] * 3, acceptance=np.full(3, acceptance))
-        found = distrust(Results(Attributes(), exchange=exchange), None)
-        assert any("the temperatures lie too far apart; give more rungs, or rungs: auto" in text for text in found) == said
+        found = limitations(Results(Attributes(), exchange=exchange), None)
+        assert any("the temperatures are too far apart; give more rungs, or rungs: auto" in text for text in found) == said
 
 
 def test_thirty_mistakes_and_more() -> None:

@@ -95,7 +95,7 @@ def test_each_round_labels_what_the_last_one_chose(learned: Path) -> None:
 def test_the_report_tells_the_rounds(learned: Path) -> None:
     page = (learned / "report.html").read_text()
     assert "Active learning" in page and "widest band" in page
-    assert (learned / "figures/learning_curve.svg").exists() and (learned / "figures/couplings.svg").exists()
+    assert (learned / "figures/learning_curve.svg").exists() and (learned / "figures/fit_uncertainty.svg").exists()
 
 
 @pytest.mark.runs

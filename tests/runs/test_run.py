@@ -97,7 +97,7 @@ def test_results_file_is_readable_by_xarray(tmp_path: Path) -> None:
     for name in ("report.html", "figures/phase_diagram.svg", "figures/voltage.png", "exports/phase_diagram_400K.json", "run.log"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     page = (tmp_path / "out/report.html").read_text()
-    assert "http://" not in page.replace("http://www.w3.org", "") and "What to distrust" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "Limitations of this run" in page
 
 
 def test_examples_start_from_any_folder(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def write_evaluation(record: dict[str, Any], folder: Path, title: str) -> None:
     content = Content(
         title=title or "Potentials",
         summary=_summary(record),
-        warnings=_warnings(record),
-        all_fine="Every relaxation converged and every potential kept at least 99 % of the charge labels.",
+        limitations=_limitations(record),
+        no_limitations="Every relaxation converged and every potential kept at least 99 % of the charge labels.",
         tables=[Table(*table) for table in tables],
         facts=[("prepared orders", str(record["orders"]))],
         input=json.dumps({n: p["model"] for n, p in record["potentials"].items()}),
@@ -115,7 +115,7 @@ def _summary(record: dict[str, Any]) -> str:
     )
 
 
-def _warnings(record: dict[str, Any]) -> list[str]:
+def _limitations(record: dict[str, Any]) -> list[str]:
     found = []
     for name, p in record["potentials"].items():
         r = p["retention"]
