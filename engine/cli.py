@@ -62,7 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # ranks are the parallelism; read where numpy and torch are loaded
     os.environ["MPLBACKEND"] = "Agg"  # figures go to files, whatever a notebook around this command has set
     from .runtime.mpi import run_on_all_ranks
-    from .workflow import run
 
-    options = Options(args.check, args.only, args.until, args.fresh)
+    if args.check:
+        from .stages.check import check
+
+        return run_on_all_ranks(lambda: check(args.input))
+    from .workflow import run  # slow to import: all that a run may need
+
+    options = Options(args.only, args.until, args.fresh)
     return run_on_all_ranks(lambda: run(args.input, options))

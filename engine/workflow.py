@@ -6,13 +6,11 @@ from typing import Any
 from mpi4py import MPI
 
 from .input.options import Options
-from .input.reader import read_input
 from .runtime.mpi import StopWatch, wait_idly
 from .stages import analyse, correct, evaluate, fit, label, refine, report, sample, split, train
 from .stages.cells import build_cells
-from .stages.check import print_plan
 from .stages.opening import opened
-from .stages.prepare import prepare, prepare_on_root
+from .stages.prepare import prepare_on_root
 from .stages.run import RootData, Run
 
 
@@ -21,10 +19,6 @@ def run(path: Path, options: Options) -> None:
     comm = MPI.COMM_WORLD
     watch = StopWatch(comm)
     with watch.listening():
-        if options.check:
-            if comm.rank == 0:
-                print_plan(*prepare(read_input(path), options), comm.size)
-            return
         this, data = prepare_on_root(comm, path, options)
         watch.walltime_s = this.config.sampling.walltime_s if this.config.sampling else None
         with opened(this, comm):

@@ -1,7 +1,8 @@
 """Cluster expansions of icet as clusters of the lattice."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
@@ -9,13 +10,18 @@ from ..errors import RedoxError
 from .frame import Frame
 from .terms import Cluster, Hamiltonian
 
+if TYPE_CHECKING:
+    from icet import ClusterExpansion, ClusterSpace  # slow to import
 
-def cluster_space(lattice: Lattice, cutoffs_A: tuple[float, ...]) -> ClusterSpace:
+
+def cluster_space(lattice: Lattice, cutoffs_A: tuple[float, ...]) -> "ClusterSpace":
     """icet's cluster space over the lattice: pairs, triplets, ... up to the cutoffs."""
+    from icet import ClusterSpace
+
     return ClusterSpace(lattice.atoms, list(cutoffs_A), lattice.allowed_symbols())
 
 
-def from_icet(expansion: ClusterExpansion, lattice: Lattice) -> Hamiltonian:
+def from_icet(expansion: "ClusterExpansion", lattice: Lattice) -> Hamiltonian:
     """Every cluster of a cell with its energy. The expansion's property is the energy in eV per formula unit.
 
     icet's cluster vector holds, for each orbit and multi-component vector, the mean of the product of its point functions
@@ -53,7 +59,7 @@ def from_icet(expansion: ClusterExpansion, lattice: Lattice) -> Hamiltonian:
     return Hamiltonian(lattice, tuple(clusters), constant)
 
 
-def _frame(space: ClusterSpace, lattice: Lattice) -> Frame:
+def _frame(space: "ClusterSpace", lattice: Lattice) -> Frame:
     """icet's primitive cell lies in our cell as it is."""
     cell = np.asarray(space.primitive_structure.cell)
     return Frame(lattice, cell @ np.linalg.inv(np.asarray(lattice.atoms.cell)), np.zeros(3))
@@ -62,7 +68,7 @@ def _frame(space: ClusterSpace, lattice: Lattice) -> Frame:
 class _PointFunctions:
     """Values of icet's point functions over the species of a site, in our order of species."""
 
-    def __init__(self, space: ClusterSpace, frame: Frame, positions: NDArray[np.float64]) -> None:
+    def __init__(self, space: "ClusterSpace", frame: Frame, positions: NDArray[np.float64]) -> None:
         from ase.data import atomic_numbers, chemical_symbols
 
         self.values: dict[int, np.ndarray] = {}

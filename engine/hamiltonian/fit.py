@@ -3,17 +3,18 @@
 import warnings
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-from icet import ClusterExpansion, ClusterSpace
 from numpy.typing import NDArray
 from scipy.linalg import null_space
-from sklearn.exceptions import UndefinedMetricWarning
-from trainstation import CrossValidationEstimator, EnsembleOptimizer
 
 from ..crystal.lattice import Lattice
 from ..potentials.dataset import DataSet
 from ..runtime.streams import ANY_SEED, Stream, generator, library_seed
+
+if TYPE_CHECKING:
+    from icet import ClusterExpansion, ClusterSpace  # slow to import
 
 RANK_TOLERANCE = 1e-6
 ROUNDING = 1e-10
@@ -51,12 +52,12 @@ class Fit:
         return float(np.std(self.fold_rmse_eV, ddof=1))
 
 
-def cluster_vectors(space: ClusterSpace, data: DataSet) -> NDArray[np.float64]:
+def cluster_vectors(space: "ClusterSpace", data: DataSet) -> NDArray[np.float64]:
     """(cells, parameters)."""
     return np.array([space.get_cluster_vector(cell) for cell in data.cells])
 
 
-def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+def neutrality_null_vector(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
     """The parameters, up to a factor, that predict the charge of a configuration: zero for all that is neutral.
 
     Adding any multiple of it to the parameters changes no prediction. It has a constant and points only, so it follows
@@ -82,7 +83,7 @@ def neutrality_null_vector(space: ClusterSpace, lattice: Lattice) -> NDArray[np.
     return null
 
 
-def end_vectors(space: ClusterSpace, lattice: Lattice) -> NDArray[np.float64]:
+def end_vectors(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
     """Cluster vectors (ends, parameters) of the neutral arrangements in which every sublattice holds one species alone."""
     vectors = []
     for held in product(*(s.species for s in lattice.sublattices)):
@@ -118,7 +119,7 @@ def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> lis
 
 
 def fit_expansion(
-    space: ClusterSpace,
+    space: "ClusterSpace",
     vectors: NDArray[np.float64],
     data: DataSet,
     null: NDArray[np.float64],
@@ -133,6 +134,9 @@ def fit_expansion(
     squares (their size would otherwise set the scale of the priors). The parameter that neutrality makes redundant is held at zero
     in the fit, and the gauge is fixed afterwards by taking the parameters orthogonal to the null vector, which changes no prediction.
     """
+    from sklearn.exceptions import UndefinedMetricWarning
+    from trainstation import CrossValidationEstimator, EnsembleOptimizer  # slow to import
+
     is_end = np.array([bool(np.isclose(ends, v, atol=ROUNDING).all(axis=1).any()) for v in vectors])
     gauge = _Gauge(space, null, vectors[is_end], data.energies_eV[is_end])
     columns, residual = gauge.reduce(vectors, data.energies_eV)
@@ -167,7 +171,7 @@ class _Gauge:
     """
 
     def __init__(
-        self, space: ClusterSpace, null: NDArray[np.float64], ends: NDArray[np.float64], energies_eV: NDArray[np.float64]
+        self, space: "ClusterSpace", null: NDArray[np.float64], ends: NDArray[np.float64], energies_eV: NDArray[np.float64]
     ) -> None:
         redundant = int(np.argmax(np.abs(null) * (np.arange(len(null)) > 0))) if null.any() else -1
         self.base = [i for i, row in enumerate(space.as_list) if row["order"] <= 1 and i != redundant]
@@ -205,5 +209,7 @@ def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:
     return [rows for _, rows in KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n))]
 
 
-def expansion(space: ClusterSpace, fit: Fit) -> ClusterExpansion:
+def expansion(space: "ClusterSpace", fit: Fit) -> "ClusterExpansion":
+    from icet import ClusterExpansion
+
     return ClusterExpansion(space, fit.parameters)

@@ -16,7 +16,6 @@ ORDER = tuple(STAGES)
 
 @dataclass(frozen=True)
 class Options:
-    check: bool = False
     only: str | None = None
     until: str | None = None
     fresh: bool = False

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from icet.tools import map_structure_to_reference
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
@@ -95,6 +94,8 @@ def _misplaced(cell: Atoms, lattice: Lattice) -> str | None:
 
 def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
     """Cells on ideal positions. Raises RedoxError if an atom lies too far from every site it may take."""
+    from icet.tools import map_structure_to_reference  # slow to import
+
     cells = []
     for k, frame in enumerate(frames):
         name = frame.info.get("config", f"number {k + 1}")

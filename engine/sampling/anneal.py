@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 from ...kernels.layout import Ensemble
 from ..crystal.neutral_states import random_neutral_state
@@ -174,5 +173,7 @@ def seen_steps(sums: NDArray[np.int64], reference: Float, step: int) -> tuple[ND
 
 def _smooth(excess: Float) -> Float:
     """Noise must not build up from rung to rung: in wide ranges of counts, a local cubic (Savitzky-Golay)."""
+    from scipy.signal import savgol_filter  # slow to import
+
     window = len(excess) // SMOOTH | 1
     return savgol_filter(excess, window, 3, mode="interp") if window >= 9 else excess

@@ -6,10 +6,9 @@ energy is one table over all ion sites: exact. In a larger one an expansion of t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from icet import ClusterSpace
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
@@ -25,6 +24,9 @@ from ..potentials.dataset import DataSet
 from ..units import NEV_PER_EV, inverse_temperature
 from .ions_and_electrons import MOST_LISTED, FreeHalf, has_electrons, separable
 from .system import System, build_system
+
+if TYPE_CHECKING:
+    from icet import ClusterSpace  # slow to import
 
 Float = NDArray[np.float64]
 HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell matrix: point charges differ from cell to cell
@@ -153,7 +155,7 @@ def _data_set(systems: list[System], ions: Lattice) -> DataSet:
     return DataSet(tuple(cells), tuple(names), np.array(energies), np.array(units))
 
 
-def _determined_space(ions: Lattice, data: DataSet) -> tuple[ClusterSpace, Float]:
+def _determined_space(ions: Lattice, data: DataSet) -> "tuple[ClusterSpace, Float]":
     """The widest cutoffs whose clusters the cells can tell apart."""
     for cutoffs in CUTOFFS_A:
         space = cluster_space(ions, cutoffs)

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from icet import ClusterExpansion
 from numpy.typing import NDArray
 
 from ..hamiltonian.clusters import from_icet
@@ -81,6 +80,8 @@ def drawn_systems(run: Run, fit_data: FitData | None, system: System) -> list[Sy
     energy = run.config.energy
     if fit_data is None or energy is None or energy.electrons != "equilibrium":
         return []
+    from icet import ClusterExpansion  # slow to import
+
     expansions = [ClusterExpansion(fit_data.space, p) for p in read_json(run.output.fit).get("draws", [])]
     drawn = (hamiltonian_of(run, run.user_terms + from_icet(e, run.lattice)) for e in expansions)
     return [build_system(of(run.matrix), run.matrix, system.ions) for of in drawn]

@@ -1,20 +1,32 @@
 """The plan of a run and its cost, as --check prints them."""
 
+from pathlib import Path
+
+from mpi4py import MPI
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..crystal.lattice import Lattice, Supercell
 from ..crystal.neutral_states import count_neutral_states
+from ..input.reader import read_input
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
 from ..sampling.place_temperatures import MOST_RUNGS
 from ..sampling.run import IONS_PER_WINDOW, MU_POINTS, ensembles_of
 from ..sampling.slots import EnsembleKind
 from .input_warnings import input_warnings
+from .prepare import prepare
 from .run import RootData, Run
 
 BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small cells have more images
+
+
+def check(path: Path) -> None:
+    """Read and check the input file on rank 0, and print what it asks for. Raises InputError."""
+    comm = MPI.COMM_WORLD
+    if comm.rank == 0:
+        print_plan(*prepare(read_input(path)), comm.size)
 
 
 def print_plan(run: Run, data: RootData, n_ranks: int) -> None:

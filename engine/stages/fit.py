@@ -7,7 +7,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write as write_frames
-from icet import ClusterExpansion
 from numpy.typing import NDArray
 
 from ..errors import RedoxError
@@ -56,6 +55,8 @@ def short_range(run: Run, data: RootData, parameters: NDArray[np.float64] | None
     if data.model is not None:
         total = total + data.model.hamiltonian
     if data.fit_data is not None and parameters is not None:
+        from icet import ClusterExpansion  # slow to import
+
         total = total + from_icet(ClusterExpansion(data.fit_data.space, parameters), run.lattice)
     return total
 

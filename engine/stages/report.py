@@ -1,6 +1,6 @@
 """The report stage: figures, exports and report.html, from results.h5 and fit.json."""
 
-from ..report import write_report
+from ..report.write import write_report
 from .run import Run
 
 

@@ -1,11 +1,10 @@
 """What a run is: `Run`, which every rank has, and `RootData`, which rank 0 alone holds."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from icet import ClusterSpace
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
@@ -21,6 +20,9 @@ from ..potentials.specification import PotentialSpec
 from ..report.experiment import Experiment
 from ..thermodynamics.vibrations import Vibrations
 from .output import Output
+
+if TYPE_CHECKING:
+    from icet import ClusterSpace  # slow to import
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class FitData:
     null, ends: see `neutrality_null_vector` and `end_vectors`. frames: labelled relaxed cells. refusals: why others are left out.
     """
 
-    space: ClusterSpace
+    space: "ClusterSpace"
     data: DataSet
     vectors: NDArray[np.float64]
     null: NDArray[np.float64]

@@ -5,8 +5,6 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from icet import ClusterExpansion
-
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
 from ..clusters import from_icet
@@ -34,6 +32,8 @@ def _read(paths: tuple[Path, ...], lattice: Lattice) -> Model:
 
         return from_clease(paths[0].read_text(), _json(paths[1]), lattice)
     if tarfile.is_tarfile(paths[0]):
+        from icet import ClusterExpansion  # slow to import
+
         expansion = ClusterExpansion.read(str(paths[0]))
         return Model(from_icet(expansion, lattice), len(expansion.parameters))
     from .smol import from_smol

@@ -2,9 +2,9 @@
 
 from math import factorial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from icet import ClusterSpace
 
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutral_states import count_neutral_states, random_neutral_state
@@ -24,6 +24,9 @@ from ...runtime.streams import ANY_SEED, Stream, generator
 from ..run import FitData
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
+
+if TYPE_CHECKING:
+    from icet import ClusterSpace  # slow to import
 
 MOST_NEIGHBOURS = 20_000  # of all atoms of the cell within the longest cutoff
 MOST_CLUSTERS = 20_000
@@ -57,7 +60,7 @@ def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple
         return None, None
 
 
-def build_space(source: InputFile, lattice: Lattice, check: Checker) -> ClusterSpace | None:
+def build_space(source: InputFile, lattice: Lattice, check: Checker) -> "ClusterSpace | None":
     given = source.config.energy.cluster_expansion if source.config.energy else None
     assert given is not None and given.cutoffs_A is not None
     if problem := _unfit_cutoffs(given.cutoffs_A, lattice):
@@ -87,7 +90,7 @@ def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None
     return None
 
 
-def _labels_suffice(space: ClusterSpace, source: InputFile, lattice: Lattice, check: Checker) -> None:
+def _labels_suffice(space: "ClusterSpace", source: InputFile, lattice: Lattice, check: Checker) -> None:
     """Check that arrangements of the supercells to be labelled can tell the clusters apart, however many there are."""
     ions, vectors = exchangeable_ions(lattice, neutral_exchanges(lattice)), []
     for shape in source.config.label.supercells:
@@ -146,7 +149,7 @@ def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
     return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
 
 
-def _clusters_in_words(space: ClusterSpace, group: list[int]) -> str:
+def _clusters_in_words(space: "ClusterSpace", group: list[int]) -> str:
     order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
     rows = [space.as_list[i] for i in group]
     words = [
