@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from redoxmc.engine.report import write_report
 from redoxmc.engine.report.citing import FILE, SCOPES, citations
 from redoxmc.engine.report.convergence import COLUMNS, convergence_table
+from redoxmc.engine.report.write import write_report
 from redoxmc.engine.runtime.results import read_results
 
 from ..helpers.browser import CHROMIUM, Browser
