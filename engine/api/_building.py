@@ -1,4 +1,4 @@
-"""A system to sample, from an input file or from its sections as they are typed into a notebook."""
+"""A system to sample, from an input file or from user-specified sections."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.input.reader import read_input, typed_input
+from redoxmc.engine.input.reader import input_from_sections, read_input
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.sampling.system import build_system as build
 from redoxmc.engine.stages.cells import hamiltonian_of, sampled_hamiltonian
@@ -55,7 +55,7 @@ def build_system(
             structure.write(Path(folder) / "structure.traj")  # which keeps every digit
             lattice = {**lattice, "structure": str(Path(folder) / "structure.traj")}
         sections = {"output": folder, "lattice": lattice, "energy": energy, "sampling": ANY_SAMPLING}
-        return _system(*prepare_energy(typed_input(sections)))
+        return _system(*prepare_energy(input_from_sections(sections)))
 
 
 def _system(run: Run, data: RootData) -> System:

@@ -1,4 +1,4 @@
-"""Reading the YAML file: every problem is reported with its line, its key, what was found and what is allowed."""
+"""Reading of the input file. Every problem is reported with line, key, what was found and what is allowed."""
 
 import json
 import reprlib
@@ -23,7 +23,7 @@ Location = tuple[str | int | float, ...]
 
 @dataclass(frozen=True)
 class InputFile:
-    """A parsed input file. Relative paths in it are relative to the file."""
+    """A validated input file; relative paths in it are relative to the file."""
 
     path: Path
     text: str
@@ -31,7 +31,7 @@ class InputFile:
     config: Config
 
     def resolve(self, path: Path) -> Path:
-        """Raises RedoxError for a path that cannot be followed: links in a circle, folders that may not be read."""
+        """The absolute path. Raises RedoxError if it cannot be followed: circular links, unreadable folders."""
         try:
             found = (self.path.parent / path).resolve()
             found.exists()
@@ -40,7 +40,7 @@ class InputFile:
             raise RedoxError(f"cannot follow the path {path}: {error}") from None
 
     def files(self, patterns: tuple[str, ...]) -> list[Path]:
-        """Files that names or patterns (dft/*/OUTCAR) stand for, in order. Raises RedoxError for one that names none."""
+        """All files that match names or patterns such as dft/*/OUTCAR, in order. Raises RedoxError for one without a file."""
         found: list[Path] = []
         for pattern in patterns:
             whole = Path(escape(str(self.path.parent))) / pattern
@@ -53,13 +53,13 @@ class InputFile:
         return found
 
     def problem(self, location: Location, message: str) -> Problem:
-        """At the line of the key, or of the section that lacks it."""
+        """A problem at the line of the key, or of the section in which the key is missing."""
         known, line = _locate(self.document, location)
         return Problem(_spell(location if len(known) >= len(location) - 1 else known or location), message, line)
 
 
 def read_input(path: Path) -> InputFile:
-    """Read and validate; raises InputError with all problems at once, RedoxError if there is no such file."""
+    """Read and validate a file. Raises InputError with all problems at once, RedoxError if the file cannot be read."""
     try:
         if path.exists() and not path.is_file():
             raise RedoxError(f"cannot read the input file {path}: not a file")
@@ -67,14 +67,14 @@ def read_input(path: Path) -> InputFile:
     except (OSError, ValueError) as error:
         raise RedoxError(f"cannot read the input file {path}: {error}") from None
     document, values = read_yaml(text, str(path))
-    # strict, so that no word or true becomes a number; as JSON, so that lists may still become tuples and text paths
+    # strict, so that no text or boolean becomes a number; from JSON, so that lists may become tuples, and text paths
     read = partial(Config.model_validate_json, json.dumps(values), strict=True)
     return InputFile(path.resolve(), text, document, _validated(read, document, str(path)))
 
 
-def typed_input(sections: dict[str, Any]) -> InputFile:
-    """The same of sections that no file holds; relative paths are relative to the current folder. Raises InputError."""
-    name = "the sections typed in"
+def input_from_sections(sections: dict[str, Any]) -> InputFile:
+    """An input given as dictionaries instead of a file; paths are relative to the current folder. Raises InputError."""
+    name = "the given sections"
     return InputFile(Path.cwd() / name, "", sections, _validated(partial(Config.model_validate, sections), sections, name))
 
 
@@ -86,7 +86,7 @@ def _validated(read: Callable[[], Config], document: dict[str, Any], source: str
 
 
 def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
-    """The part of a location that exists in the document, and its line. Tags that pydantic adds for unions are skipped."""
+    """The part of a location that exists in the document, and its line; tags that pydantic adds for unions are skipped."""
     node, line, known = document, None, []
     for part in location:
         is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
@@ -98,7 +98,7 @@ def _locate(document: Any, location: Location) -> tuple[Location, int | None]:
 
 
 def _line(node: Any, part: str | int | float) -> int | None:
-    """Of a key or an item; None where no file was read, or YAML's merging brought it here."""
+    """Line of a key or item; None if no file was read, or if a YAML merge inserted the key."""
     try:
         lines = node.lc
         return int((lines.key(part) if isinstance(node, dict) else lines.item(part))[0]) + 1
@@ -107,6 +107,7 @@ def _line(node: Any, part: str | int | float) -> int | None:
 
 
 def _spell(location: Location) -> str:
+    """A location as text, e.g. sampling.temperature_K[2]."""
     text = ""
     for part in location:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -114,6 +115,7 @@ def _spell(location: Location) -> str:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """All models that occur in the type of a key."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Annotated, Union, UnionType, tuple, dict, list):
@@ -137,7 +139,7 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]
         location: Location = tuple(e["loc"])
         known, line = _locate(document, location)
         if e["type"] == "missing":
-            key, message = _spell((*known, location[-1])), "missing; this key is needed"
+            key, message = _spell((*known, location[-1])), "missing; this key is required"
         elif e["type"] == "extra_forbidden":
             key, message = _spell(known), f"unknown key; allowed: {', '.join(_allowed_keys(location))}"
         elif e["type"] == "value_error":
@@ -153,6 +155,6 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]
 
 
 def _join(messages: list[str]) -> str:
-    """Alternatives of a union read as one sentence."""
+    """The messages for all alternatives of a union as one sentence."""
     first, *others = dict.fromkeys(messages)
     return " or ".join([first, *(m.split("allowed: ")[-1] for m in others)])

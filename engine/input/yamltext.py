@@ -1,4 +1,4 @@
-"""YAML text to plain values. What no input file needs is refused: tags, aliases that multiply, endless depth, control characters."""
+"""YAML text to plain values. Tags, exponential aliases, deep nesting and control characters are refused."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import Node, ScalarNode
 from ..errors import InputError, Problem
 
 MOST_BYTES = 1_000_000
-MOST_VALUES = 20_000  # with every alias written out
+MOST_VALUES = 20_000  # with all aliases expanded
 MOST_DEPTH = 40
 PLAIN = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 
@@ -21,7 +21,7 @@ KEYS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float",
 
 
 def read_yaml(text: str, source: str) -> tuple[CommentedMap, dict[str, Any]]:
-    """The document with its lines, and the same as dictionaries, lists, strings and numbers. Raises InputError."""
+    """The document with its line numbers, and its plain values: dictionaries, lists, text, numbers. Raises InputError."""
     if len(text) > MOST_BYTES:
         raise InputError([Problem("file", f"found {len(text)} characters; allowed: up to {MOST_BYTES}")], source)
     try:
@@ -31,14 +31,14 @@ def read_yaml(text: str, source: str) -> tuple[CommentedMap, dict[str, Any]]:
         document = YAML(typ="rt", pure=True).load(text)
         values = YAML(typ="safe", pure=True).load(text)
     except DuplicateKeyError as error:
-        raise InputError([Problem("key", f"given twice: {_first_line(error.problem)}", _line(error))], source) from None
+        raise InputError([Problem("key", f"found twice: {_first_line(error.problem)}", _line(error))], source) from None
     except MarkedYAMLError as error:
         raise InputError([Problem("YAML", _first_line(error.problem or str(error)), _line(error))], source) from None
     except (YAMLError, ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError) as error:
-        # what ruamel.yaml lets through of its own parser
+        # other errors of the parser of ruamel.yaml
         raise InputError([Problem("YAML", f"{type(error).__name__}: {_first_line(str(error))}")], source) from None
     if not isinstance(document, CommentedMap):
-        raise InputError([Problem("file", f"found {type(document).__name__}, allowed: a mapping of keys", 1)], source)
+        raise InputError([Problem("file", f"found {type(document).__name__}; allowed: keys with values", 1)], source)
     return document, values
 
 
@@ -53,7 +53,7 @@ def _first_line(text: str | None) -> str:
 
 @dataclass
 class _Survey:
-    """Walks the nodes, each once however often an alias names it, and counts what they stand for."""
+    """Checks every node once, however many aliases refer to it, and counts the values after expansion of all aliases."""
 
     sizes: dict[int, int] = field(default_factory=dict)
     open: set[int] = field(default_factory=set)
@@ -66,29 +66,29 @@ class _Survey:
         return None
 
     def _size(self, node: Any, depth: int) -> int:
-        """Number of values; of a node with a merge (<<) too many rather than too few."""
+        """Number of values of a node; an upper bound if the node contains a merge (<<)."""
         if node is None or id(node) in self.sizes:
             return self.sizes.get(id(node), 1)
         if id(node) in self.open:
-            raise _Refusal(node, "an alias of what it stands in; allowed: aliases of what is complete")
+            raise _Refusal(node, "found an alias inside the node that it refers to; allowed: aliases of complete nodes")
         if depth > MOST_DEPTH:
             raise _Refusal(node, f"found more than {MOST_DEPTH} levels of nesting")
         if str(node.tag) not in PLAIN:
             raise _Refusal(
-                node, f"found {_tag(node)}; allowed: text (in quotes if need be), numbers, true, false, lists, mappings"
+                node, f"found {_tag(node)}; allowed: text (in quotes if needed), numbers, true, false, lists, mappings"
             )
         if isinstance(node, ScalarNode):
             if strange := next((c for c in node.value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), None):
-                raise _Refusal(node, f"found the character U+{ord(strange):04X}; allowed: text that can be printed")
+                raise _Refusal(node, f"found the character U+{ord(strange):04X}; allowed: printable characters")
             return 1
         self.open.add(id(node))
         for key in (item[0] for item in node.value if isinstance(item, tuple)):
             if not isinstance(key, ScalarNode) or str(key.tag) not in KEYS:
-                raise _Refusal(key, "found a key that is no word; allowed: words, in quotes if need be, and numbers")
+                raise _Refusal(key, "found a key that is not a word; allowed: words (in quotes if needed) and numbers")
         parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         size = 1 + sum(self._size(part, depth + 1) for part in parts)
         if size > MOST_VALUES:
-            raise _Refusal(node, f"found {size} values, each alias written out; allowed: up to {MOST_VALUES}")
+            raise _Refusal(node, f"found {size} values with all aliases expanded; allowed: up to {MOST_VALUES}")
         self.open.remove(id(node))
         self.sizes[id(node)] = size
         return size

@@ -304,9 +304,9 @@ def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
         (
             "  walkers: 2",
             "  supercell: [1, 2, 2]\n  walkers: 2",
-            "found enumerated, and 1e9 neutral states; allowed: up to 20000",
+            "found enumerated with 1e9 neutral states; allowed: up to 20000",
         ),
-        ("  pairs:", "  electrons: ground_state\n  pairs:", "an expansion of the ions alone"),
+        ("  pairs:", "  electrons: ground_state\n  pairs:", "which samples ions only"),
     ],
 )
 def test_wrong_input_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -57,24 +57,24 @@ IN_TYPED = {
     "a pair twice, species in the other order": ("[Na+, Na+], r_A: [0, 4.0]", "[Fe2+, Na+], r_A: [0, 3.9]", "overlaps that of pairs[1]"),
     "a point twice": ("energy_eV: -4.0}]", "energy_eV: -4.0}, {species: Na+, energy_eV: 1}]", "given twice; allowed: once, with the sum"),
     "a point for a species that is not there": ("species: Na+, energy_eV: -4", "species: Na, energy_eV: -4", "found Na; allowed: Fe2+, Fe3+, Na+, Va"),
-    "a site named wrong": ("element: Na", "element: Li", "found Li; allowed: the structure's Fe, Na, O, P"),
+    "a site named wrong": ("element: Na", "element: Li", "found Li; allowed: Fe, Na, O, P of the structure"),
     "species of two sublattices swapped": (
         "{element: Na, species: {Na+: 1, Va: 0}}\n    - {element: Fe, species: {Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}}}",
         "{element: Na, species: {Fe2+: 2, Fe3+: 3}}\n    - {element: Fe, species: {Na+: 1, Va: 0}}",
         "are the species of the two sublattices swapped?",
     ),
-    "charges swapped": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 3, Fe3+: 2", "found charge +3; the name says +2: mend one or the other"),
-    "charges that cannot be neutral": ("P: 5", "P: 2", "cannot add up to 0: spectators -24, Na+/Va +0 to +4, Fe2+/Fe3+ +8 to +12; mend the charge"),
-    "charges that leave nothing to sample": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 2", "one neutral arrangement, and nothing to sample"),
+    "charges swapped": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 3, Fe3+: 2", "found charge +3, but the name says +2; correct one of them"),
+    "charges that cannot be neutral": ("P: 5", "P: 2", "cannot add up to 0: spectators -24, Na+/Va +0 to +4, Fe2+/Fe3+ +8 to +12; correct the charge"),
+    "charges that leave nothing to sample": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 2", "a single neutral arrangement, and nothing to sample"),
     "a spectator forgotten": ("{P: 5, O: -2}", "{O: -2}", "P of the structure is neither on a sublattice nor a spectator"),
-    "a proxy that the structure holds": ("proxy: Ga", "proxy: P", "P is in the structure already; give an element that is not, e.g. Ga"),
+    "a proxy that the structure holds": ("proxy: Ga", "proxy: P", "found P, which is in the structure; allowed: an element that is not, e.g. Ga"),
     "a proxy that is no element": ("proxy: Ga", "proxy: Fe3", "found Fe3; allowed: a chemical symbol"),
     "a second cell that is not smaller": ("[300, 600]", "[300, 600]\n  second_supercell: [2, 2, 3]", "found 12 cells; allowed: fewer than the 8"),
     "weights of moves out of balance": ("[300, 600]", "[300, 600]\n  moves: {swap: 1, neutral_exchange: 1.0e-4}", "at least 1%, or moves: auto"),
     "one walker": ("[300, 600]", "[300, 600]\n  walkers: 1", "greater than or equal to 2"),
     "limits of mu the wrong way round": ("[300, 600]", "[300, 600]\n  chemical_potential_eV: {Na+: {min: -3, max: -4}}", "min must not exceed max"),
     "starting cells in nm": ("sampling:", "relaxation: {cell_lengths_A: {0: [0.99, 0.59, 0.49]}}\nsampling:", "lengths in A within 30%"),
-    "the output among the inputs": ("output: out", "output: .", "which holds the input file; allowed: a folder of its own"),
+    "the output among the inputs": ("output: out", "output: .", "which contains the input file; allowed: a folder of its own"),
     "the output where a file is": ("output: out", "output: structure.cif", "which is a file; allowed: a folder"),
     "its own diagram beside it": ("sampling:", "analysis: {beside: out}\nsampling:", "found the output folder of this run; allowed: that of another"),
 }  # fmt: skip
@@ -193,7 +193,7 @@ def test_a_data_set_in_the_output_folder(cells: list[Atoms], tmp_path: Path) -> 
     (tmp_path / "out").mkdir()
     write(tmp_path / "out/labelled.extxyz", cells, format="extxyz")
     said = refusal(tmp_path, FITTED.replace("data.extxyz", "out/labelled.extxyz"))
-    assert "which holds labelled.extxyz of energy.cluster_expansion.dataset; allowed: a folder of its own" in said
+    assert "which contains labelled.extxyz of energy.cluster_expansion.dataset; allowed: a folder of its own" in said
 
 
 def cif(change: Callable[[Atoms], None], tmp_path: Path, edit: tuple[str, str] = ("", "")) -> str:
@@ -207,12 +207,12 @@ def cif(change: Callable[[Atoms], None], tmp_path: Path, edit: tuple[str, str] =
 
 def test_mistakes_in_the_structure(tmp_path: Path) -> None:
     """In nm; a site filled in part; a site missing, which the CIF's own formula tells."""
-    assert "were lengths nm" in cif(lambda a: a.set_cell(a.cell / 10, scale_atoms=True), tmp_path)
+    assert "are the lengths in nm" in cif(lambda a: a.set_cell(a.cell / 10, scale_atoms=True), tmp_path)
     nothing = lambda a: None  # noqa: E731
     said = cif(nothing, tmp_path, ("0.0  0.0  0.0  1.0000", "0.0  0.0  0.0  0.5000"))
-    assert "found sites that Na fills in part; allowed: the fully occupied cell" in said
+    assert "found sites partially occupied by Na; allowed: the fully occupied cell" in said
     row = next(line for line in (tmp_path / "structure.cif").read_text().splitlines() if "Na2" in line)
-    assert "its _chemical_formula_sum is Na4 Fe4 P4 O16, its atoms are" in cif(nothing, tmp_path, (row + "\n", ""))
+    assert "its _chemical_formula_sum is Na4 Fe4 P4 O16, but its atoms are" in cif(nothing, tmp_path, (row + "\n", ""))
 
 
 def said_before(folder: Path, text: str) -> str:

@@ -273,9 +273,9 @@ def test_a_run_on_one_rank_on_two_and_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("", "ground_states: {enumerate_up_to: 4}\n", "4 cells have 1e9 neutral states; allowed: up to 1e+07"),
+        ("", "ground_states: {enumerate_up_to: 4}\n", "found 4 cells with 1e9 neutral states; allowed: up to 1e+07"),
         ("", "ground_states: {anneal_up_to: 0}\n", "ground_states.anneal_up_to"),
-        ("Na+", "Qq+", "Qq is no chemical element; ground states are written as structures"),
+        ("Na+", "Qq+", "found Qq, which is not a chemical element; ground states are written as structures"),
     ],
 )
 def test_wrong_sections_are_answered(old: str, new: str, words: str, tmp_path: Path) -> None:

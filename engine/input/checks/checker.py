@@ -1,10 +1,12 @@
-"""Problems of an input, collected so that all are told at once."""
+"""Collection of the problems of an input, so that all are reported at once."""
 
 from ...errors import InputError, Problem
 from ..reader import InputFile, Location
 
 
 class Checker:
+    """Collects problems; `stop_if_wrong` reports them."""
+
     def __init__(self, source: InputFile) -> None:
         self.source = source
         self.problems: list[Problem] = []
@@ -13,5 +15,6 @@ class Checker:
         self.problems.append(self.source.problem(location, message))
 
     def stop_if_wrong(self) -> None:
+        """Raises InputError with all problems so far."""
         if self.problems:
             raise InputError(self.problems, self.source.path.name)

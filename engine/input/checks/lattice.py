@@ -1,4 +1,4 @@
-"""The lattice of an input: sublattices, charges that can balance, supercells."""
+"""Checks of the lattice: sublattices, species, supercells, and charges that can add up to zero."""
 
 import re
 
@@ -17,14 +17,14 @@ from .checker import Checker
 from .structure import read_structure
 
 MOST_SITES = 10_000_000  # of a supercell
-MOST_EFFORT = 3e7  # pairs of compositions: seconds
+MOST_EFFORT = 3e7  # pairs of compositions; counting them takes seconds
 MOST_SPECIES = 8  # of a sublattice
 MOST_STRAIN = 0.3
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}[+-]?")
 
 
 def read_lattice(source: InputFile, check: Checker) -> Lattice:
-    """Raises InputError with every problem of structure, sublattices and supercells that can be found together."""
+    """The lattice of an input. Raises InputError with all problems of structure, sublattices and supercells."""
     given = source.config.lattice
     atoms = None
     try:
@@ -43,7 +43,7 @@ def read_lattice(source: InputFile, check: Checker) -> Lattice:
     if atoms is not None:
         _check_spectators(source, atoms, check)
     if source.config.sampling is not None and "supercell" not in given.model_fields_set:
-        check.wrong(("lattice", "supercell"), "missing; this key is needed to sample")
+        check.wrong(("lattice", "supercell"), "missing; this key is required to sample")
     check.stop_if_wrong()
     assert atoms is not None
     lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
@@ -56,7 +56,7 @@ def read_lattice(source: InputFile, check: Checker) -> Lattice:
 
 
 def read_exchanges(lattice: Lattice, check: Checker) -> list[Exchange]:
-    """The moves that change composition or charges, if the kernel can make them. Raises InputError."""
+    """The neutral exchanges of the lattice. Raises InputError if the kernel cannot make one of them."""
     found: list[Exchange] = []
     try:
         found = neutral_exchanges(lattice)
@@ -64,7 +64,7 @@ def read_exchanges(lattice: Lattice, check: Checker) -> list[Exchange]:
         check.wrong(("lattice", "sublattices"), str(error))
     if (longest := max((len(e.flips) for e in found), default=0)) > MOST_FLIPS:
         check.wrong(
-            ("lattice", "sublattices"), f"an exchange that stays neutral changes {longest} sites; allowed: up to {MOST_FLIPS}"
+            ("lattice", "sublattices"), f"found a neutral exchange that changes {longest} sites; allowed: up to {MOST_FLIPS}"
         )
     check.stop_if_wrong()
     return found
@@ -73,16 +73,17 @@ def read_exchanges(lattice: Lattice, check: Checker) -> list[Exchange]:
 def _check_element(k: int, given: tuple[SublatticeInput, ...], source: InputFile, atoms: Atoms | None, check: Checker) -> None:
     element, at = given[k].element, ("lattice", "sublattices", k, "element")
     if element in [t.element for t in given[:k]]:
-        check.wrong(at, f"{element} already has a sublattice")
+        check.wrong(at, f"found {element} a second time; allowed: one sublattice for each element")
     if element in source.config.lattice.spectators:
-        check.wrong(at, f"{element} is also a spectator; allowed: one or the other")
+        check.wrong(at, f"found {element}, which is also a spectator; allowed: one or the other")
     if atoms is not None and element not in atoms.get_chemical_symbols():
-        check.wrong(at, f"found {element}; allowed: the structure's {', '.join(sorted(set(atoms.get_chemical_symbols())))}")
+        check.wrong(at, f"found {element}; allowed: {', '.join(sorted(set(atoms.get_chemical_symbols())))} of the structure")
     homes = {Species(name, 0).element: s.element for s in given for name in s.species}
     if homes.get(element, element) != element and element not in {Species(name, 0).element for name in given[k].species}:
         check.wrong(
             at,
-            f"the species of {element} stand on the sublattice of {homes[element]}; are the species of the two sublattices swapped?",
+            f"found the species of {element} on the sublattice of {homes[element]}; "
+            "are the species of the two sublattices swapped?",
         )
 
 
@@ -90,33 +91,36 @@ def _check_species(at: Location, sp: Species, before: list[Sublattice], atoms: A
     if not NAME.fullmatch(sp.name):
         check.wrong(
             at,
-            f"found the name {sp.name!r}; allowed: an element or a word of letters, digits and _, with its charge: Na+, Fe2+, Va",
+            f"found the name {sp.name!r}; allowed: letters, digits and _, followed by the charge, such as Na+, Fe2+, Va",
         )
     if sp.name == VACANCY and sp.charge:
-        check.wrong(at, f"found charge {sp.charge}; a vacancy has charge 0")
+        check.wrong(at, f"found charge {sp.charge}; allowed: 0, since Va is the vacancy")
     if (said := re.search(r"(\d*)([+-])$", sp.name)) and sp.charge != (named := int(f"{said[2]}{said[1] or 1}")):
-        check.wrong(at, f"found charge {sp.charge:+d}; the name says {named:+d}: mend one or the other")
+        check.wrong(at, f"found charge {sp.charge:+d}, but the name says {named:+d}; correct one of them")
     for other in (o for t in before for o in t.species if o.name == sp.name and (o.charge, o.proxy) != (sp.charge, sp.proxy)):
-        check.wrong(at, f"found charge {sp.charge}, but {other.charge} on another sublattice")
+        check.wrong(
+            at, f"found charge {sp.charge} and proxy {sp.proxy}, but {other.charge} and {other.proxy} on another sublattice"
+        )
     if sp.proxy is not None:
         if sp.proxy not in atomic_numbers or sp.proxy == "X":
             check.wrong((*at, "proxy"), f"found {sp.proxy}; allowed: a chemical symbol, e.g. Ga")
         elif atoms is not None and sp.proxy in atoms.get_chemical_symbols() and sp.proxy != sp.element:
-            check.wrong((*at, "proxy"), f"{sp.proxy} is in the structure already; give an element that is not, e.g. Ga")
+            check.wrong((*at, "proxy"), f"found {sp.proxy}, which is in the structure; allowed: an element that is not, e.g. Ga")
 
 
 def _check_spectators(source: InputFile, atoms: Atoms, check: Checker) -> None:
     given, present = source.config.lattice, set(atoms.get_chemical_symbols())
     if missing := sorted(present - {s.element for s in given.sublattices} - set(given.spectators)):
         check.wrong(
-            ("lattice", "spectators"), f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator"
+            ("lattice", "spectators"),
+            f"{', '.join(missing)} of the structure is neither on a sublattice nor a spectator; allowed: one of them",
         )
     for element in sorted(set(given.spectators) - present):
-        check.wrong(("lattice", "spectators", element), "not in the structure")
+        check.wrong(("lattice", "spectators", element), f"found {element}, which is not in the structure")
 
 
 def _supercells(source: InputFile) -> list[tuple[Location, Shape]]:
-    """Every supercell that the input gives, and where."""
+    """Every supercell in the input, with its key."""
     config = source.config
     shapes: list[tuple[Location, Shape]] = [(("lattice", "supercell"), config.lattice.supercell)]
     if "label" in config.model_fields_set or (config.energy and config.energy.needs_labels):
@@ -142,36 +146,39 @@ def _check_second(source: InputFile, lattice: Lattice, check: Checker) -> None:
     if second >= first:
         check.wrong(
             ("sampling", "second_supercell"),
-            f"found {second} cells; allowed: fewer than the {first} of lattice.supercell, to show the shift with size",
+            f"found {second} cells; allowed: fewer than the {first} of lattice.supercell, to show the finite-size shift",
         )
 
 
 def _check_lengths(source: InputFile, lattice: Lattice, check: Checker) -> None:
-    """Starting cells for relaxations, near that of the structure."""
+    """Starting cells of relaxations have lengths close to those of the structure."""
     lengths = lattice.atoms.cell.lengths()
     for x, given in source.config.relaxation.cell_lengths_A.items():
         if not np.all(np.abs(np.array(given) / lengths - 1) < MOST_STRAIN):
             check.wrong(
                 ("relaxation", "cell_lengths_A", x),
-                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of the structure's, {lengths.round(3).tolist()}",
+                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of {lengths.round(3).tolist()}, those of the structure",
             )
 
 
 def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checker) -> None:
-    """It has a volume, not too large a one, and neutral states."""
+    """A supercell has a volume, is not too large, and has neutral states."""
     if any(isinstance(v, int) and v < 1 for v in shape):
         return check.wrong(at, f"found {shape}; allowed: repeats of at least 1")
     try:
         supercell = Supercell(lattice, supercell_matrix(shape))
         n_cells = int(np.prod(np.diag(hermite_form(supercell.matrix)).astype(object)))
     except ValueError as error:
-        return check.wrong(at, f"found {shape}; {error}")
+        return check.wrong(at, f"found {shape}; allowed: three independent vectors, but {error}")
     if n_cells * lattice.n_sites > MOST_SITES:
-        return check.wrong(at, f"found {shape}, {n_cells * lattice.n_sites:.2g} active sites; allowed: up to {MOST_SITES:.0e}")
+        return check.wrong(
+            at, f"found {shape} with {n_cells * lattice.n_sites:.2g} active sites; allowed: up to {MOST_SITES:.0e}"
+        )
     if (effort := effort_of_counting(supercell)) > MOST_EFFORT:
         return check.wrong(
             at,
-            f"found {shape}, whose compositions cannot be counted ({effort:.0e} pairs; allowed: {MOST_EFFORT:.0e}): give a smaller cell or fewer species",
+            f"found {shape} with {effort:.0e} pairs of compositions to count; allowed: up to {MOST_EFFORT:.0e}, "
+            "in a smaller supercell or with fewer species",
         )
     if not len(count_neutral_states(supercell)[0]):
         parts = [f"spectators {lattice.spectator_charge:+d}"]
@@ -180,5 +187,5 @@ def _check_supercell(at: Location, shape: Shape, lattice: Lattice, check: Checke
             parts.append(f"{'/'.join(sp.name for sp in s.species)} {low:+d} to {high:+d}")
         check.wrong(
             ("lattice", "sublattices") if at == ("lattice", "supercell") else at,
-            f"the charges of a cell cannot add up to 0: {', '.join(parts)}; mend the charge of a species or of a spectator",
+            f"the charges of a cell cannot add up to 0: {', '.join(parts)}; correct the charge of a species or a spectator",
         )

@@ -1,4 +1,4 @@
-"""The output folder of an input: whatever a run writes or --fresh deletes is there, and nothing that the input needs."""
+"""Checks of the output folder: it contains nothing that the run reads, since the run overwrites and --fresh deletes it."""
 
 from pathlib import Path
 
@@ -8,24 +8,26 @@ from .checker import Checker
 
 
 def check_output(source: InputFile, check: Checker) -> None:
+    """The output folder is a folder, and contains neither the input file nor a file that the input names."""
     folder = source.resolve(source.config.output)
     if folder.exists() and not folder.is_dir():
         check.wrong(("output",), f"found {folder}, which is a file; allowed: a folder")
     if source.path.is_relative_to(folder):
         check.wrong(
-            ("output",), f"found {folder}, which holds the input file; allowed: a folder of its own, such as ../outputs/NAME"
+            ("output",), f"found {folder}, which contains the input file; allowed: a folder of its own, such as ../outputs/NAME"
         )
     for at, path in _named(source):
         if path.is_relative_to(folder):
             check.wrong(
-                ("output",), f"found {folder}, which holds {path.name} of {'.'.join(map(str, at))}; allowed: a folder of its own"
+                ("output",),
+                f"found {folder}, which contains {path.name} of {'.'.join(map(str, at))}; allowed: a folder of its own",
             )
     if source.config.analysis.beside is not None and source.resolve(source.config.analysis.beside) == folder:
-        check.wrong(("analysis", "beside"), "found the output folder of this run; allowed: that of another")
+        check.wrong(("analysis", "beside"), "found the output folder of this run; allowed: that of another run")
 
 
 def _named(source: InputFile) -> list[tuple[Location, Path]]:
-    """Every file that the input reads, and where it is named."""
+    """Every file that the run reads, with the key that names it."""
     config = source.config
     expansion = config.energy.cluster_expansion if config.energy else None
     single = [
@@ -48,5 +50,5 @@ def _named(source: InputFile) -> list[tuple[Location, Path]]:
         try:
             named += [(at, path) for path in source.files(patterns or ())]
         except RedoxError:
-            continue  # what is missing is told where it is read
+            continue  # missing files are reported where they are read
     return named

@@ -1,4 +1,4 @@
-"""What is sampled, searched and corrected fits the lattice."""
+"""Checks of sampling, ground states, correction and learning against the lattice."""
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -9,27 +9,33 @@ from ...crystal.neutrality import Exchange, exchangeable_ions, swaps
 from ..reader import InputFile
 from .checker import Checker
 
-MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose classes are all relaxed
-MOST_STATES = 10_000_000  # of a supercell, to be listed one by one: half a minute
+MOST_ENUMERATED = 20_000  # neutral states of a small cell, whose symmetry-distinct ones are all relaxed
+MOST_STATES = 10_000_000  # neutral states of a supercell; listing them takes half a minute
 
 
 def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange], check: Checker) -> tuple[str, ...]:
+    """Names of the exchangeable ions; problems of the section sampling are noted."""
     given = source.config.sampling
     if given is None:
         return ()
     if not exchanges and not swaps(lattice):
-        check.wrong(("lattice", "sublattices"), "nothing can move: every sublattice holds one species only")
+        check.wrong(
+            ("lattice", "sublattices"),
+            "found one species on every sublattice, so nothing can move; allowed: several species on one sublattice",
+        )
     _, log_states = count_neutral_states(Supercell(lattice, source.config.lattice.matrix))
     if log_states.max() < np.log(1.5):
         check.wrong(
-            ("lattice", "sublattices"), "these charges leave one neutral arrangement, and nothing to sample; mend a charge"
+            ("lattice", "sublattices"), "found charges with a single neutral arrangement, and nothing to sample; correct a charge"
         )
     keys = list(given.chemical_potential_eV)
     automatic = exchangeable_ions(lattice, exchanges)
     names = [sp.name for s in lattice.sublattices for sp in s.species]
     for key in keys:
         if key not in names:
-            check.wrong(("sampling", "chemical_potential_eV", key), f"no such species; allowed: {', '.join(automatic) or 'none'}")
+            check.wrong(
+                ("sampling", "chemical_potential_eV", key), f"found an unknown species; allowed: {', '.join(automatic) or 'none'}"
+            )
     ions = tuple(keys) if keys and set(keys) <= set(names) else tuple(automatic)
     if len(ions) != len(automatic):
         check.wrong(
@@ -38,24 +44,26 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         )
     if not automatic and given.ensemble in ("semigrand", "vcsgc"):
         check.wrong(
-            ("sampling", "ensemble"), f"found {given.ensemble}; no exchange changes the ions here: allowed are canonical and auto"
+            ("sampling", "ensemble"),
+            f"found {given.ensemble}, but no exchange changes the number of ions; allowed: canonical, auto",
         )
     if len(automatic) > 1:
         if given.ensemble not in ("auto", "semigrand"):
             check.wrong(
-                ("sampling", "ensemble"), f"found {given.ensemble}; with several ions ({', '.join(automatic)}) allowed: semigrand"
+                ("sampling", "ensemble"), f"found {given.ensemble}; allowed with several ions ({', '.join(automatic)}): semigrand"
             )
         for key in automatic:
             if key not in given.chemical_potential_eV or given.chemical_potential_eV[key].automatic:
                 check.wrong(
-                    ("sampling", "chemical_potential_eV"), f"with several ions each needs its grid {{min, max, points}}: {key}"
+                    ("sampling", "chemical_potential_eV"),
+                    f"found no grid for {key}; allowed with several ions: {{min, max, points}} for each",
                 )
     elements = {lattice.species_named(ion).element for ion in automatic}
     for element in source.config.analysis.reference_energy_eV:
         if element not in elements:
             check.wrong(
                 ("analysis", "reference_energy_eV", element),
-                f"not an exchangeable ion's element; allowed: {', '.join(sorted(elements)) or 'none'}",
+                f"found {element}, which is not the element of an exchangeable ion; allowed: {', '.join(sorted(elements)) or 'none'}",
             )
     return ions
 
@@ -65,14 +73,19 @@ def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ..
     if given is None:
         return
     if len(ions) != 1:
-        check.wrong(("ground_states",), f"found {len(ions)} exchangeable ions; allowed: one, along which the hull runs")
+        check.wrong(
+            ("ground_states",), f"found {len(ions)} exchangeable ions; allowed: one, whose composition is the axis of the hull"
+        )
     for element in sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY} - set(atomic_numbers)):
-        check.wrong(("ground_states",), f"{element} is no chemical element; ground states are written as structures")
+        check.wrong(
+            ("ground_states",), f"found {element}, which is not a chemical element; ground states are written as structures"
+        )
     _, log_states = count_neutral_states(Supercell(lattice, np.diag([given.enumerate_up_to, 1, 1])))
     if log_states.max(initial=0.0) > np.log(MOST_STATES):
         check.wrong(
             ("ground_states", "enumerate_up_to"),
-            f"{given.enumerate_up_to} cells have 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_STATES:.0e}",
+            f"found {given.enumerate_up_to} cells with 1e{log_states[0] / np.log(10):.0f} neutral states; "
+            f"allowed: up to {MOST_STATES:.0e}",
         )
 
 
@@ -81,19 +94,20 @@ def check_correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...],
     if given is None:
         return
     if len(ions) != 1:
-        check.wrong(("correction",), f"found {len(ions)} exchangeable ions; allowed: one, along which the walkers go")
+        check.wrong(("correction",), f"found {len(ions)} exchangeable ions; allowed: one, whose number the walkers change")
     if source.config.energy is not None and source.config.energy.electrons == "ground_state":
         check.wrong(
-            ("correction",), "electrons: ground_state has an expansion of the ions alone; the potential needs the electrons too"
+            ("correction",),
+            "found electrons: ground_state, which samples ions only; allowed: electrons: equilibrium, since the potential needs charges",
         )
     try:
         _, log_states = count_neutral_states(Supercell(lattice, given.matrix))
     except ValueError:
-        return  # a supercell of no volume is reported elsewhere
+        return  # a supercell without volume is reported with the lattice
     if "enumerated" in given.methods and log_states.max(initial=0.0) > np.log(MOST_ENUMERATED):
         check.wrong(
             ("correction", "methods"),
-            f"found enumerated, and 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_ENUMERATED}",
+            f"found enumerated with 1e{log_states[0] / np.log(10):.0f} neutral states; allowed: up to {MOST_ENUMERATED}",
         )
 
 
@@ -102,10 +116,11 @@ def check_learning(source: InputFile, ions: tuple[str, ...], check: Checker) -> 
     if source.config.label.learning is None or energy is None:
         return
     if not energy.needs_labels:
-        check.wrong(
-            at, "found a data set or a model under energy.cluster_expansion; allowed: neither, as learning makes the data"
-        )
+        check.wrong(at, "found dataset or model in energy.cluster_expansion; allowed: neither, since learning makes the data set")
     if len(ions) != 1:
-        check.wrong(at, f"found {len(ions)} exchangeable ions; allowed: one, over whose composition phase diagrams are compared")
+        check.wrong(at, f"found {len(ions)} exchangeable ions; allowed: one, whose composition is the axis of the phase diagrams")
     if energy.electrons == "ground_state":
-        check.wrong(at, "electrons: ground_state has an expansion of the ions alone; what is labelled has electrons too")
+        check.wrong(
+            at,
+            "found electrons: ground_state, which samples ions only; allowed: electrons: equilibrium, since labels have charges",
+        )

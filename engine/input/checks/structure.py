@@ -1,4 +1,4 @@
-"""The structure of an input: a fully occupied cell."""
+"""Checks of the structure: a fully occupied periodic cell."""
 
 import re
 from collections import Counter
@@ -20,7 +20,10 @@ FORMULA = re.compile(r"^_chemical_formula_sum\s+(['\"]?)([A-Za-z0-9. ]+)\1\s*$",
 
 
 def read_structure(path: Path) -> Atoms:
-    """Through ASE, else pymatgen. Raises RedoxError if neither can, or if it is no fully occupied periodic cell."""
+    """The structure of a file, read by ASE or else pymatgen.
+
+    Raises RedoxError if neither can read it, or if it is not a fully occupied periodic cell.
+    """
     if not path.is_file():
         raise RedoxError(f"no such file: {path}")
     if path.stat().st_size > MOST_BYTES:
@@ -41,40 +44,43 @@ def read_structure(path: Path) -> Atoms:
 
 
 def _last_frame(path: Path) -> Atoms:
-    """Of a relaxation. Raises RedoxError where ASE would pass over what a fully occupied cell cannot be."""
+    """The last frame of a file. Raises RedoxError for different formulas or partial occupancies, which ASE accepts."""
     _, frames = read_frames(path)
     if len({f.get_chemical_formula() for f in frames}) > 1:
         raise RedoxError(f"found {len(frames)} structures of different formulas; allowed: one")
     sites = frames[-1].info.get("occupancy", {}).values()
     if partly := sorted({element for site in sites for element, n in site.items() if n < FULL or len(site) > 1}):
         raise RedoxError(
-            f"found sites that {', '.join(partly)} fills in part; allowed: the fully occupied cell, one element to a site"
+            f"found sites partially occupied by {', '.join(partly)}; allowed: the fully occupied cell, one element on each site"
         )
     return frames[-1]
 
 
 def _problem(atoms: Atoms) -> str | None:
     if not np.isfinite(atoms.cell).all() or not np.isfinite(atoms.positions).all():
-        return "found lengths that are no finite numbers"
+        return "found lengths that are not finite"
     if len(atoms) == 0 or atoms.cell.rank < 3 or _heights_A(atoms).min() < CLOSEST_A or atoms.cell.lengths().max() > LONGEST_A:
-        return f"holds no periodic structure; allowed: a cell of three vectors, {CLOSEST_A} to {LONGEST_A:g} A"
+        return f"found no periodic structure; allowed: a cell of three vectors, {CLOSEST_A} to {LONGEST_A:g} A"
     if len(atoms) > MOST_ATOMS:
         return f"found {len(atoms)} atoms; allowed: up to {MOST_ATOMS}, in a cell that lattice.supercell repeats"
     if "X" in atoms.get_chemical_symbols():
-        return "found atoms of no element (X); allowed: the fully occupied cell, an element on every site"
+        return "found atoms without an element (X); allowed: the fully occupied cell, an element on every site"
     periodic = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
     if len(close := neighbor_list("d", periodic, CLOSEST_A)):
-        return f"two atoms only {close.min():.2f} A apart; allowed: {CLOSEST_A} A and more (were lengths nm, or was a site given twice?)"
+        return (
+            f"found two atoms {close.min():.2f} A apart; allowed: at least {CLOSEST_A} A "
+            "(are the lengths in nm, or is a site given twice?)"
+        )
     return None
 
 
 def _heights_A(atoms: Atoms) -> NDArray[np.float64]:
-    """Distances between opposite faces of the cell, (3,)."""
+    """Distances (3,) between opposite faces of the cell."""
     return np.asarray(1 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell)), axis=0))
 
 
 def _other_formula(path: Path, atoms: Atoms) -> str | None:
-    """A CIF says its formula itself: if the atoms read are in another ratio, a site or a symmetry operation is wrong."""
+    """A problem if the atoms do not have the formula that the CIF states: a site or a symmetry operation is wrong."""
     if path.suffix.lower() != ".cif" or not (said := FORMULA.search(path.read_text(errors="replace"))):
         return None
     given = {e: float(n or 1) for e, n in re.findall(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?", said[2])}
@@ -82,4 +88,7 @@ def _other_formula(path: Path, atoms: Atoms) -> str | None:
     ratios = {round(found[e] / n, 2) if n else 0.0 for e, n in given.items()}
     if given.keys() == found.keys() and len(ratios) == 1:
         return None
-    return f"its _chemical_formula_sum is {said[2].strip()}, its atoms are {atoms.get_chemical_formula()}: mend the sites or the formula"
+    return (
+        f"its _chemical_formula_sum is {said[2].strip()}, but its atoms are {atoms.get_chemical_formula()}; "
+        "correct the sites or the formula"
+    )
