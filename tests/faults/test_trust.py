@@ -52,11 +52,11 @@ READERS = {
     "ClusterSpace.read",
 }
 ALLOWED = {  # each opens what the input names, but for our own modules, and for what mace-torch has just written
-    "engine/api/__init__.py": ["import_module(f'redoxmc.{_HOMES[name]}')"],
+    "engine/api/__init__.py": ["import_module(f'redoxmc._{_HOMES[name]}')"],
     "engine/potentials/mace.py": ["torch.load(str(file), map_location='cpu', weights_only=False)"],
     "engine/potentials/potential.py": ["import_module(module)"],
-    "engine/training/mace.py": ["torch.load(final, map_location='cpu', weights_only=False)"],
-    "engine/hamiltonian/model.py": ["ClusterExpansion.read(str(paths[0]))"],
+    "engine/potentials/training/mace.py": ["torch.load(final, map_location='cpu', weights_only=False)"],
+    "engine/hamiltonian/importers/read.py": ["ClusterExpansion.read(str(paths[0]))"],
 }  # fmt: skip
 
 SCRIPT = "<script>alert(1)</script>"

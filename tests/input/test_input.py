@@ -1,6 +1,7 @@
 """Wrong input files are answered with line, key, what was found and what is allowed, before anything runs."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,16 @@ def problems(tmp_path: Path, text: str) -> str:
 def test_the_good_file_is_good(tmp_path: Path) -> None:
     path = tmp_path / "input.yaml"
     path.write_text(GOOD)
-    assert prepare(read_input(path)).ions == ("Na+",)
+    run, _ = prepare(read_input(path))
+    assert run.ions == ("Na+",)
 
 
 @pytest.mark.parametrize("name", ["nafepo4.yaml", "small.yaml"])
-def test_shipped_inputs_are_good(name: str) -> None:
-    prepare(read_input(ROOT / "inputs" / name))
+def test_shipped_inputs_are_good_and_their_runs_can_be_sent(name: str) -> None:
+    run, _ = prepare(read_input(ROOT / "inputs" / name))
+    sent = pickle.loads(pickle.dumps(run))
+    assert sent.config == run.config and sent.file_hashes == run.file_hashes and sent.point_charges == run.point_charges
+    assert [c.energies_eV.tolist() for c in sent.user_terms.clusters] == [c.energies_eV.tolist() for c in run.user_terms.clusters]
 
 
 CASES = {
