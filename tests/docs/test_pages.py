@@ -14,7 +14,7 @@ PAGES = [p for top in ("docs", "engine", "inputs", "kernels", "tests") for p in 
 PAGES += sorted(ROOT.glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NOT_OURS = (
-    "borrowed", "cautions", "distrust", "doubts", "forsaken", "health", "joined", "lean",
+    "borrowed", "cautions", "couplings", "distrust", "doubts", "forsaken", "health", "joined", "lean",
     "lost to sight", "mend", "mended", "settles", "settling", "steps between counts", "told", "typed in", "which see",
 )  # fmt: skip
 
