@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import xarray as xr
@@ -11,18 +9,17 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling.diagnostics import assess
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.planning import place_slots
 from redoxmc.engine.sampling.replicas import build_replicas
-from redoxmc.engine.sampling.replicas import sample as run_replicas
-from redoxmc.engine.sampling.run import place_slots, starts_of, write_ladder
+from redoxmc.engine.sampling.samples import sample_in_memory
 from redoxmc.engine.sampling.slots import EnsembleKind
+from redoxmc.engine.sampling.starting_states import starts_of
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.observables import Observables
-from redoxmc.engine.thermodynamics.samples import read_samples
 
 from ._opening import dataset_of
 
@@ -73,14 +70,7 @@ def sample(
     plan = replace(plan, slots=place_slots(system, plan, [kind]))
     starts = starts_of(system, plan, None, seed)
     replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)
-    with TemporaryDirectory() as folder:
-        store = SampleStore(Path(folder))
-        write_ladder(store, plan, starts)
-        run_replicas(
-            replicas, store, empty_tally(system), sweeps, EXCHANGE_EVERY,
-            should_commit=lambda held_bytes: False, should_stop=lambda: False, report=lambda block, n_blocks: None,
-        )  # fmt: skip
-        samples = read_samples(store)
+    samples = sample_in_memory(replicas, sweeps, EXCHANGE_EVERY)
     health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
     return dataset_of(Observables(samples, system, health).group(kind))
 

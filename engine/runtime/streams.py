@@ -56,7 +56,7 @@ Use = tuple[Stream, *tuple[int, ...]]  # the first numbers of a key, where one f
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """The stream as a generator of numpy's; distinct (stream, *key) give independent ones. key: whole numbers from 0 to 2^32 - 1."""
+    """The stream as a generator of numpy. Distinct (stream, *key) are independent. key: whole numbers from 0 to 2^32 - 1."""
     return np.random.default_rng(_sequence(seed, stream, *key))
 
 
@@ -66,7 +66,7 @@ def chain_stream(seed: int, stream: Stream, *key: int) -> NDArray[np.uint64]:
 
 
 def library_seed(seed: int, stream: Stream, *key: int) -> int:
-    """A seed of 32 bits for a library that makes its generator itself; key as in `generator`."""
+    """A seed of 32 bits for a library that makes its own generator; key as in `generator`."""
     return int(_sequence(seed, stream, *key).generate_state(1)[0])
 
 

@@ -15,7 +15,8 @@ from ..runtime.progress import Progress
 from ..runtime.streams import Stream
 from .anneal import mixed_ends, seen_steps
 from .plan import Plan, empty_tally
-from .replicas import BLOCK_WITHOUT_EXCHANGE, Group, build_replicas
+from .replicas import Group, build_replicas
+from .segments import blocks_of
 from .system import System
 
 Float = NDArray[np.float64]
@@ -27,7 +28,7 @@ def equilibrate(
 ) -> tuple[Plan, NDArray[np.int8]]:
     """The plan with its last reference, and states (slots, walkers, n_sites) after so many sweeps in each round. Collective; alike on all ranks."""
     tally = empty_tally(system)
-    block = exchange_every or BLOCK_WITHOUT_EXCHANGE
+    block = blocks_of(exchange_every).sweeps
     blocks = -(-sweeps // block)
     with Progress("settling", comm.rank) as progress:
         for number in range(ROUNDS):
@@ -36,7 +37,7 @@ def equilibrate(
             for k in range(blocks):
                 replicas.advance(tally, sums, block)
                 if exchange_every:
-                    replicas.exchange()
+                    replicas.exchange_configurations()
                 progress.update(number * blocks + k + 1, ROUNDS * blocks)
             starts = _states(replicas.groups, starts.shape, comm)
             total = np.zeros_like(sums)

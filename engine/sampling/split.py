@@ -24,8 +24,9 @@ from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .chains import advance_together, groups_of, stack, start_chains
 from .ions_and_electrons import FreeHalf, Half, has_electrons, separable
+from .ladder_file import read_ladder
 from .plan import Plan, empty_tally
-from .run import read_ladder
+from .segment_files import blocks_done
 from .slots import EnsembleKind
 from .system import System
 
@@ -176,8 +177,7 @@ def run_split(system: System, compositions: int, seed: int, store: SampleStore, 
     committed = bcast_from_root(comm, store.committed)
     if not len(points) or not committed:
         return
-    _, state = read_h5(store.segment(None, committed - 1), ("bins",))
-    mark = f"{state['block']} blocks, {compositions} compositions"
+    mark = f"{blocks_done(store)[0]} blocks, {compositions} compositions"
     asked = plan.ladder.rungs_asked
     rungs = bcast_from_root(comm, lambda: [r for r in asked if not _is_made(store, r, mark)])
     sweeps, snapshots = effort(system, FreeHalf(system, system.any_state(int(points[0])), "electrons"))

@@ -16,13 +16,13 @@ from ..runtime.results import LAYOUT, Group, Results, read_results, write_result
 from ..runtime.results.transition import LooseGroup, typed_results
 from ..sampling.ground_state_search import Lowest
 from ..sampling.ground_states import read_ground_states
+from ..sampling.samples import Samples, read_samples
 from ..sampling.system import System
 from ..thermodynamics.analysis import Analysis
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
 from ..thermodynamics.phase_diagram.diagram import phase_labels
 from ..thermodynamics.phase_diagram.phases import write_examples
-from ..thermodynamics.samples import Samples, read_samples
 from ..units import fraction
 from . import sample
 from .cells import Cells, drawn_systems

@@ -13,7 +13,7 @@ from ..input.reader import read_input
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
 from ..sampling.place_temperatures import MOST_RUNGS
-from ..sampling.run import IONS_PER_WINDOW, MU_POINTS, ensembles_of
+from ..sampling.planning import IONS_PER_WINDOW, MU_POINTS, ensembles_of
 from ..sampling.slots import EnsembleKind
 from .input_warnings import input_warnings
 from .prepare import prepare

@@ -12,15 +12,18 @@ from scipy.interpolate import interp1d
 from ..input.schema import RefineInput
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
-from ..runtime.storage import read_h5, read_json, write_json
+from ..runtime.storage import read_json, write_json
 from ..runtime.streams import Stream, Use
 from ..sampling.ladder import Ladder
+from ..sampling.ladder_file import read_ladder, write_ladder
 from ..sampling.plan import Plan
-from ..sampling.run import ensembles_of, place_slots, read_ladder, sample_ladder, write_ladder
+from ..sampling.planning import ensembles_of, place_slots
+from ..sampling.run import sample_ladder
+from ..sampling.samples import Samples, read_samples
+from ..sampling.segment_files import last_states, sweeps_done
 from ..sampling.system import System
 from ..thermodynamics.analysis import has_free_energies, isotherms_of
 from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
-from ..thermodynamics.samples import Samples, last_states, read_samples
 from ..thermodynamics.vibrations import Vibrations
 from .run import RootData, Run
 
@@ -112,15 +115,9 @@ def _begin(run: Run, vibrations: Vibrations | None) -> Decisions:
         if known.mark == mark and measure <= known.sampled and not lost:
             return known
     _forget(store)
-    fresh = Decisions(mark, _sweeps(store), [], [])
+    fresh = Decisions(mark, sweeps_done(store), [], [])
     fresh.write(store)
     return fresh
-
-
-def _sweeps(store: SampleStore) -> int:
-    """Length of the ladder's samples."""
-    state = read_h5(store.segment(None, store.committed() - 1), ("stream",))[1]
-    return int(state["block"] * state["block_sweeps"])
 
 
 def _forget(store: SampleStore) -> None:

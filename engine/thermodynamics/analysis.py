@@ -9,6 +9,7 @@ from ..input.schema import AnalysisInput
 from ..runtime.results import Group
 from ..sampling.diagnostics import assess
 from ..sampling.plan import Plan, end_energies
+from ..sampling.samples import Samples
 from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
 from ..units import NEV_PER_EV
@@ -24,7 +25,6 @@ from .observables import Observables
 from .order.dilute import dilute_group
 from .order.waves import order_group
 from .phase_diagram.diagram import Diagram, build_diagram, diagram_group, hull_group
-from .samples import Samples
 from .vibrations import Vibrations
 from .voltage import voltage_group
 from .warnings import voltage_doubt, window_doubt

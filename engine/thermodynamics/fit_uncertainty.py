@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.results import Group
+from ..sampling.samples import Samples
+from ..sampling.segment_files import read_snapshots
 from ..sampling.system import System
 from ..units import NEV_PER_EV
 from .free_energy.isotherms import Isotherms, spread
 from .free_energy.transition_matrix import local_mean
-from .order.waves import read_snapshots
 from .phase_diagram.boundaries import boundaries_drawn
 from .phase_diagram.diagram import Diagram, least_height_eV
 from .phase_diagram.invariants import Invariant, invariants
 from .phase_diagram.trace import Trace
-from .samples import Samples
 
 Float = NDArray[np.float64]
 ENERGIES = 80_000  # of sampled states that are looked at, by all draws together, but for one state of every replica

@@ -10,9 +10,9 @@ from ..crystal.lattice import Supercell
 from ..runtime.results.transition import LooseGroup
 from ..runtime.storage import write_text
 from ..sampling.ground_state_search import Lowest
+from ..sampling.samples import Samples
 from ..units import NEV_PER_EV, fraction
 from .phase_diagram.hull import hull_values, lower_hull
-from .samples import Samples
 
 Float = NDArray[np.float64]
 SAME_EV = 1e-6  # energies per fu that differ by less are one; a corner lies deeper than this below the line past it

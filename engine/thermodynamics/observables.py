@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from ..runtime.results.transition import LooseGroup
 from ..sampling.diagnostics import Health
+from ..sampling.samples import Samples
 from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
 from ..units import NEV_PER_EV
-from .samples import Samples
 
 Float = NDArray[np.float64]
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.planning import place_slots, window_targets
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
-from redoxmc.engine.sampling.run import place_slots, window_targets
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.kernels.layout import Tally
@@ -63,7 +63,7 @@ def blocks_of(replicas: Replicas, tally: Tally, number: int) -> Float:
         comm.Barrier()
         clock.append(time.perf_counter())
         own.append(time.process_time())
-        replicas.exchange()
+        replicas.exchange_configurations()
         clock.append(time.perf_counter())
         own.append(time.process_time())
         busy += own[3] - own[2] + own[1] - own[0]
@@ -86,7 +86,7 @@ def work(counts: list[int], repeats: int) -> list[dict[str, float]]:
         replicas, tally = build_replicas(plan, starts, system, 1, (), MPI.COMM_WORLD), empty_tally(system)
         blocks_of(replicas, tally, 1)  # compiles
         found = [blocks_of(replicas, tally, max(2, SHARED_BLOCKS // number)) for _ in range(repeats)]
-        tried, accepted = np.sum(np.concatenate(replicas.exchanged), axis=0)
+        tried, accepted = np.sum(np.concatenate(replicas.exchange.counters), axis=0)
         best = np.min(found, axis=0)
         names = ("block_s", "advance_s", "waiting_s", "exchange_s", "busy_s")
         rows.append({"replicas": len(plan.slots), "accepted": accepted / tried, **dict(zip(names, best.tolist()))})

@@ -10,12 +10,16 @@ from redoxmc.engine.input.schema import AnalysisInput, Config
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.results import Group
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.runtime.streams import Stream
+from redoxmc.engine.sampling import run
 from redoxmc.engine.sampling.anneal import cooling
+from redoxmc.engine.sampling.ladder_file import read_ladder
 from redoxmc.engine.sampling.moves import Mix
+from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.run import run_sampling
+from redoxmc.engine.sampling.samples import Samples, read_samples, sample_in_memory
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.analysis import Analysis
-from redoxmc.engine.thermodynamics.samples import Samples, read_samples
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.enumeration import enumerate_states
@@ -99,6 +103,21 @@ def test_semigrand_averages(sampled: tuple[System, Samples], groups: dict[str, G
         phi = [(e.energy_eV - mu * e.n) / kT for mu in group["chemical_potential_eV"]]
         heat = np.array([(q @ f**2 - (q @ f) ** 2) / 4 for q, f in zip(p, phi)])
         agrees(group["heat_capacity_mu_kB"][row], group["heat_capacity_mu_kB_error"][row], heat, 0.05)
+
+
+def test_samples_in_memory_are_those_in_files(small: System, tmp_path: Path) -> None:
+    """The same slots, sampled in one go in memory and in many segments in files."""
+    config, store = configuration(tmp_path, 100), SampleStore(tmp_path / "samples")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "COMMIT_EVERY_S", 0.0)
+        run_sampling(small, config, store, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
+    assert store.committed() > 2
+    plan, starts = read_ladder(store)
+    replicas = build_replicas(plan, starts, small.with_mix(plan.mix), config.seed, (Stream.SAMPLING,), MPI.COMM_SELF)
+    written, held = read_samples(store), sample_in_memory(replicas, 100, config.sampler.exchange_every)
+    assert held.exchanged == written.exchanged and held.bin_sweeps == written.bin_sweeps and not held.origin
+    for name in ("energy_neV", "ions", "tried", "accepted", "tallies"):
+        assert np.array_equal(getattr(held, name), getattr(written, name)), name
 
 
 def test_cooling_passes_all_rungs() -> None:

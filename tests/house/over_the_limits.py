@@ -3,7 +3,6 @@
 OVER: dict[str, set[str]] = {
     "long_modules": {
         "engine/runtime/results/schema.py",
-        "engine/sampling/replicas.py",
         "kernels/chain.py",
         "tests/exact/test_corrected.py",
         "tests/faults/test_faults.py",
@@ -64,7 +63,6 @@ OVER: dict[str, set[str]] = {
         "engine/sampling/ground_state_search.py",
         "engine/sampling/place_temperatures.py",
         "engine/sampling/plan.py",
-        "engine/sampling/run.py",
         "engine/sampling/split.py",
         "engine/sampling/system.py",
         "engine/sampling/tune.py",

@@ -25,12 +25,12 @@ from redoxmc.engine.report.figures.order import dilute_limits, order_parameters,
 from redoxmc.engine.runtime.results import Group, read_results
 from redoxmc.engine.runtime.results.transition import LooseGroup
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.thermodynamics.order import waves as order
 from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
 from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from redoxmc.engine.thermodynamics.order.waves import ChainMeans, recognise
 from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
-from redoxmc.engine.thermodynamics.samples import read_samples
 
 from ..helpers.command import run, write_input
 

@@ -14,12 +14,12 @@ from redoxmc.engine.input.schema import AnalysisInput
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.samples import Samples, read_samples
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
 from redoxmc.engine.thermodynamics.phonons import KJ_PER_MOL_OF_EV
-from redoxmc.engine.thermodynamics.samples import Samples, read_samples
 from redoxmc.engine.thermodynamics.vibrations import Vibrations, read_vibrations
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 

@@ -16,7 +16,7 @@ from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.storage import read_h5
 from redoxmc.engine.sampling import run as stage
-from redoxmc.engine.thermodynamics.samples import read_samples
+from redoxmc.engine.sampling.samples import read_samples
 
 from ..helpers.command import SMALL, TINY, hashes, kill, start, wait_for_samples, write_input
 

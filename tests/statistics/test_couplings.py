@@ -8,13 +8,13 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.learn.motion import motion
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis, isotherms_of
 from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, add_couplings, changes
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, diagram_group
-from redoxmc.engine.thermodynamics.samples import read_samples
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.command import run, write_input

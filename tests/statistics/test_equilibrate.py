@@ -11,8 +11,8 @@ from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.planning import place_slots, window_targets
 from redoxmc.engine.sampling.replicas import build_replicas
-from redoxmc.engine.sampling.run import place_slots, window_targets
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System
 
@@ -37,7 +37,7 @@ def tries(system: System, plan: Plan, starts: np.ndarray) -> np.ndarray:
     sums = np.zeros((3, 2, *tally.sums.shape), np.int64)
     for _ in range(10):
         replicas.advance(tally, sums, 5)
-        replicas.exchange()
+        replicas.exchange_configurations()
     return sums.sum(axis=(0, 1))[: system.n_range[1], 0]
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.samples import Samples, read_samples
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis
-from redoxmc.engine.thermodynamics.samples import Samples, read_samples
 
 from ..helpers.command import run, write_input
 

@@ -14,9 +14,11 @@ from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling import run as stage
 from redoxmc.engine.sampling.ladder import Ladder
+from redoxmc.engine.sampling.ladder_file import read_ladder
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.run import read_ladder, run_sampling, window_targets
+from redoxmc.engine.sampling.planning import window_targets
+from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tune import LEAST_WEIGHT, mix_of, tuned_mix
 

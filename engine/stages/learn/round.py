@@ -18,10 +18,10 @@ from ...runtime.results.transition import typed_results
 from ...runtime.sample_store import SampleStore
 from ...runtime.storage import write_json, write_whole
 from ...sampling.run import run_sampling
+from ...sampling.samples import read_samples
 from ...sampling.system import System
 from ...thermodynamics.analysis import Analysis
 from ...thermodynamics.fit_uncertainty import changes, widest_band
-from ...thermodynamics.samples import read_samples
 from .choose import choose, ensemble_errors
 from .motion import motion
 from .rounds import Rounds

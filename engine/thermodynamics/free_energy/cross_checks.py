@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ...runtime.results import Group
+from ...sampling.samples import Samples
 from ...sampling.slots import EnsembleKind
-from ..samples import Samples
 from .isotherms import Isotherms, spread
 from .least_squares import energy_steps
 from .transition_matrix import Isotherm

@@ -10,9 +10,9 @@ from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
 from ...sampling.diagnostics import Health
 from ...sampling.plan import Plan, empty_tally
+from ...sampling.samples import Samples
 from ...sampling.system import System
 from ...units import NEV_PER_EV
-from ..samples import Samples
 from ..vibrations import Vibrational, Vibrations
 from .least_squares import joined
 from .transition_matrix import Curves, Ends, Isotherm, isotherm

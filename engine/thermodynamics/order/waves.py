@@ -11,11 +11,10 @@ from scipy.stats import chi2
 from ...crystal.lattice import VACANCY
 from ...crystal.occupations import species_of_atoms
 from ...runtime.results.transition import LooseGroup
-from ...runtime.sample_store import SampleStore
-from ...runtime.storage import read_h5
 from ...sampling.diagnostics import Health
+from ...sampling.samples import Samples
+from ...sampling.segment_files import read_snapshots
 from ...sampling.system import System
-from ..samples import Samples
 from .short_range import Shell, correlations, neighbour_shells
 from .structure_factor import Field, Waves, deviations, electron_field, ion_field
 
@@ -62,25 +61,6 @@ def recognise(weights: Float, chains: Int, waves: Waves, field: Field) -> Recogn
     length_A = waves.star_wavelength_A
     once = np.isfinite(length_A) & (length_A > LONG_WAVE_SPACINGS * spacing_A) & (waves.star_passes <= 1)
     return Recognised(star, weight, np.sqrt(np.maximum(most, 0)), found & ~once[star], found & once[star])
-
-
-@dataclass(frozen=True)
-class Snapshots:
-    """States of one slot: sweep (m,) at which they were taken, species (m, walkers, n_sites)."""
-
-    sweep: Int
-    species: NDArray[np.int8]
-
-
-def read_snapshots(store: SampleStore, slot: int, n_sweeps: int) -> Snapshots:
-    """Those at the ends of bins of sweeps; where there are none, the states after n_sweeps, the last."""
-    names = ("snapshots", "snapshot_sweeps")  # the states at the segments' ends would depend on when those were written
-    parts = [read_h5(store.segment(slot, s), ("state/species",), names)[0] for s in range(store.committed())]
-    kept = [p for p in parts if names[0] in p and len(p[names[0]])]
-    if not kept:
-        return Snapshots(np.array([n_sweeps]), parts[-1]["state/species"][None])
-    species, sweep = (np.concatenate([p[name] for p in kept]) for name in names)
-    return Snapshots(sweep, species)
 
 
 class ChainMeans:

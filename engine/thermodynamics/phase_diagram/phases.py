@@ -12,8 +12,8 @@ from ...crystal.cif import charged_cif
 from ...crystal.lattice import Supercell
 from ...runtime.results import Group
 from ...runtime.storage import write_text
-from ..order.waves import read_snapshots
-from ..samples import Samples
+from ...sampling.samples import Samples
+from ...sampling.segment_files import read_snapshots
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
