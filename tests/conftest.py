@@ -17,6 +17,7 @@ from redoxmc.engine.sampling.system import System, build_system
 from .helpers.compile_once import one_compiler_a_function
 from .helpers.enumeration import Enumeration, enumerate_states
 from .helpers.paths import STRUCTURE
+from .helpers.shared import changed
 from .helpers.systems import olivine_lattice, random_expansion
 
 if TYPE_CHECKING:  # imported by the fixtures that need them: they bring torch
@@ -35,6 +36,12 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _compile_once(common: Path) -> Iterator[None]:
     with one_compiler_a_function(common):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_runs_are_left_alone(common: Path) -> Iterator[None]:
+    yield
+    assert changed(common) == []
 
 
 @pytest.fixture(scope="session")

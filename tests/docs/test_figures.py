@@ -27,6 +27,7 @@ from redoxmc.engine.runtime.results.phase_diagram import Invariants
 
 from ..helpers.colour_vision import VISIONS, contrast_with_white, distance
 from ..helpers.reported import reported, with_fit_uncertainty
+from ..helpers.shared import made_once
 
 APART, NEIGHBOURS_APART = 20.0, 9.0  # CIE 1976
 SMALLEST_PT = 6.0
@@ -58,8 +59,8 @@ def test_colours_stand_out_from_paper() -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    found = with_fit_uncertainty(reported(tmp_path_factory.mktemp("figures")))
+def results(common: Path) -> Results:
+    found = with_fit_uncertainty(made_once(common, "reported", reported) / "out")
     found.semigrand.trusted[0, 0] = found.canonical.trusted[0, 2] = False
     return found
 

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from ..helpers.browser import CHROMIUM, Browser
 from ..helpers.command import run
 from ..helpers.paths import ROOT
 from ..helpers.reported import TITLE, reported
+from ..helpers.shared import made_once
 
 pytestmark = pytest.mark.runs
 
@@ -27,8 +29,8 @@ NO_BROWSER = "no chromium here; on Debian: apt-get install chromium"
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reported(tmp_path_factory.mktemp("report"))
+def out(common: Path) -> Path:
+    return made_once(common, "reported", reported) / "out"
 
 
 class Page(HTMLParser):
@@ -143,13 +145,13 @@ def test_a_page_of_other_results_is_made_anew(out: Path) -> None:
     assert (out / "report.html").stat().st_mtime_ns == before
 
 
-def test_other_points_redo_the_analysis_alone(out: Path) -> None:
+def test_other_points_redo_the_analysis_alone(out: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(out.parent, tmp_path / "copy")) / "out"
     samples = {path: path.stat().st_mtime_ns for path in (out / "samples").rglob("*.h5")}
     points = out.parent / "points.csv"
     text = points.read_text()
     points.write_text(text.replace("0.1,350", "0.2,360"))
     done = run(out.parent / "input.yaml", 1, "--until", "analyse")
-    points.write_text(text)
     assert done.returncode == 0 and samples == {path: path.stat().st_mtime_ns for path in (out / "samples").rglob("*.h5")}
     assert read_results(out / "results.h5").experiment.x.tolist() == [0.2, 0.5, 0.5]
 

@@ -149,11 +149,11 @@ def test_energies_are_consistent_and_failures_are_never_entered(true: Enumeratio
     assert tried > 1_000 and np.inf in energy_of.known.values()
 
 
-def visits(true: Enumeration, bad: System, stretch: int | None, energy_of: Energies) -> np.ndarray:
-    """Of the states, (70,), after each of 20 000 proposals. stretch: None: until something has changed."""
+def visits(true: Enumeration, bad: System, stretch: int | None, energy_of: Energies, proposals: int = 20_000) -> np.ndarray:
+    """Of the states, (70,), after each proposal. stretch: None: until something has changed."""
     ensemble, state, counts = semigrand(bad, TEMPERATURE_K, MU_EV), state_of(true, bad, 0), np.zeros(70)
     state.potential_eV = energy_of(true.states[0])
-    for _ in range(20_000):
+    for _ in range(proposals):
         if stretch is None:
             until_changed(state, bad, ensemble, energy_of)
         else:
@@ -178,7 +178,7 @@ def test_mutants_are_caught(true: Enumeration, bad: System) -> None:
         k = true.index[species.tobytes()]
         return float(true.energy_eV[k] + of_bad.energy_eV[k])
 
-    assert distance(visits(true, bad, 16, energies_of(true)), right) < 0.03
+    assert distance(visits(true, bad, 16, energies_of(true), 60_000), right) < 0.03
     left_out = Energies(site_permutations(true.system.supercell), both)
     assert distance(visits(true, bad, 16, left_out), right) > 0.1
     assert distance(visits(true, bad, None, energies_of(true)), right) > 0.1

@@ -17,19 +17,19 @@ from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, add_couplings
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, diagram_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
-from ..helpers.command import run, write_input
+from ..helpers import shared
 from ..helpers.enumeration import enumerate_states
 from ..helpers.mean_field import Float, all_sound, ideal
 from ..helpers.mean_field import isotherms_of as made_up
+from ..helpers.shared import made_once
 
 W_EV = 0.08
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, list[System]]:
-    folder = tmp_path_factory.mktemp("couplings")
-    path = write_input(folder, 2000)
-    assert run(path, 1, "--until", "sample").returncode == 0
+def sampled(common: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, list[System]]:
+    """The input of the samples, its system, and those of three other Hamiltonians."""
+    path, folder = made_once(common, "sampled", shared.sampled) / "input.yaml", tmp_path_factory.mktemp("couplings")
     systems = []
     for k, (ion_electron, ion_ion) in enumerate(((-0.03, 0.015), (-0.036, 0.015), (-0.03, 0.009), (-0.024, 0.021))):
         other = folder / f"other_{k}.yaml"

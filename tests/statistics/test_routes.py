@@ -13,16 +13,15 @@ from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import Analysis
 
-from ..helpers.command import run, write_input
+from ..helpers import shared
+from ..helpers.shared import made_once
 
 pytestmark = pytest.mark.runs
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, System, Samples]:
-    path = write_input(tmp_path_factory.mktemp("routes"), 6000)
-    path.write_text(path.read_text().replace("equilibrate: 50, ", ""))
-    assert run(path, 1, "--until", "sample").returncode == 0
+def sampled(common: Path) -> tuple[Analysis, System, Samples]:
+    path = made_once(common, "sampled", shared.sampled) / "input.yaml"
     given, _ = prepare(read_input(path))
     system = build_system(given.user_terms, given.matrix, given.ions)
     samples = read_samples(SampleStore(Path(path.parent / "out/samples")))
