@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
 from ..errors import RedoxError
-from .frame import Frame
+from .cell_mapping import CellMapping
 from .terms import Cluster, Hamiltonian
 
 if TYPE_CHECKING:
@@ -15,25 +15,26 @@ if TYPE_CHECKING:
 
 
 def cluster_space(lattice: Lattice, cutoffs_A: tuple[float, ...]) -> "ClusterSpace":
-    """icet's cluster space over the lattice: pairs, triplets, ... up to the cutoffs."""
+    """icet's cluster space of the lattice: orbits of pairs, triplets, ... up to the cutoffs (A)."""
     from icet import ClusterSpace
 
     return ClusterSpace(lattice.atoms, list(cutoffs_A), lattice.allowed_symbols())
 
 
 def from_icet(expansion: "ClusterExpansion", lattice: Lattice) -> Hamiltonian:
-    """Every cluster of a cell with its energy. The expansion's property is the energy in eV per formula unit.
+    """A cluster expansion of icet, whose property is the energy in eV per formula unit, as energies of clusters.
 
-    icet's cluster vector holds, for each orbit and multi-component vector, the mean of the product of its point functions
-    over all clusters and site permutations; its parameters multiply those means.
+    An element of icet's cluster vector belongs to an orbit and a multi-component vector: it is the mean, over all clusters and
+    site permutations, of the product of the point functions. The effective cluster interactions multiply these means.
+    Raises RedoxError if the species or the sites of the expansion are not those of the lattice.
     """
     space = expansion.get_cluster_space_copy()
-    frame = _frame(space, lattice)
+    mapping = _mapping(space, lattice)
     positions = space.primitive_structure.get_scaled_positions(wrap=False)
-    functions = _PointFunctions(space, frame, positions)
+    functions = _PointFunctions(space, mapping, positions)
     parameters = iter(expansion.parameters)
     constant = next(parameters) * lattice.n_formula_units
-    per_primitive = lattice.n_formula_units / frame.n_cells
+    per_primitive = lattice.n_formula_units / mapping.n_cells
     clusters = []
     for orbit in space.orbit_list.orbits:
         tables = [
@@ -55,28 +56,28 @@ def from_icet(expansion: "ClusterExpansion", lattice: Lattice) -> Hamiltonian:
                 for permutation in permutations_
                 if parameter
             )
-            clusters += [Cluster(sites, energies) for sites in frame.copies(fractional)]
+            clusters += [Cluster(sites, energies) for sites in mapping.copies(fractional)]
     return Hamiltonian(lattice, tuple(clusters), constant)
 
 
-def _frame(space: "ClusterSpace", lattice: Lattice) -> Frame:
-    """icet's primitive cell lies in our cell as it is."""
+def _mapping(space: "ClusterSpace", lattice: Lattice) -> CellMapping:
+    """Mapping of icet's primitive cell, which needs no shift."""
     cell = np.asarray(space.primitive_structure.cell)
-    return Frame(lattice, cell @ np.linalg.inv(np.asarray(lattice.atoms.cell)), np.zeros(3))
+    return CellMapping(lattice, cell @ np.linalg.inv(np.asarray(lattice.atoms.cell)), np.zeros(3))
 
 
 class _PointFunctions:
-    """Values of icet's point functions over the species of a site, in our order of species."""
+    """Values of icet's point functions for the species of each site, in the order of the lattice's species."""
 
-    def __init__(self, space: "ClusterSpace", frame: Frame, positions: NDArray[np.float64]) -> None:
+    def __init__(self, space: "ClusterSpace", mapping: CellMapping, positions: NDArray[np.float64]) -> None:
         from ase.data import atomic_numbers, chemical_symbols
 
         self.values: dict[int, np.ndarray] = {}
-        lattice = frame.lattice
+        lattice = mapping.lattice
         for index, species_map in enumerate(space.species_maps):
             if len(species_map) < 2:
                 continue
-            site, _ = frame.site(positions[index])
+            site, _ = mapping.site(positions[index])
             species = lattice.sublattices[lattice.site_sublattice[site]].species
             numbers = [atomic_numbers.get(sp.symbol, -1) for sp in species]
             if sorted(numbers) != sorted(species_map):
@@ -89,8 +90,8 @@ class _PointFunctions:
                 [[space.evaluate_cluster_function(len(species), f, c) for c in columns] for f in range(len(species) - 1)]
             )
         n_free = sum(len(lattice.sublattices[g].species) > 1 for g in lattice.site_sublattice)
-        if len(self.values) * frame.n_cells != n_free:
-            found = len(self.values) * frame.n_cells
+        if len(self.values) * mapping.n_cells != n_free:
+            found = len(self.values) * mapping.n_cells
             raise RedoxError(
                 f"found {found} sites of several species in the structure's cell; allowed: all {n_free} of its sublattices"
             )

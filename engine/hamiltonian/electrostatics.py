@@ -1,8 +1,9 @@
-"""Point charges on the sites, summed by Ewald's method over all periodic images of one supercell.
+"""Energy of point charges on the sites of one supercell, by Ewald summation over all periodic images.
 
-E = (k/2) sum_ij q_i q_j psi(r_i - r_j), psi the potential of a unit charge, its images and a neutralising background, in a conducting
-surrounding (Ewald, Ann. Phys. 369, 253, 1921; de Leeuw, Perram, Smith, Proc. R. Soc. A 373, 27, 1980). A site's energy with its own
-images is kept. In a supercell every pair of sites interacts, so the term belongs to one supercell.
+E = (k/2) sum_ij q_i q_j psi(r_i - r_j), where psi is the potential of a unit charge, its periodic images and a neutralising
+background in a conducting surrounding (Ewald, Ann. Phys. 369, 253, 1921; de Leeuw, Perram, Smith, Proc. R. Soc. A 373, 27,
+1980). The energy of a site with its own images is included. All pairs of sites of a supercell interact, so the term holds for
+one supercell only.
 """
 
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from .terms import Cluster, Hamiltonian
 
 Float = NDArray[np.float64]
 COULOMB_EV_A = 14.399645478  # e^2 / (4 pi epsilon_0), CODATA 2018
-REACH = 6.0  # both sums end where a Gaussian has fallen to exp(-REACH^2)
-CHUNK = 2_000_000  # distances, or phases, at a time
+CUTOFF = 6.0  # both sums end where a Gaussian has fallen to exp(-CUTOFF^2)
+CHUNK = 2_000_000  # distances or phases computed at a time
 MOST_SITES = 8000
 
 
 def ewald_potential(cell: Float, displacements: Float) -> Float:
-    """psi (k,), 1/A, at displacements (k, 3), A, in a cell (3, 3); at zero, without the unit charge itself."""
+    """psi (k,), 1/A, at displacements (k, 3), A, in a cell (3, 3), A; at zero displacement without the charge itself."""
     volume = abs(float(np.linalg.det(cell)))
-    alpha = np.sqrt(np.pi) / volume ** (1 / 3)  # as many terms in either sum
+    alpha = np.sqrt(np.pi) / volume ** (1 / 3)  # both sums then have the same number of terms
     fractional = displacements @ np.linalg.inv(cell)
     near = (fractional - np.rint(fractional)) @ cell
-    images = _points_within(cell, REACH / alpha + np.linalg.norm(cell, axis=1).sum() / 2)
-    waves = _points_within(np.asarray(2 * np.pi * np.linalg.inv(cell).T, np.float64), 2 * alpha * REACH)
+    images = _points_within(cell, CUTOFF / alpha + np.linalg.norm(cell, axis=1).sum() / 2)
+    waves = _points_within(np.asarray(2 * np.pi * np.linalg.inv(cell).T, np.float64), 2 * alpha * CUTOFF)
     square = (waves**2).sum(axis=1)
     waves, square = waves[square > 0], square[square > 0]
     factor = 4 * np.pi / volume * np.exp(-square / (4 * alpha**2)) / square
@@ -44,7 +45,7 @@ def ewald_potential(cell: Float, displacements: Float) -> Float:
 
 
 def _points_within(basis: Float, reach: float) -> Float:
-    """Points (k, 3) of the lattice spanned by the rows of `basis` no further from the origin than `reach`."""
+    """Points (k, 3) of the lattice spanned by the rows of `basis`, up to the distance `reach` from the origin."""
     most = np.ceil(reach * np.linalg.norm(np.linalg.inv(basis), axis=0)).astype(int)
     numbers = np.array(list(product(*[range(-m, m + 1) for m in most])))
     points = numbers @ basis
@@ -53,14 +54,14 @@ def _points_within(basis: Float, reach: float) -> Float:
 
 @dataclass(frozen=True)
 class PointCharges:
-    """Charges by species (elementary charges) and the dielectric constant that screens them."""
+    """Charges by species, in elementary charges, and the dielectric constant that divides their energy."""
 
     charges: dict[str, float]
     dielectric: float
 
 
 def point_charges(lattice: Lattice, given: Sequence[PointCharges], matrix: NDArray[np.int64]) -> Hamiltonian:
-    """Those of the input and of the model, in one supercell; nothing if there are none."""
+    """The sum of all given point-charge terms in the supercell `matrix` (3, 3); zero if there are none."""
     total = Hamiltonian(lattice)
     for term in given:
         clusters = electrostatic_clusters(Supercell(lattice, matrix), term.charges, term.dielectric)
@@ -69,9 +70,10 @@ def point_charges(lattice: Lattice, given: Sequence[PointCharges], matrix: NDArr
 
 
 def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], dielectric: float) -> list[Cluster]:
-    """Clusters of one cell whose sum over the supercell is its Ewald energy. charges: by species, 0 for those not named.
+    """Clusters per unit cell whose sum over the supercell is its Ewald energy.
 
-    Every pair appears from both its ends with half its energy, so a site at half a period from its own image needs no exception.
+    charges: by species; species that are not named carry 0. Every pair occurs twice, once from each site, with half its energy,
+    so that a site at half a period from its own image is no special case.
     """
     lattice = supercell.lattice
     of_species = [np.array([charges.get(sp.name, 0.0) for sp in s.species]) for s in lattice.sublattices]
@@ -93,9 +95,10 @@ def electrostatic_clusters(supercell: Supercell, charges: dict[str, float], diel
 
 
 def fixed_charges(lattice: Lattice, charges: dict[str, float], spectators: dict[str, float], dielectric: float) -> Hamiltonian:
-    """Energy of the spectators, charged by element, among themselves and with the species, charged by name; in any supercell.
+    """Energy of the spectators with each other and with the species, in any supercell.
 
-    They have the period of the cell, so what they do to a site needs no supercell.
+    charges: by species. spectators: charges by element. The spectators have the period of the unit cell, and so has the
+    potential that they cause on the sites.
     """
     unit = np.asarray(lattice.atoms.cell, np.float64)
     fixed = np.array([spectators.get(s, 0.0) for s in lattice.atoms.get_chemical_symbols()])

@@ -1,4 +1,4 @@
-"""Fit of a cluster expansion to a charge-labelled data set, and what it is worth."""
+"""Fit of the effective cluster interactions (ECIs) to a charge-labelled data set, with errors and uncertainty."""
 
 import warnings
 from dataclasses import dataclass
@@ -23,11 +23,12 @@ DRAWS = 40
 
 @dataclass(frozen=True)
 class Fit:
-    """Parameters and errors, all energies in eV per formula unit.
+    """Effective cluster interactions and errors of a fit; all energies are in eV per formula unit.
 
-    parameters (p,): icet's, constant first. reference_eV, fitted_eV (cells,). fold_rmse_eV (folds,): errors on held-out folds.
-    left_out_eV (cells,): prediction of each cell by the fold that did not see it. draws (DRAWS, p): parameters of fits to as many
-    cells drawn with replacement: how far the data leave them open. is_end (cells,): met exactly by every fit, so no test of any.
+    parameters (p,): ECIs of icet, constant first. draws (DRAWS, p): ECIs of fits to bootstrap samples, whose scatter is the fit
+    uncertainty. reference_eV, fitted_eV (cells,): energies of the data and of the fit. left_out_eV (cells,): prediction for
+    each cell by the fit of the fold that does not contain it. fold_rmse_eV (folds,): errors of the held-out folds. is_end
+    (cells,): cells at the ends of composition, which every fit reproduces exactly and which therefore test none.
     """
 
     parameters: NDArray[np.float64]
@@ -48,20 +49,20 @@ class Fit:
 
     @property
     def validation_spread_eV(self) -> float:
-        """Standard deviation of the error over the folds."""
+        """Standard deviation of the validation error over the folds."""
         return float(np.std(self.fold_rmse_eV, ddof=1))
 
 
 def cluster_vectors(space: "ClusterSpace", data: DataSet) -> NDArray[np.float64]:
-    """(cells, parameters)."""
+    """Cluster vectors (cells, parameters) of the data."""
     return np.array([space.get_cluster_vector(cell) for cell in data.cells])
 
 
 def neutrality_null_vector(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
-    """The parameters, up to a factor, that predict the charge of a configuration: zero for all that is neutral.
+    """The ECIs (p,), up to a factor, that predict the charge of a configuration, which is zero for all neutral ones.
 
-    Adding any multiple of it to the parameters changes no prediction. It has a constant and points only, so it follows
-    from the mean charge of every sublattice's sites as a combination of icet's point functions.
+    Adding any multiple of them to the ECIs changes no prediction. Only the constant and the points are nonzero; they are
+    determined by least squares from the charges of random configurations.
     """
     points = [i for i, row in enumerate(space.as_list) if row["order"] <= 1]
     samples, charges = [], []
@@ -84,7 +85,7 @@ def neutrality_null_vector(space: "ClusterSpace", lattice: Lattice) -> NDArray[n
 
 
 def end_vectors(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
-    """Cluster vectors (ends, parameters) of the neutral arrangements in which every sublattice holds one species alone."""
+    """Cluster vectors (ends, parameters) of the neutral configurations in which every sublattice holds a single species."""
     vectors = []
     for held in product(*(s.species for s in lattice.sublattices)):
         charge = sum(sp.charge * n for sp, n in zip(held, lattice.sites_per_sublattice.tolist()))
@@ -99,7 +100,10 @@ def end_vectors(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
 
 
 def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
-    """Groups of parameters that the cells cannot tell apart, apart from what neutrality makes equivalent."""
+    """Groups of ECIs that the cells do not determine, beyond what neutrality makes equivalent.
+
+    vectors (cells, p): cluster vectors. null (p,): the neutrality null vector. Returns indices of the ECIs by group.
+    """
     norm = np.linalg.norm(null)
     projector = np.eye(len(null)) - (np.outer(null, null) / norm**2 if norm else 0)
     _, singular, right = np.linalg.svd(vectors @ projector, full_matrices=True)
@@ -128,11 +132,12 @@ def fit_expansion(
     n_folds: int,
     seed: int,
 ) -> Fit:
-    """Fit energies per formula unit; cells at `ends`, as of `end_vectors`, are met exactly, so that mixing energies are those of the data.
+    """Fit ECIs to energies per formula unit, with cross-validation and bootstrap.
 
-    The constant and the points meet the ends, given all other parameters; what freedom they have left is first taken out by least
-    squares (their size would otherwise set the scale of the priors). The parameter that neutrality makes redundant is held at zero
-    in the fit, and the gauge is fixed afterwards by taking the parameters orthogonal to the null vector, which changes no prediction.
+    Cells at `ends` (see `end_vectors`) are reproduced exactly, so that mixing energies are those of the data. To this end the
+    constant and the points follow from all other ECIs. Their remaining freedom is removed first by least squares, since its
+    size would set the scale of the priors. The ECI that neutrality makes redundant is zero in the fit; afterwards the ECIs are
+    made orthogonal to the null vector, which changes no prediction.
     """
     from sklearn.exceptions import UndefinedMetricWarning
     from trainstation import CrossValidationEstimator, EnsembleOptimizer  # slow to import
@@ -148,7 +153,7 @@ def fit_expansion(
     settings = {"fit_method": method, "seed": own_seed, "check_condition": False}
     estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # R^2, which nobody asks for, of folds of one cell
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of R^2, which is not used, in folds of one cell
         estimator.validate()
     estimator.train()
     bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
@@ -165,9 +170,9 @@ def fit_expansion(
 
 
 class _Gauge:
-    """Parameters (p,) as fewer, free ones: what the constant and the points may still do, then all other clusters.
+    """ECIs (p,) as fewer free parameters: the remaining freedom of the constant and the points, then all other clusters.
 
-    ends (k, p), energies_eV (k,): cluster vectors and energies that the constant and the points meet whatever the others are.
+    ends (k, p), energies_eV (k,): cluster vectors and energies that the constant and the points reproduce for any other ECIs.
     """
 
     def __init__(
@@ -187,7 +192,7 @@ class _Gauge:
     def reduce(
         self, vectors: NDArray[np.float64], energies_eV: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Columns (cells, free parameters), and the energies (cells,) that are left for them."""
+        """The design matrix (cells, free parameters), and the energies (cells,) that remain to be fitted."""
         base = vectors[:, self.base]
         others = vectors[:, self.others] - base @ self.inverse @ self.ends[:, self.others]
         columns = np.hstack([base @ self.free, others])

@@ -1,4 +1,4 @@
-"""What every energy term is made of: clusters of sites with an energy for each choice of species."""
+"""Terms of the Hamiltonian: clusters of sites, each with an energy for every choice of species on its sites."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ Site = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster per unit cell. energies_eV has one axis per site, as long as its sublattice has species."""
+    """A cluster that occurs once per unit cell.
+
+    energies_eV: one axis per site, with one entry per species of its sublattice.
+    """
 
     sites: tuple[Site, ...]
     energies_eV: NDArray[np.float64]
@@ -23,7 +26,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Hamiltonian:
-    """A sum of clusters, each counted once per unit cell, and a constant (eV per unit cell)."""
+    """A sum of clusters and a constant (eV per unit cell); every cluster counts once per unit cell."""
 
     lattice: Lattice
     clusters: tuple[Cluster, ...] = ()
@@ -36,7 +39,7 @@ class Hamiltonian:
 
 
 def merged(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
-    """The same sum with each set of sites once, whatever the order of its sites and wherever in the lattice."""
+    """The same sum in which clusters on the same sites, up to order and lattice translations, are added up."""
     found: dict[tuple[Site, ...], NDArray[np.float64]] = {}
     for cluster in clusters:
         _, (a, b, c) = min(cluster.sites)
@@ -48,7 +51,7 @@ def merged(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
 
 
 def point_clusters(lattice: Lattice, species: str, energy_eV: float) -> list[Cluster]:
-    """An energy for every site that holds the species."""
+    """Clusters that give every site with the species an energy."""
     clusters = []
     for g, k in lattice.rows(species):
         energies = np.zeros(len(lattice.sublattices[g].species))
@@ -58,7 +61,7 @@ def point_clusters(lattice: Lattice, species: str, energy_eV: float) -> list[Clu
 
 
 def pairs_within(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float]) -> list[tuple[Site, Site]]:
-    """Unordered pairs of sites, one cell's worth, that may hold the two species and lie lo <= r < hi apart (A)."""
+    """Unordered pairs of sites per unit cell that may hold the two species, at distances lo <= r < hi (A)."""
     allowed = [{g for g, _ in lattice.rows(name)} for name in species]
     active = lattice.atoms[lattice.site_atom]
     i, j, shift, distance = neighbor_list("ijSd", active, shell_A[1])
@@ -82,7 +85,7 @@ def nearest_A(lattice: Lattice, species: tuple[str, str]) -> float:
 
 
 def pair_clusters(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float], energy_eV: float) -> list[Cluster]:
-    """An energy for every unordered pair of sites in the shell that holds the two species."""
+    """Clusters that give every unordered pair of sites in the shell with the two species an energy."""
     clusters = []
     for first, second in pairs_within(lattice, species, shell_A):
         kinds = [lattice.sublattices[lattice.site_sublattice[s]].species for s, _ in (first, second)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..crystal.lattice import Lattice
 from ..crystal.neutrality import Exchange
 from ..hamiltonian.electrostatics import PointCharges
-from ..hamiltonian.model import Model
+from ..hamiltonian.imported import ImportedExpansion
 from ..hamiltonian.terms import Hamiltonian
 from ..input.options import Options
 from ..input.reader import InputFile
@@ -79,6 +79,6 @@ class RootData:
     """
 
     fit_data: FitData | None = None
-    model: Model | None = None
+    model: ImportedExpansion | None = None
     vibrations: Vibrations | None = None
     experiment: Experiment | None = None

@@ -14,9 +14,9 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Superce
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.electrostatics import electrostatic_clusters
+from redoxmc.engine.hamiltonian.imported import ImportedExpansion
 from redoxmc.engine.hamiltonian.importers import clease, clease_figures, smol
 from redoxmc.engine.hamiltonian.importers.read import read_model
-from redoxmc.engine.hamiltonian.model import Model
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.reader import InputFile, read_input
 from redoxmc.engine.sampling.system import build_system
@@ -45,7 +45,7 @@ def lattice_of(document: dict) -> Lattice:
     return build_lattice(atoms, sublattices, document["spectators"])
 
 
-def whole(model: Model, matrix: np.ndarray) -> Hamiltonian:
+def whole(model: ImportedExpansion, matrix: np.ndarray) -> Hamiltonian:
     supercell = Supercell(model.hamiltonian.lattice, matrix)
     charged = electrostatic_clusters(supercell, model.charges, model.dielectric) if model.charges else []
     return model.hamiltonian + Hamiltonian(model.hamiltonian.lattice, tuple(charged))
@@ -62,7 +62,7 @@ def energy_eV(hamiltonian: Hamiltonian, matrix: np.ndarray, species: np.ndarray)
     return total
 
 
-def largest_error_eV(name: str, model: Model, given: dict, runs: slice = slice(None)) -> float:
+def largest_error_eV(name: str, model: ImportedExpansion, given: dict, runs: slice = slice(None)) -> float:
     """Per cell, beyond the 6.5e-10 by which CODATA 2022, smol's, changed Coulomb's constant."""
     errors = [0.0]
     for run in given["runs"][runs]:
@@ -187,10 +187,10 @@ BAD_CLEASE = {
     "basis": ("settings", lambda text: text.replace('"polynomial"', '"cubic"'), "found the basis cubic; allowed: polynomial, trig"),
     "species": ("settings", lambda text: text.replace('"Mn"', '"Ti"'), "hold Li, Ti, X; allowed.*as an element Mn"),
     "cutoff on a distance": ("settings", lambda text: text.replace("4.3", "4.21"), "cutoff 4.21 A of 2-body clusters lies on a distance"),
-    "shorter cutoffs": ("settings", lambda text: text.replace("4.3", "3.9"), "found couplings of c2_d0003_0; allowed.*c2_d0002_0"),
-    "unknown name": ("eci", document_with(c5_wrong=1.0), "found the coupling c5_wrong"),
-    "no number": ("eci", document_with(c1_0="x"), "found the coupling c1_0: x"),
-    "no such function": ("eci", document_with(c1_4=1.0), "found the coupling c1_4.*functions 0 to 3"),
+    "shorter cutoffs": ("settings", lambda text: text.replace("4.3", "3.9"), "found ECIs of c2_d0003_0; allowed.*c2_d0002_0"),
+    "unknown name": ("eci", document_with(c5_wrong=1.0), "found the ECI c5_wrong"),
+    "no number": ("eci", document_with(c1_0="x"), "found the ECI c1_0: x"),
+    "no such function": ("eci", document_with(c1_4=1.0), "found the ECI c1_4.*functions 0 to 3"),
 }  # fmt: skip
 
 

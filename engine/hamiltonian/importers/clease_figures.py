@@ -1,8 +1,8 @@
-"""The clusters of CLEASE and their names, found from cell, sites and cutoffs alone.
+"""The clusters of CLEASE and their names, from cell, sites and cutoffs.
 
-A figure is a reference site with others, all nearer to each other than the cutoff. Figures of one shape share a name,
-c3_d0002_1: size, rank by diameter, rank among shapes of that diameter; the shape is the sorted matrix of inner products of the
-positions about their centre. What is said here of order and tolerance is CLEASE 1's, whose names depend on it.
+A figure is a reference site with other sites, all closer to each other than the cutoff. Figures of the same shape share a name,
+such as c3_d0002_1: size, rank by diameter, rank among the shapes of that diameter. The shape is the sorted matrix of inner
+products of the positions about their centre. Order and tolerances follow CLEASE 1, since the names depend on them.
 """
 
 from collections import defaultdict
@@ -18,13 +18,13 @@ from ...errors import RedoxError
 
 Float = NDArray[np.float64]
 SAME_SHAPE = 1e-9  # A^2
-UNDECIDED_A = 1e-7  # from a cutoff: rounding decides
+UNDECIDED_A = 1e-7  # difference from a cutoff below which rounding decides
 Member = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Sites, those with the larger distances to the others first; `alike` numbers them so that equivalent ones share a number."""
+    """Sites, ordered by descending distances to the others; equivalent sites have the same number in `alike`."""
 
     members: tuple[Member, ...]
     alike: tuple[int, ...]
@@ -32,9 +32,10 @@ class Figure:
 
 
 def named_figures(cell: Float, positions: Float, diameters_A: list[float]) -> dict[str, list[Figure]]:
-    """All figures through each site of the cell, by name. cell (3, 3), positions (sites, 3), A; diameters of pairs, triplets, ...
+    """All figures through each site of the cell, by name.
 
-    Raises RedoxError where a cutoff lies on a distance.
+    cell (3, 3), A; positions (sites, 3), A; diameters_A: cutoffs of pairs, triplets, ... Raises RedoxError if a cutoff equals a
+    distance in the crystal.
     """
     named = {"c1": [Figure(((site, (0, 0, 0)),), (0,), np.zeros(1)) for site in range(len(positions))]}
     for size, diameter in enumerate(diameters_A, start=2):
@@ -58,7 +59,7 @@ def _figures(cell: Float, positions: Float, site: int, size: int, diameter_A: fl
 
 
 def _near(cell: Float, positions: Float, site: int, diameter_A: float) -> tuple[list[Member], Float]:
-    """The site itself, then all within the diameter. CLEASE's box of cells, which in skew cells can miss some, is kept."""
+    """The site, then all sites within the diameter. The search box of CLEASE, which can miss sites of skew cells, is kept."""
     diagonals = [np.array(w) @ cell for w in product((-1, 0, 1), repeat=3) if any(w)]
     reach = int(diameter_A / min(np.linalg.norm(d) for d in diagonals)) + 1
     steps = range(-reach, reach + 1)
@@ -74,8 +75,8 @@ def _near(cell: Float, positions: Float, site: int, diameter_A: float) -> tuple[
 def _within(distances: Float, diameter_A: float, size: int) -> NDArray[np.bool_]:
     if np.any(np.abs(distances - diameter_A) < UNDECIDED_A):
         raise RedoxError(
-            f"the cutoff {diameter_A:g} A of {size}-body clusters lies on a distance in the cell, so that rounding decides what the names mean; "
-            f"allowed: max_cluster_dia a little larger or smaller, as the clusters that were fitted ask"
+            f"the cutoff {diameter_A:g} A of {size}-body clusters lies on a distance in the cell, so that rounding decides "
+            "which clusters the names stand for; allowed: max_cluster_dia a little larger or smaller, as in the fit"
         )
     return distances < diameter_A
 

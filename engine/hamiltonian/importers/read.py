@@ -1,4 +1,4 @@
-"""A cluster expansion from a file: of icet, smol or CLEASE, told apart by what the file holds."""
+"""Fitted cluster expansions of icet, smol and CLEASE, recognised by the content of their files."""
 
 import json
 import tarfile
@@ -8,23 +8,26 @@ from typing import Any
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
 from ..clusters import from_icet
-from ..model import Model
+from ..imported import ImportedExpansion
 
 ALLOWED = "a .ce file of icet, the JSON of a ClusterExpansion of smol, or {settings: , eci: } with the two JSON files of CLEASE"
 
 
-def read_model(paths: tuple[Path, ...], lattice: Lattice) -> Model:
-    """One file of icet or smol; of CLEASE the settings and the couplings. Raises RedoxError, naming the file, if it does not fit."""
+def read_model(paths: tuple[Path, ...], lattice: Lattice) -> ImportedExpansion:
+    """The expansion in one file of icet or smol, or in the two files (settings, ECIs) of CLEASE.
+
+    Raises RedoxError, with the name of the file, if it cannot be read or does not match the lattice.
+    """
     name = " and ".join(path.name for path in paths)
     try:
         return _read(paths, lattice)
     except RedoxError as error:
         raise RedoxError(f"{name}: {error}") from None
-    except Exception as error:  # whatever a file of another origin makes a parser raise
+    except Exception as error:  # a file of another kind makes a parser raise anything
         raise RedoxError(f"{name}: unreadable cluster expansion: {type(error).__name__}: {error}; allowed: {ALLOWED}") from None
 
 
-def _read(paths: tuple[Path, ...], lattice: Lattice) -> Model:
+def _read(paths: tuple[Path, ...], lattice: Lattice) -> ImportedExpansion:
     if missing := [path for path in paths if not path.is_file()]:
         raise RedoxError(f"no such file: {missing[0]}")
     if len(paths) == 2:
@@ -35,7 +38,7 @@ def _read(paths: tuple[Path, ...], lattice: Lattice) -> Model:
         from icet import ClusterExpansion  # slow to import
 
         expansion = ClusterExpansion.read(str(paths[0]))
-        return Model(from_icet(expansion, lattice), len(expansion.parameters))
+        return ImportedExpansion(from_icet(expansion, lattice), len(expansion.parameters))
     from .smol import from_smol
 
     return from_smol(_json(paths[0]), lattice)

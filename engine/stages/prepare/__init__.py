@@ -7,7 +7,7 @@ from typing import Any
 from ...crystal.lattice import Lattice
 from ...crystal.neutrality import Exchange, exchangeable_ions
 from ...hamiltonian.electrostatics import PointCharges
-from ...hamiltonian.model import Model
+from ...hamiltonian.imported import ImportedExpansion
 from ...hamiltonian.terms import Hamiltonian
 from ...input.checks.checker import Checker
 from ...input.checks.lattice import read_exchanges, read_lattice
@@ -78,7 +78,7 @@ def with_labels(run: Run, data: RootData, labelled: Path) -> RootData:
 
 def _run(
     source: InputFile, options: Options, lattice: Lattice, exchanges: list[Exchange], ions: tuple[str, ...], terms: Hamiltonian,
-    model: Model | None,
+    model: ImportedExpansion | None,
 ) -> Run:  # fmt: skip
     config = source.config
     potential = specify(source, config.potential) if config.potential is not None and config.uses_potential else None
@@ -96,7 +96,7 @@ def _run(
     )
 
 
-def _point_charges(source: InputFile, model: Model | None) -> tuple[PointCharges, ...]:
+def _point_charges(source: InputFile, model: ImportedExpansion | None) -> tuple[PointCharges, ...]:
     """Those of the input and those of the model file."""
     energy = source.config.energy
     given = (energy.electrostatics if energy else None, model)

@@ -12,8 +12,8 @@ from ...crystal.neutrality import exchangeable_ions, neutral_exchanges
 from ...errors import RedoxError
 from ...hamiltonian.clusters import cluster_space
 from ...hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
+from ...hamiltonian.imported import ImportedExpansion
 from ...hamiltonian.importers.read import read_model
-from ...hamiltonian.model import Model
 from ...hamiltonian.terms import nearest_A
 from ...input.checks.checker import Checker
 from ...input.checks.potentials import symbols_differ
@@ -33,7 +33,7 @@ MOST_CLUSTERS = 20_000
 DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
 
 
-def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[FitData | None, Model | None]:
+def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple[FitData | None, ImportedExpansion | None]:
     given = source.config.energy.cluster_expansion if source.config.energy else None
     if given is None:
         return None, None
