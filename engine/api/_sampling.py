@@ -12,13 +12,14 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling.diagnostics import assess
 from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.planning import place_slots
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.samples import sample_in_memory
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.starting_states import starts_of
 from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.thermodynamics.observables import Observables
 
 from ._opening import dataset_of

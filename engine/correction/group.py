@@ -10,7 +10,7 @@ from ..crystal.neutral_states import random_neutral_state
 from ..runtime.results.transition import LooseGroup
 from ..runtime.streams import Stream, generator
 from ..sampling.diagnostics import Health, assess
-from ..sampling.plan import empty_tally, end_energies
+from ..sampling.tally import empty_tally, end_energies
 from ..thermodynamics.free_energy.isotherms import above_ends
 from ..thermodynamics.free_energy.transition_matrix import Ends, isotherm
 from ..units import BOLTZMANN_EV_PER_K, inverse_temperature

@@ -18,14 +18,14 @@ from ..runtime.mpi import share
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream, generator
 from .chains import Chains, advance_together, groups_of, stack, start_chains
-from .plan import empty_tally, end_energies, integrate_steps
+from .log_z import integrate_steps, mixed_ends, seen_steps
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 LEAST_STEPS = 24  # of the cooling, from beta = 0 to the coldest rung
 ROUNDS = (0.5, 0.75, 1.0)  # width of the windows in the rounds at one rung, over their final width
 SMOOTH = 27  # the bias is smooth on the scale of the whole range of counts over this
-LEAST_TRIES = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,35 +34,6 @@ class Annealed:
 
     reference: Float
     starts: NDArray[np.int8]
-
-
-def ideal_steps(system: System, size: int) -> Float:
-    """ln Z_n - ln Z_(n+step) at beta = 0, exactly, (size,); 0 where no neutral state is."""
-    counts, log_states = system.neutral_counts
-    full = np.full(size + system.step, np.nan)
-    full[counts] = log_states
-    return np.nan_to_num(full[:size] - full[system.step : size + system.step], nan=0.0)
-
-
-def mixed_ends(system: System, size: int, beta: float) -> Float:
-    """ln Z_n - ln Z_(n+step), (size,), of a solution that is ideal but for the energies of its ends."""
-    low, high, e_low, e_high = end_energies(system)
-    return ideal_steps(system, size) + beta * (e_high - e_low) / max(high - low, 1) * system.step
-
-
-def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int) -> Float:
-    """ln Z_n - ln Z_(n+step) from the acceptances up from n and down from n+step, (n_max+1,); not finite where one is missing.
-
-    With a(s -> s') = min(1, q exp(-beta dE + r_n)) up and min(1, q exp(-beta dE - r_n)) down, q the Hastings factor, detailed
-    balance gives Z_n <a_up>_n = exp(r_n) Z_(n+step) <a_down>_(n+step) for any reference r_n: expected transitions stand for
-    counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999). With free exchanges and dE = 0 nothing is left to chance.
-    """
-    tries_up, up, tries_down, down = (np.asarray(sums[:, k], float) for k in range(4))
-    steps = np.full(len(reference), np.nan)
-    last = len(up) - step
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps[:last] = reference[:last] - np.log(up[:last] / tries_up[:last]) + np.log(down[step:] / tries_down[step:])
-    return steps
 
 
 def anneal(
@@ -161,14 +132,6 @@ def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
     """What the tallies add to the reference; a straight line across what was hardly visited."""
     good, found = seen_steps(sums, reference, step)
     return np.interp(np.arange(len(reference)), good, found - reference[good]) if len(good) else np.zeros(len(reference))
-
-
-def seen_steps(sums: NDArray[np.int64], reference: Float, step: int) -> tuple[NDArray[np.int64], Float]:
-    """The counts n from which and to which moves were tried often enough, and ln Z_n - ln Z_(n+step) there."""
-    found = estimated_steps(sums, reference, step)
-    tries = np.minimum(sums[:, 0], np.roll(sums[:, 2], -step))
-    good = np.flatnonzero(np.isfinite(found) & (tries >= LEAST_TRIES))
-    return good, found[good]
 
 
 def _smooth(excess: Float) -> Float:

@@ -13,8 +13,9 @@ from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
 from .chain import advance, start_chain
 from .diagnostics import autocorrelation_time
-from .plan import Cycles, empty_tally
+from .plan import Cycles
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 COMPOSITIONS = 13

@@ -22,7 +22,7 @@ from ..hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_
 from ..hamiltonian.terms import Cluster, Hamiltonian
 from ..potentials.dataset import DataSet
 from ..units import NEV_PER_EV, inverse_temperature
-from .ions_and_electrons import MOST_LISTED, FreeHalf, has_electrons, separable
+from .ions_and_electrons import MOST_LISTED, FreeSubsystem, Subsystem, has_electrons, separable
 from .system import System, build_system
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def ions_lattice(lattice: Lattice) -> Lattice:
 
 def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
     """Least energy over all arrangements of the electrons, with the ions as in `species` (n_sites,) of the full lattice."""
-    states = FreeHalf(system, species, "electrons").states
+    states = FreeSubsystem(system, species, Subsystem.ELECTRONS).states
     if not len(states):
         raise RedoxError("energy: electrons: ground_state: an arrangement of the ions has no neutral electrons")
     return int(total_energies(states, system.geometry, system.couplings).min())
@@ -67,14 +67,14 @@ def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
 def ion_states(system: System) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """All ion arrangements (k, n_sites) of a small supercell, each with some neutral electrons, and their ion counts (k,)."""
     counts, _ = system.neutral_counts
-    states = [FreeHalf(system, system.any_state(n), "ions").states for n in counts.tolist()]
+    states = [FreeSubsystem(system, system.any_state(n), Subsystem.IONS).states for n in counts.tolist()]
     return np.concatenate(states), np.repeat(counts, [len(s) for s in states])
 
 
 def is_listed(system: System) -> bool:
-    """Whether both halves of the supercell are few enough to be listed."""
+    """Whether the arrangements of the ions and those of the electrons are few enough to be listed."""
     start = system.any_state(system.n_range[1])
-    return FreeHalf(system, start, "electrons").few and FreeHalf(system, start, "ions").few
+    return FreeSubsystem(system, start, Subsystem.ELECTRONS).few and FreeSubsystem(system, start, Subsystem.IONS).few
 
 
 def of_ions(system: System, states: NDArray[np.int8]) -> NDArray[np.int8]:

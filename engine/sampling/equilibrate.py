@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream
-from .anneal import mixed_ends, seen_steps
-from .plan import Plan, empty_tally
+from .log_z import mixed_ends, seen_steps
+from .plan import Plan
 from .replicas import Group, build_replicas
 from .segments import blocks_of
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 ROUNDS = 4

@@ -15,8 +15,8 @@ from ...kernels.layout import Ensemble
 from ..crystal.neutral_states import neutral_states, random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
-from .plan import empty_tally
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 FEW_STATES = 200_000  # of one composition: as soon listed as searched

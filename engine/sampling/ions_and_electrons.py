@@ -1,7 +1,7 @@
-"""The two halves of a state: which element sits where (the ions), and which charge each element has (the electrons)."""
+"""The two subsystems of a state: which element is on which site (ions), and which charge each element has (electrons)."""
 
+from enum import StrEnum
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,14 @@ from ..crystal.lattice import Lattice, Sublattice
 from ..crystal.neutral_states import FreeSites, SiteGroup
 from .system import System
 
-Half = Literal["ions", "electrons"]
-MOST_LISTED = 2**12  # arrangements of a half, neutral or not, up to which they are listed one by one
+MOST_LISTED = 2**12  # arrangements of a subsystem, neutral or not, up to which they are listed one by one
+
+
+class Subsystem(StrEnum):
+    """A part of the state. The order is that of the last axis of the conditional entropies."""
+
+    ELECTRONS = "electrons"
+    IONS = "ions"
 
 
 def has_electrons(lattice: Lattice) -> bool:
@@ -20,22 +26,28 @@ def has_electrons(lattice: Lattice) -> bool:
 
 
 def separable(lattice: Lattice) -> bool:
-    """Whether every sublattice belongs to one half: several elements, or several charges of one element.
+    """Whether every sublattice belongs to one subsystem: several elements, or several charges of one element.
 
     Only then can the ions move while the electrons stay where they are.
     """
     return all(len({sp.element for sp in s.species}) in (1, len(s.species)) for s in lattice.sublattices)
 
 
-class FreeHalf:
-    """One half of a state, free to change while the other half stays as in `species` (n_sites,), counts of ions included.
+def free_subsystems(lattice: Lattice) -> tuple[Subsystem, ...]:
+    """Subsystems that can change while the other one is frozen."""
+    every = tuple(Subsystem)
+    return every[: 0 if not has_electrons(lattice) else 2 if separable(lattice) else 1]
 
-    frozen: what stays, as bytes.
+
+class FreeSubsystem:
+    """One subsystem, free to change while the other one and the counts of the ions stay as in `species` (n_sites,).
+
+    frozen: the sites that stay, as bytes.
     """
 
-    def __init__(self, system: System, species: NDArray[np.int8], half: Half) -> None:
-        self.system, self.species, self.half = system, species, half
-        groups = _electron_groups(system, species) if half == "electrons" else _ion_groups(system)
+    def __init__(self, system: System, species: NDArray[np.int8], subsystem: Subsystem) -> None:
+        self.system, self.species, self.subsystem = system, species, subsystem
+        groups = _electron_groups(system, species) if subsystem is Subsystem.ELECTRONS else _ion_groups(system)
         inside = np.concatenate([g.sites for g in groups]) if groups else np.array([], np.int64)
         outside = np.setdiff1d(np.arange(len(species)), inside)
         self.frozen = species[outside].tobytes()
@@ -48,22 +60,23 @@ class FreeHalf:
 
     @property
     def log_states(self) -> float:
-        """ln of the number of arrangements of this half."""
+        """ln of the number of arrangements of this subsystem."""
         return self.pool.log_states(self.n)
 
     @property
     def few(self) -> bool:
+        """Whether its arrangements can be listed."""
         return float(sum(len(g.sites) * np.log(len(g.codes)) for g in self.pool.groups)) <= np.log(MOST_LISTED) + 1e-9
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int8]:
-        """A state (n_sites,) with this half drawn uniformly: exact at infinite temperature."""
+        """A state (n_sites,) with this subsystem drawn uniformly, which is exact at infinite temperature."""
         state = self.species.copy()
         self.pool.draw(state, self.n, rng)
         return state
 
     @cached_property
     def states(self) -> NDArray[np.int8]:
-        """All arrangements of this half, (k, n_sites); only where they are few."""
+        """All arrangements of this subsystem, (k, n_sites); only if they are few."""
         groups = self.pool.groups
         choices = [g.codes.tolist() for g in groups for _ in g.sites]
         places = np.indices([len(c) for c in choices]).reshape(len(choices), -1)

@@ -1,9 +1,9 @@
-"""The moves of a run as the kernel reads them."""
+"""The moves of a run, as arrays that the kernel reads."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from ase.neighborlist import neighbor_list
@@ -20,11 +20,12 @@ NEAR = 1.35  # sites up to this many times the shortest distance between two sub
 
 @dataclass(frozen=True)
 class Mix:
-    """Probabilities, up to a factor, of the families of moves.
+    """Probabilities of the families of moves, up to a common factor.
 
-    swap: two unlike species of one sublattice trade places, wherever they are; near_swap: near one another, so that an ion or an
-    electron hops. neutral_exchange: its sites are anywhere; near_exchange: they are near one another, as an ion and its electron
-    are. pair_hop: a near exchange here and its reverse elsewhere, so that an ion takes its electron along.
+    swap: two unlike species of one sublattice change places, at any distance. near_swap: the same at neighbouring sites, so that
+    an ion or an electron hops. neutral_exchange: species of several sublattices change together without changing the charge, on
+    any sites. near_exchange: the same on neighbouring sites, as for an ion and its electron. pair_hop: a near exchange in one place
+    and its reverse in another, so that an ion takes its electron along.
     """
 
     swap: float = 0.1
@@ -34,13 +35,13 @@ class Mix:
     near_swap: float = 0.1
 
     def __str__(self) -> str:
-        """For people: those that there are."""
+        """For the log: the families whose weight is not zero."""
         return ", ".join(f"{name.replace('_', ' ')} {weight:g}" for name, weight in asdict(self).items() if weight)
 
 
 @dataclass(frozen=True)
 class Move:
-    """A kind of move: flips, and for each the flip near which its site lies (FREE: anywhere)."""
+    """A kind of move: flips, and for each flip the one near which its site lies (FREE: anywhere)."""
 
     name: str
     flips: tuple[Flip, ...]
@@ -51,7 +52,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class MoveSet:
-    """Kernel arrays, and per kind a name for the tables of acceptance (a move and its reverse share one)."""
+    """Arrays of the kernel, and for each kind of move its name in the tables of acceptance. A move and its reverse share a name."""
 
     arrays: Moves
     names: tuple[str, ...]
@@ -59,36 +60,39 @@ class MoveSet:
 
     @lru_cache  # noqa: B019
     def within(self, supercell: Supercell) -> Moves:
-        """The same in another cell of the lattice."""
+        """Arrays of the same moves in another cell of the lattice."""
         start, width, near = _near_tables(supercell, self.kinds)
         return self.arrays._replace(near_start=start, near_width=width, near=near)
 
 
-Kept = Literal["nothing", "composition", "ions", "electrons", "arrangement"]
+class Scope(Enum):
+    """Which moves a set holds."""
+
+    ALL = "all moves"
+    FIXED_COMPOSITION = "moves that leave the counts of the ions"
+    COMPOSITION_CHANGES = "moves that change the count of an ion"
+    ELECTRONS = "moves that leave the element of every site"
+    IONS = "moves at fixed counts that leave the charge state of every element"
 
 
-def _keeps(kept: Kept, lattice: Lattice) -> Callable[[Flip], bool]:
-    """Whether a flip leaves the elements (kept: ions) or the charge states of the elements (kept: electrons) alone."""
-    if kept == "ions":
+def _allowed(scope: Scope, lattice: Lattice) -> Callable[[Flip], bool]:
+    """Whether a flip may be part of a move of this scope."""
+    if scope is Scope.ELECTRONS:
         return lambda f: lattice.element(f.sublattice, f.old) == lattice.element(f.sublattice, f.new)
-    if kept == "electrons":
+    if scope is Scope.IONS:
         return lambda f: lattice.element(f.sublattice, f.old) != lattice.element(f.sublattice, f.new)
     return lambda f: True
 
 
-def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) -> list[Move]:
-    """All kinds; every move that is not its own reverse is followed by its reverse, equally likely.
-
-    kept: composition: the counts of the ions stay; ions: the element of every site stays, the electrons alone move;
-    electrons: the other way round, at fixed counts; arrangement: none but what changes a count.
-    """
-    free = _keeps(kept, lattice)
+def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, scope: Scope) -> list[Move]:
+    """All kinds of move with a weight. A move that is not its own reverse is followed by its reverse, which is equally likely."""
+    free = _allowed(scope, lattice)
     exchanges = [e for e in neutral_exchanges(lattice) if all(free(f) for f in e.flips)]
     conserving = [e for e in exchanges if not any(count_change(e, lattice, ion) for ion in ions)]
     changing = [e for e in exchanges if e not in conserving]
-    allowed = {"nothing": exchanges, "arrangement": changing}.get(kept, conserving)
+    allowed = {Scope.ALL: exchanges, Scope.COMPOSITION_CHANGES: changing}.get(scope, conserving)
     found: list[Move] = []
-    all_swaps = [s for s in swaps(lattice) if free(s.flips[0]) and kept != "arrangement"]
+    all_swaps = [s for s in swaps(lattice) if free(s.flips[0]) and scope is not Scope.COMPOSITION_CHANGES]
     for swap in all_swaps:
         names = "/".join(
             lattice.sublattices[swap.flips[0].sublattice].species[k].name for k in (swap.flips[0].old, swap.flips[0].new)
@@ -103,7 +107,7 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) ->
             anchors = (FREE, *([0] * (len(exchange.flips) - 1) if label else [FREE] * (len(exchange.flips) - 1)))
             for direction in (exchange, exchange.reversed()):
                 found.append(Move(label + exchange.describe(lattice), direction.flips, anchors, weight / len(chosen) / 2))
-    pairs = [e for e in exchanges if len(e.flips) == 2 and kept != "arrangement"]
+    pairs = [e for e in exchanges if len(e.flips) == 2 and scope is not Scope.COMPOSITION_CHANGES]
     for e in pairs:
         flips = e.flips + e.reversed().flips
         found.append(
@@ -115,7 +119,7 @@ def list_moves(lattice: Lattice, ions: tuple[str, ...], mix: Mix, kept: Kept) ->
 
 
 def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.int32]:
-    """(n_sites, width): for each site of sublattice `centre` the near sites of `partner`, -1 where there are fewer."""
+    """Neighbours of each site of sublattice `centre` on sublattice `partner`, (n_sites, width); -1 where there are fewer."""
     lattice = supercell.lattice
     active = lattice.atoms[lattice.site_atom]
     i, j, shift, distance = neighbor_list("ijSd", active, _shortest(lattice, centre, partner) * NEAR + 1e-6)
@@ -139,10 +143,10 @@ def _shortest(lattice: Lattice, centre: int, partner: int) -> float:
     return float(distance[fits].min())
 
 
-def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kept = "nothing") -> MoveSet:
-    """Kernel arrays. ions: species whose counts are tracked. kept: what no move changes, see `list_moves`."""
+def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, scope: Scope = Scope.ALL) -> MoveSet:
+    """Arrays of the kernel. ions: species whose counts are tracked. Raises ValueError for an exchange of too many sites."""
     lattice = supercell.lattice
-    kinds = list_moves(lattice, ions, mix, kept) or list_moves(lattice, ions, Mix(), kept)
+    kinds = list_moves(lattice, ions, mix, scope) or list_moves(lattice, ions, Mix(), scope)
     starts = np.concatenate([[0], np.cumsum([len(k.flips) for k in kinds])]).astype(np.int64)
     q = lattice.n_species
     cumulative = np.cumsum([k.weight for k in kinds])
@@ -169,7 +173,7 @@ def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, kept: Kep
 
 
 def _reverses(kinds: list[Move]) -> list[int]:
-    """Per kind the one that undoes it: itself, or its neighbour in the list."""
+    """For each kind the one that undoes it: itself, or its neighbour in the list."""
     found: list[int] = []
     for k, kind in enumerate(kinds):
         follows = not kind.self_reverse and k > 0 and found[-1] == k
@@ -178,7 +182,7 @@ def _reverses(kinds: list[Move]) -> list[int]:
 
 
 def _near_tables(supercell: Supercell, kinds: Sequence[Move]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """Per flip the start and width of its table, and all tables in one array."""
+    """For each flip the start and width of its table of neighbours, and all tables in one array."""
     tables: dict[tuple[int, int], tuple[int, int]] = {}
     data: list[NDArray[np.int32]] = []
     start, width = [], []

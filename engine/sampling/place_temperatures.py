@@ -9,8 +9,8 @@ from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
 from .chain import advance, start_chain
 from .ladder import Ladder, ladder_of
-from .plan import empty_tally
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians

@@ -17,12 +17,13 @@ from .equilibrate import equilibrate
 from .ladder import Ladder, ladder_of
 from .ladder_file import write_ladder
 from .place_temperatures import pilot_betas, pilot_energy_spread, place_temperatures
-from .plan import Plan, empty_tally
+from .plan import Plan
 from .planning import ensembles_of, mu_axis, place_slots, window_targets
 from .scan import scan
 from .slots import EnsembleKind
 from .starting_states import starts_of
 from .system import System
+from .tally import empty_tally
 from .tune import tuned_mix
 
 log = logging.getLogger("redoxmc")

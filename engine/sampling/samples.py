@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..errors import RedoxError
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_json
+from .conditional_entropy_sampling import ConditionalEntropies, read_conditional_entropies
 from .ladder import Ladder
 from .ladder_file import read_ladder
 from .plan import Plan
@@ -16,7 +17,6 @@ from .replicas import Replicas
 from .segment_files import read_series, read_totals
 from .segments import Series, Then, Totals, sample
 from .slots import Slot
-from .split import Split, read_split
 
 Int = NDArray[np.int64]
 Origin = tuple[SampleStore, int]
@@ -39,7 +39,7 @@ class Samples:
     tallies: Int
     bin_sweeps: int
     exchanged: dict[tuple[int, int], tuple[int, int]]
-    splits: dict[int, Split] = field(default_factory=dict)
+    splits: dict[int, ConditionalEntropies] = field(default_factory=dict)
     origin: tuple[Origin, ...] = ()
 
     @property
@@ -102,7 +102,7 @@ def _read(store: SampleStore) -> Samples:
     plan, _ = read_ladder(store)
     series = [[read_series(store, k, s) for s in range(number)] for k in range(len(plan.slots))]
     samples = samples_of(plan, series, [read_totals(store, s) for s in range(number)])
-    splits = {r: found for r in range(len(plan.ladder)) if (found := read_split(store, r))}
+    splits = {r: found for r in range(len(plan.ladder)) if (found := read_conditional_entropies(store, r))}
     return replace(samples, splits=splits, origin=tuple((store, k) for k in range(len(plan.slots))))
 
 

@@ -7,10 +7,10 @@ from ...kernels.layout import Ensemble, Tally
 from ..crystal.neutral_states import random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from ..units import inverse_temperature
-from .anneal import estimated_steps, ideal_steps
 from .chain import advance, start_chain
-from .plan import empty_tally, end_energies, integrate_steps
+from .log_z import estimated_steps, ideal_steps, integrate_steps
 from .system import System
+from .tally import empty_tally, end_energies
 
 Float = NDArray[np.float64]
 STEPS_PER_WINDOW = 8

@@ -12,8 +12,8 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from ...kernels.layout import Record
-from .plan import empty_tally
 from .replicas import Replicas
+from .tally import empty_tally
 
 Int = NDArray[np.int64]
 BLOCK_WITHOUT_EXCHANGE = 10

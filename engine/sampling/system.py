@@ -1,4 +1,4 @@
-"""Everything that a chain needs and that does not change during a run."""
+"""What a chain needs and what does not change during a run: supercell, energy table, moves."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,16 +15,17 @@ from ..hamiltonian.table import build_table
 from ..hamiltonian.terms import Hamiltonian
 from ..runtime.streams import ANY_SEED, Stream, generator
 from .domains import cut
-from .moves import Mix, MoveSet, build_moves
+from .moves import Mix, MoveSet, Scope, build_moves
 
 VERY_LARGE = 40_000  # sites, more than the caches hold
 
 
 @dataclass(frozen=True)
 class System:
-    """Supercell, energy table and moves. `ions` names the species whose counts fix the ionic composition; description: of the energy.
+    """Supercell, energy table and moves.
 
-    domains, where the cell is very large: the boxes that a single chain advances one by one, and the cell on which it does.
+    ions: names of the species whose counts fix the ionic composition. description: of the energy, for the report. domains: for a
+    very large cell, the boxes that a single chain advances one by one and the smaller cell on which it does so; else None.
     """
 
     supercell: Supercell
@@ -37,12 +38,12 @@ class System:
 
     @cached_property
     def polynomial(self) -> Polynomial | None:
-        """The energy table in a shorter form; None with more than two species on a sublattice."""
+        """The energy table in a shorter form; None if a sublattice has more than two species."""
         return build_polynomial(self.couplings) if self.lattice.n_species <= 2 else None
 
     @cached_property
     def fields(self) -> tuple[Polynomial, Mutual]:
-        """The polynomial as a single chain reads it, and what two sites of a move have in common."""
+        """The polynomial as a single chain reads it, and the interactions between two sites of a move."""
         polynomial = wide_polynomial(self.polynomial)
         return polynomial, build_mutual(polynomial, self.geometry)
 
@@ -52,26 +53,26 @@ class System:
 
     @cached_property
     def canonical_moves(self) -> MoveSet:
-        """Those at fixed counts of the ions."""
-        return build_moves(self.supercell, self.ions, self.mix, "composition")
+        """Moves that leave the counts of the ions."""
+        return build_moves(self.supercell, self.ions, self.mix, Scope.FIXED_COMPOSITION)
 
     @cached_property
     def exchange_moves(self) -> MoveSet:
-        """Those that change the counts of the ions."""
-        return build_moves(self.supercell, self.ions, self.mix, "arrangement")
+        """Moves that change the count of an ion."""
+        return build_moves(self.supercell, self.ions, self.mix, Scope.COMPOSITION_CHANGES)
 
     @cached_property
     def electron_moves(self) -> MoveSet:
-        """Those that leave every ion where it is."""
-        return build_moves(self.supercell, self.ions, self.mix, "ions")
+        """Moves that leave every ion where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, Scope.ELECTRONS)
 
     @cached_property
     def ion_moves(self) -> MoveSet:
-        """Those at fixed counts that leave every electron where it is."""
-        return build_moves(self.supercell, self.ions, self.mix, "electrons")
+        """Moves at fixed counts that leave every electron where it is."""
+        return build_moves(self.supercell, self.ions, self.mix, Scope.IONS)
 
     def with_mix(self, mix: Mix) -> "System":
-        """The same energies with other weights of the moves; what is known already and does not depend on them is not made anew."""
+        """The same system with other weights of the moves. What does not depend on them and is known is not computed again."""
         if mix == self.mix:
             return self
         other = replace(self, mix=mix)

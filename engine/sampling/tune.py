@@ -17,10 +17,11 @@ from ..runtime.mpi import share
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream
 from .chains import advance_undirected, groups_of, stack, start_chains
-from .moves import Mix, MoveSet, build_moves, list_moves
-from .plan import Plan, empty_tally
+from .moves import Mix, MoveSet, Scope, build_moves, list_moves
+from .plan import Plan
 from .slots import EnsembleKind, Slot
 from .system import System
+from .tally import empty_tally
 
 Float = NDArray[np.float64]
 NOTHING = Mix(**dict.fromkeys(asdict(Mix()), 0.0))
@@ -63,7 +64,7 @@ def mix_of(families: list[str], gain: Float) -> Mix:
 def _alone(system: System, family: str) -> MoveSet | None:
     """The moves of one family; None if it has none in this lattice."""
     mix = replace(NOTHING, **{family: 1.0})
-    return build_moves(system.supercell, system.ions, mix) if list_moves(system.lattice, system.ions, mix, "nothing") else None
+    return build_moves(system.supercell, system.ions, mix) if list_moves(system.lattice, system.ions, mix, Scope.ALL) else None
 
 
 def _flips_per_move(moves: MoveSet) -> float:

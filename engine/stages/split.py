@@ -6,7 +6,7 @@ It comes after the refinement, because it depends on how many sweeps the ladder 
 from typing import Any
 
 from ..runtime.mpi import StopWatch
-from ..sampling.split import run_split
+from ..sampling.conditional_entropy_sampling import run_conditional_entropies
 from .cells import Cells
 from .run import Run
 
@@ -15,4 +15,4 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
     """Collective; raises Interrupted: temperatures that are finished are kept."""
     if run.options.includes("sample"):
         compositions = run.config.analysis.entropy_compositions
-        run_split(cells.main, compositions, run.config.seed, run.output.store, comm, watch)
+        run_conditional_entropies(cells.main, compositions, run.config.seed, run.output.store, comm, watch)

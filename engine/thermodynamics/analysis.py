@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from ..input.schema import AnalysisInput
 from ..runtime.results import Group
 from ..sampling.diagnostics import assess
-from ..sampling.plan import Plan, end_energies
+from ..sampling.plan import Plan
 from ..sampling.samples import Samples
 from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
+from ..sampling.tally import end_energies
 from ..units import NEV_PER_EV
 from .differential_capacity import differential_capacity_group
 from .fit_uncertainty import Changes, add_couplings, changes

@@ -27,8 +27,8 @@ from redoxmc.engine.potentials.potential import load_potential
 from redoxmc.engine.runtime.hashes import file_hash
 from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.random import new_stream
 

@@ -29,8 +29,9 @@ from redoxmc.engine.sampling.chains import Chains, advance_together, stack, star
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.sampling.tune import tuned_mix
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensemble, Record

@@ -23,8 +23,8 @@ from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.sampling.chain import advance, start_chain
 from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from redoxmc.engine.sampling.chain import advance, start_chain
 from redoxmc.engine.sampling.chains import advance_undirected, stack, start_chains
 from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.lanes import PROPOSALS
 from redoxmc.kernels.layout import Ensemble

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.planning import place_slots, window_targets
 from redoxmc.engine.sampling.replicas import Replicas, build_replicas
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.kernels.layout import Tally
 
 Float = NDArray[np.float64]

@@ -17,12 +17,12 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Superce
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.anneal import estimated_steps
 from redoxmc.engine.sampling.chain import advance
 from redoxmc.engine.sampling.domains import cut
+from redoxmc.engine.sampling.log_z import estimated_steps
 from redoxmc.engine.sampling.moves import Mix, build_moves
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.chain import NEVER, lay_out, walk
 from redoxmc.kernels.domains import map_boxes, run_domains

@@ -12,8 +12,8 @@ from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.table import round_to_neV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.sampling.chain import Chain
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.kernels.chain import ALWAYS, BLOCK, NEVER, WHERE_CHEAPER, is_cheaper, run
 from redoxmc.kernels.energy import fill_halo, is_inside, map_halo, place
 from redoxmc.kernels.fields import field_at, may_meet, mutual_at, spread

@@ -6,7 +6,7 @@ from math import comb, log
 import numpy as np
 import pytest
 
-from redoxmc.engine.sampling.anneal import ideal_steps
+from redoxmc.engine.sampling.log_z import ideal_steps
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV

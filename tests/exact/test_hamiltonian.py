@@ -9,8 +9,8 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_l
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.plan import empty_tally
 from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.energy import fill_halo, site_change
 

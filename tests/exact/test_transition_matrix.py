@@ -5,9 +5,9 @@ import pytest
 from scipy.special import logsumexp
 
 from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.moves import Mix, build_moves
-from redoxmc.engine.sampling.plan import empty_tally
+from redoxmc.engine.sampling.moves import Mix, Scope, build_moves
 from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.kernels.layout import Ensemble
 
 from ..helpers.enumeration import Enumeration, begin, p_value, semigrand, state_counts
@@ -33,7 +33,7 @@ def test_detailed_balance_as_a_matrix(small_states: Enumeration, mix: Mix, name:
     assert len(e.states) == 70
     ensemble = ensembles(e.system)[name]
     matrix = transition_matrix(
-        e, build_moves(e.system.supercell, ("Na+",), mix, "composition" if name == "canonical" else "nothing"), ensemble
+        e, build_moves(e.system.supercell, ("Na+",), mix, Scope.FIXED_COMPOSITION if name == "canonical" else Scope.ALL), ensemble
     )
     log_pi = log_target(e, ensemble)
     pi = np.exp(log_pi - logsumexp(log_pi))

@@ -57,7 +57,6 @@ OVER: dict[str, set[str]] = {
         "engine/sampling/place_temperatures.py",
         "engine/sampling/plan.py",
         "engine/sampling/samples.py",
-        "engine/sampling/split.py",
         "engine/sampling/system.py",
         "engine/sampling/tune.py",
         "engine/thermodynamics/differential_capacity.py",

@@ -9,18 +9,9 @@ from scipy.special import logsumexp
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
-from redoxmc.engine.sampling.ions_and_electrons import FreeHalf, has_electrons, separable
-from redoxmc.engine.sampling.moves import Mix, list_moves
-from redoxmc.engine.sampling.split import (
-    HALVES,
-    annealed,
-    draw_states,
-    drawn_states,
-    free_entropies,
-    halves_of,
-    integrated,
-    listed,
-)
+from redoxmc.engine.sampling.conditional_entropy import annealed, draw_states, drawn_states, free_entropies, integrated, listed
+from redoxmc.engine.sampling.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems, has_electrons, separable
+from redoxmc.engine.sampling.moves import Mix, Scope, list_moves
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, inverse_temperature
 from redoxmc.kernels.energy import total_energies
@@ -56,7 +47,7 @@ def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> Non
     """Within 4.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends: by Student's t one comparison in 4 000 fails."""
     starts = [random_neutral_state(system.supercell, "Na+", system.n_range[k % 2], np.random.default_rng(k)) for k in range(20)]
     states = [drawn_states(system, s, BETA, n, 400, (0, k), 1) for k, s in enumerate(starts)]
-    frees = [[[FreeHalf(system, s, half) for s in walker] for half in HALVES] for walker in states]
+    frees = [[[FreeSubsystem(system, s, half) for s in walker] for half in Subsystem] for walker in states]
     keys = [(k,) for k in range(400)]
     found = np.array([[free_entropies(system, f, BETA, 12, 1, keys) for f in walker] for walker in frees])  # 20, halves, 400, 2
     entropy = found[..., 0].mean(axis=2) / system.n_formula_units
@@ -86,8 +77,10 @@ def test_conditional_entropies_of_two_million_states(n: int, olivine_hamiltonian
     system = build_system(olivine_hamiltonian, np.diag([1, 1, 3]), ("Na+",))
     start = random_neutral_state(system.supercell, "Na+", n, np.random.default_rng(0))
     energies = []
-    for ions in FreeHalf(system, start, "ions").states:
-        energies.append(total_energies(FreeHalf(system, ions, "electrons").states, system.geometry, system.couplings))
+    for ions in FreeSubsystem(system, start, Subsystem.IONS).states:
+        energies.append(
+            total_energies(FreeSubsystem(system, ions, Subsystem.ELECTRONS).states, system.geometry, system.couplings)
+        )
     log_p = -BETA * (np.array(energies) - np.min(energies)).astype(float)
     log_p -= logsumexp(log_p)
 
@@ -103,8 +96,8 @@ def test_cooling_gives_what_listing_gives(medium: System) -> None:
     """To 1e-3 k_B/fu, for both halves of two states."""
     for n in (2, 4):
         species = random_neutral_state(medium.supercell, "Na+", n, np.random.default_rng(n))
-        for half in HALVES:
-            free = FreeHalf(medium, species, half)
+        for half in Subsystem:
+            free = FreeSubsystem(medium, species, half)
             wanted = np.array(listed(total_energies(free.states, medium.geometry, medium.couplings), BETA))
             found = annealed(medium, [free] * 8, BETA, 4000, 1, [(k,) for k in range(8)])
             error = found.std(axis=0, ddof=1) / np.sqrt(8)
@@ -115,14 +108,14 @@ def test_cooling_gives_what_listing_gives(medium: System) -> None:
 def test_what_is_frozen_stays(medium: System) -> None:
     """Mutant: moves that touch the other half would pass unseen where only energies are looked at."""
     species = random_neutral_state(medium.supercell, "Na+", 3, np.random.default_rng(0))
-    for half in HALVES:
-        other = "ions" if half == "electrons" else "electrons"
-        free = FreeHalf(medium, species, half)
-        kept = np.flatnonzero(medium.supercell.site_sublattice == (0 if half == "electrons" else 1))
+    for half in Subsystem:
+        scope = Scope.ELECTRONS if half is Subsystem.ELECTRONS else Scope.IONS
+        free = FreeSubsystem(medium, species, half)
+        kept = np.flatnonzero(medium.supercell.site_sublattice == (0 if half is Subsystem.ELECTRONS else 1))
         drawn = free.draw(np.random.default_rng(1))
         assert (drawn[kept] == species[kept]).all() and (drawn != species).any()
-        kinds = list_moves(medium.lattice, ("Na+",), Mix(), other)
-        assert kinds and all(f.sublattice == (1 if half == "electrons" else 0) for m in kinds for f in m.flips)
+        kinds = list_moves(medium.lattice, ("Na+",), Mix(), scope)
+        assert kinds and all(f.sublattice == (1 if half is Subsystem.ELECTRONS else 0) for m in kinds for f in m.flips)
 
 
 def test_integral_of_a_two_level_system() -> None:
@@ -152,11 +145,11 @@ def test_three_valences_count_their_disproportionation(olivine: Lattice) -> None
     system = cell_of(olivine, SODIUM, MANGANESE)
     e = enumerate_states(system)
     species = random_neutral_state(system.supercell, "Na+", 2, np.random.default_rng(0))
-    free = FreeHalf(system, species, "electrons")
+    free = FreeSubsystem(system, species, Subsystem.ELECTRONS)
     same_ions = (e.states[:, :4] == species[:4]).all(axis=1)
     assert sorted(s.tobytes() for s in free.states) == sorted(s.tobytes() for s in e.states[same_ions])
     assert np.exp(free.log_states) == pytest.approx(same_ions.sum())
-    assert halves_of(system) == ("electrons", "ions")
+    assert free_subsystems(system.lattice) == ("electrons", Subsystem.IONS)
     wanted = listed(total_energies(free.states, system.geometry, system.couplings), BETA)
     found = annealed(system, [free] * 8, BETA, 8000, 1, [(k,) for k in range(8)])[:, 0]
     assert abs(found.mean() - wanted[0]) / 4 < 1e-3
@@ -165,9 +158,9 @@ def test_three_valences_count_their_disproportionation(olivine: Lattice) -> None
 def test_elements_that_mix_are_frozen_with_the_ions(olivine: Lattice) -> None:
     """Fe and Mn on one sublattice: where they are belongs to the ions, and only the electrons can be free alone."""
     system = cell_of(olivine, SODIUM, MIXED)
-    assert has_electrons(system.lattice) and not separable(system.lattice) and halves_of(system) == ("electrons",)
+    assert has_electrons(system.lattice) and not separable(system.lattice) and free_subsystems(system.lattice) == ("electrons",)
     species = random_neutral_state(system.supercell, "Na+", 2, np.random.default_rng(3))
     species[4:] = [0, 1, 2, 1]
-    free = FreeHalf(system, species, "electrons")
+    free = FreeSubsystem(system, species, Subsystem.ELECTRONS)
     assert {tuple(s[4:]) for s in free.states.tolist()} == {(0, 1, 2, 1), (1, 0, 2, 1), (1, 1, 2, 0)}
     assert (free.states[:, 6] == 2).all() and np.exp(free.log_states) == pytest.approx(3)

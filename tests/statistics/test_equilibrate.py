@@ -7,14 +7,15 @@ import numpy as np
 from mpi4py import MPI
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
-from redoxmc.engine.sampling.anneal import ideal_steps
 from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan, empty_tally
+from redoxmc.engine.sampling.log_z import ideal_steps
+from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.planning import place_slots, window_targets
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.tally import empty_tally
 
 KINK = slice(26, 38)  # of 64 formula units
 WRONG = 4.0  # kT per step

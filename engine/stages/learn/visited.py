@@ -15,8 +15,8 @@ from ...potentials.labelling.configurations import Configuration, configuration_
 from ...runtime.streams import Stream, chain_stream, generator
 from ...sampling.chain import advance, ensemble_by_count, start_chain
 from ...sampling.electron_ground_state import HamiltonianOf
-from ...sampling.plan import empty_tally
 from ...sampling.system import System, build_system
+from ...sampling.tally import empty_tally
 from ...units import NEV_PER_EV, inverse_temperature
 
 Float = NDArray[np.float64]

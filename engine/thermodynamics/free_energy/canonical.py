@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ...runtime.results.transition import LooseGroup
 from ...sampling.diagnostics import Health
-from ...sampling.plan import integrate_steps
+from ...sampling.log_z import integrate_steps
 from ...sampling.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from .isotherms import Isotherms, above_ends, spread

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from ...runtime.results import Group
-from ...sampling.ions_and_electrons import FreeHalf, Half
-from ...sampling.split import Split, halves_of
+from ...sampling.conditional_entropy_sampling import ConditionalEntropies
+from ...sampling.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems
 from .isotherms import Isotherms
 
 Float = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Conditional:
     trusted: NDArray[np.bool_]
 
 
-def conditional(split: Split, half: int, n_fu: int, beta: float) -> Conditional:
+def conditional(split: ConditionalEntropies, half: int, n_fu: int, beta: float) -> Conditional:
     """Averages over the states drawn.
 
     If the free half is in equilibrium its mean energy is that of the states drawn; if it was cooled too fast, its energy is
@@ -67,9 +67,9 @@ def on_grid(found: Conditional, x: Float, ideal_kB: Float) -> tuple[Float, Float
     return inner * ideal_kB, np.interp(x, found.x, error) * ideal_kB, trusted
 
 
-def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], notes: list[str]) -> None:
+def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, ConditionalEntropies], notes: list[str]) -> None:
     """Add the split to /canonical at the temperatures where there is one (nan at the others), and to `notes` what breaks a bound."""
-    halves = halves_of(isotherms.system)
+    halves = free_subsystems(isotherms.system.lattice)
     if not splits or not halves:
         canonical.attributes["entropy_definition"] = "joint entropy of all that moves; it is not split"
         return
@@ -125,8 +125,8 @@ def add_split(canonical: Group, isotherms: Isotherms, splits: dict[int, Split], 
     canonical.attributes["entropy_split_x"] = first.n / isotherms.n_fu
 
 
-def _ideal(isotherms: Isotherms, half: Half) -> Float:
+def _ideal(isotherms: Isotherms, half: Subsystem) -> Float:
     """ln of the number of arrangements of one half, k_B/fu, at every composition of the grid."""
     system = isotherms.system
     states = (system.any_state(int(n)) for n in isotherms.n[isotherms.grid])
-    return np.array([FreeHalf(system, s, half).log_states for s in states]) / isotherms.n_fu
+    return np.array([FreeSubsystem(system, s, half).log_states for s in states]) / isotherms.n_fu

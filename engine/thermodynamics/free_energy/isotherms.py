@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
 from ...sampling.diagnostics import Health
-from ...sampling.plan import Plan, empty_tally
+from ...sampling.plan import Plan
 from ...sampling.samples import Samples
 from ...sampling.system import System
+from ...sampling.tally import empty_tally
 from ...units import NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
 from .least_squares import joined

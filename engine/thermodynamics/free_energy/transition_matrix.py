@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.layout import SQUARE_UNIT, Tally
-from ...sampling.anneal import estimated_steps
-from ...sampling.plan import integrate_steps
+from ...sampling.log_z import estimated_steps, integrate_steps
 
 Float = NDArray[np.float64]
 
