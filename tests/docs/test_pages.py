@@ -61,3 +61,11 @@ def test_the_index_has_every_page() -> None:
 def test_pages_use_the_words_of_the_field(page: Path) -> None:
     text = page.read_text(encoding="utf-8").lower()
     assert [words for words in NOT_OURS if re.search(rf"\b{words}\b", text)] == []
+
+
+def test_files_that_pages_name_exist() -> None:
+    """With their path from the root; the changelog also names those that are gone."""
+    text = "\n".join(p.read_text(encoding="utf-8") for p in PAGES if p.name != "CHANGELOG.md")
+    named = set(re.findall(r"(?<![\w/.])((?:docs|engine|inputs|kernels|tests)/[\w./]+\.(?:py|yaml|md|sh|extxyz|json))\b", text))
+    assert len(named) > 20
+    assert sorted(path for path in named if "NAME" not in path and not (ROOT / path).exists()) == []
