@@ -20,7 +20,7 @@ from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.starting_states import starts_of
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.sampling.tally import empty_tally
-from redoxmc.engine.thermodynamics.observables import Observables
+from redoxmc.engine.thermodynamics.observables import replica_group
 
 from ._opening import dataset_of
 
@@ -73,7 +73,7 @@ def sample(
     replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)
     samples = sample_in_memory(replicas, sweeps, EXCHANGE_EVERY)
     health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
-    return dataset_of(Observables(samples, system, health).group(kind))
+    return dataset_of(replica_group(kind, samples, system, health))
 
 
 def _axis(name: str, values: ArrayLike) -> Float:

@@ -1,4 +1,4 @@
-"""Free energies of the potential from walks: by transitions, by reweighting the expansion's samples, by both ways (BAR), by enumeration."""
+"""Free energies of the potential: by transitions, by reweighting samples of the expansion, by Bennett's acceptance ratio, by enumeration."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,26 +11,29 @@ from scipy.special import logsumexp
 from .walker import Walk, stationary, transitions
 
 Float = NDArray[np.float64]
-LEAST_ESS = 10.0  # effective samples at a composition, below which a reweighted free energy is refused
+LEAST_ESS = 10.0  # effective samples at a composition, below which a reweighted free energy is not given
 BLOCKS = 16  # of every walk, for the bootstrap
 RESAMPLED = 64
 
 
 @dataclass(frozen=True)
 class Curve:
-    """beta F (n,) of the cell and mean energy, eV; nan where nothing is known. closure: beta F missing at the last n, nan unless both ends are exact."""
+    """beta F (n,) of the cell and mean energy, eV; nan where nothing is known.
+
+    closure: beta F that was missing at the last n; nan unless both ends are exact.
+    """
 
     beta_f: Float
     energy_eV: Float
     closure: float
 
 
-def by_transitions(walks: Sequence[Walk], counts: NDArray[np.int64], ends: tuple[float, float]) -> Curve:
-    """From the probabilities with which counts were left for one another: of walkers with the same weights, all together.
+def by_transitions(walks: Sequence[Walk], counts: NDArray[np.int64], ends: Sequence[float] | Float) -> Curve:
+    """From the probabilities of transitions between counts, of all walkers with the same weights together.
 
-    The distribution that these transitions keep is that of the chain (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999);
-    visits alone would have the noise of the chain's walk over the counts as well. ends: exact beta F at the first and the last
-    count, nan where that has several states; what misses at the last is spread evenly.
+    The stationary distribution of these transitions is that of the chain (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999);
+    visits alone would also have the noise of the chain's walk over the counts. ends: exact beta F at the first and the last
+    count, nan where that has several states; the closure error is distributed evenly.
     """
     matrix = np.sum([transitions(w, counts) for w in walks], axis=0)
     beta_f = walks[0].log_weight[counts] - np.log(stationary(matrix))
@@ -49,7 +52,7 @@ def _mean(values: Float) -> float:
 
 @dataclass(frozen=True)
 class Shift:
-    """beta (F_potential - F_expansion) (n,) of the cell: by the exponential average and by its second cumulant; ess: effective samples."""
+    """beta (F_potential - F_expansion) (n,) of the cell, by the exponential average and by its second cumulant; ess: effective samples."""
 
     exponential: Float
     cumulant: Float
@@ -57,7 +60,7 @@ class Shift:
 
 
 def by_reweighting(walks: Sequence[Walk], counts: NDArray[np.int64], beta_per_eV: float) -> Shift:
-    """-ln<exp(-beta (E_potential - E_expansion))> over the expansion's samples at every count; no number where ess < LEAST_ESS.
+    """-ln<exp(-beta (E_potential - E_expansion))> over the expansion's samples at every count; nan where ess < LEAST_ESS.
 
     States without an energy have weight 0; the cumulant leaves them out.
     """
@@ -78,8 +81,8 @@ def _reweighted(work: Float) -> tuple[float, float, float]:
     return (float(np.log(len(work)) - logsumexp(-finite)) if ess >= LEAST_ESS else np.nan), cumulant, ess
 
 
-def by_both_ways(expansion: Sequence[Walk], potential: Sequence[Walk], counts: NDArray[np.int64], beta_per_eV: float) -> Float:
-    """beta (F_potential - F_expansion) (n,) by Bennett's acceptance ratio between the samples of the two; nan where one is missing."""
+def by_bennett(expansion: Sequence[Walk], potential: Sequence[Walk], counts: NDArray[np.int64], beta_per_eV: float) -> Float:
+    """beta (F_potential - F_expansion) (n,) by Bennett's acceptance ratio between samples of the two; nan where one has none."""
     from pymbar.other_estimators import bar  # slow to import
 
     found = np.full(len(counts), np.nan)
@@ -98,7 +101,7 @@ def by_both_ways(expansion: Sequence[Walk], potential: Sequence[Walk], counts: N
 
 
 def by_enumeration(energies_eV: Sequence[Float], beta_per_eV: float) -> Curve:
-    """Exact, from the energies of all states at every count."""
+    """Exact beta F and mean energy, from the energies of all states at every count."""
     beta_f = np.array([-logsumexp(-beta_per_eV * e) for e in energies_eV])
     mean = [
         float(np.average(e[np.isfinite(e)], weights=np.exp(-beta_per_eV * (e[np.isfinite(e)] - e.min())))) for e in energies_eV
@@ -107,7 +110,7 @@ def by_enumeration(energies_eV: Sequence[Float], beta_per_eV: float) -> Curve:
 
 
 def resampled(walks: Sequence[Walk], rng: np.random.Generator) -> list[Walk]:
-    """The walks with their blocks drawn anew, with replacement, within each."""
+    """The walks with their blocks drawn with replacement, within each walk."""
     found = []
     for w in walks:
         blocks = np.array_split(np.arange(len(w.n)), BLOCKS)

@@ -32,8 +32,8 @@ class Run:
 
     @property
     def uses_mbar(self) -> bool:
-        canonical = self.results.canonical
-        return canonical is not None and canonical.checks.free_energy_mbar_eV is not None
+        checks = self.results.canonical.checks if self.results.canonical else None
+        return checks is not None and checks.free_energy_mbar_eV is not None
 
     def uses_potential(self, model: str) -> bool:
         energy = self.config.get("energy") or {}

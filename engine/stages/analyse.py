@@ -1,9 +1,8 @@
 """The analyse stage: results.h5 from the samples, the hull's ground states and examples of the phases as CIF files."""
 
-import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,29 +11,32 @@ from ..crystal.lattice import Supercell
 from ..crystal.supercells import fits
 from ..errors import RedoxError
 from ..runtime.hashes import fingerprint
-from ..runtime.results import LAYOUT, Group, Results, read_results, write_results
-from ..runtime.results.transition import LooseGroup, typed_results
+from ..runtime.results import LAYOUT, Results, read_results, write_results
+from ..runtime.results.canonical import Canonical
+from ..runtime.results.ground_states import GroundStates
+from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.ground_state_search import Lowest
 from ..sampling.ground_states import read_ground_states
 from ..sampling.samples import Samples, read_samples
 from ..sampling.system import System
-from ..thermodynamics.analysis import Analysis
+from ..thermodynamics.analysis import analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
-from ..thermodynamics.phase_diagram.diagram import phase_labels
+from ..thermodynamics.phase_diagram.group import phase_labels
 from ..thermodynamics.phase_diagram.phases import write_examples
 from ..units import fraction
 from . import sample
 from .cells import Cells, drawn_systems
 from .input_warnings import cell_too_small, input_warnings
 from .output import Output
-from .provenance import attributes
+from .provenance import provenance
 from .run import RootData, Run
 
 if TYPE_CHECKING:
     from ..correction.correct import Correction  # torch comes with it
 
 log = logging.getLogger("redoxmc")
+NOT_BESIDE = "analysis: beside: {} has no phase diagram yet; run it, then this input again"
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Committed:
 
 @dataclass(frozen=True)
 class Analysed:
-    """groups of results.h5; notes: what a reader of the results should know; ground_states: lowest states of every supercell."""
+    """results: without attributes; notes: what a reader of them should know; ground_states: lowest states of every supercell."""
 
-    groups: dict[str, Group]
+    results: Results
     notes: tuple[str, ...]
     ground_states: list[tuple[Supercell, Lowest]]
 
@@ -97,7 +99,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         samples.plan.ladder.temperature_K.tolist(),
         refinement.read_text() if refinement.exists() else None,
         config.analysis.model_dump(mode="json"),
-        committed.other.attributes["fingerprint"] if committed.other else None,
+        committed.other.attributes.fingerprint if committed.other else None,
         config.sampler.second_supercell,
         committed.second.n_sweeps if committed.second else 0,
         sorted((rung, split.mark) for rung, split in samples.splits.items()),
@@ -111,69 +113,69 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
 
 def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Analysed:
     """All groups of results.h5. Nothing is written."""
-    config, second, correction = run.config, committed.second, committed.correction
+    config, energy = run.config, run.config.energy
     drawn = drawn_systems(run, data.fit_data, cells.main)
-    analysis = Analysis(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn)
-    notes = analysis.notes
-    notes += committed.pending
-    if config.energy is not None and config.energy.electrons == "ground_state":
-        notes.append(cells.main.description)
-    notes += input_warnings(run, data)
-    groups, ground_states = analysis.groups(), []
+    analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn)
+    of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
+    notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
+    results, ground_states = _with_second(analysis.results, run, data, cells, committed.second), []
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
-        groups["ground_states"] = ground_state_group(ground_states, run.ions[0])
-        notes += _ground_state_notes(run, groups["ground_states"], committed.samples)
-    if correction is not None:
-        from ..correction.group import CorrectedGroup
+        group = ground_state_group(ground_states)
+        results = replace(results, ground_states=group)
+        notes += _ground_state_notes(run, group, committed.samples)
+    if committed.correction is not None:
+        from ..correction.group import corrected_group
 
-        groups["corrected"] = CorrectedGroup(correction, notes).build()
+        corrected, more = corrected_group(committed.correction)
+        results, notes = replace(results, corrected=corrected), notes + more
     if data.experiment is not None:
-        groups["experiment"] = data.experiment.group()
-    if second is not None and cells.second is not None:
-        of_second = Analysis(second, cells.second, config.analysis, config.seed, data.vibrations).groups()
-        _add_second(groups, of_second, cells.second.n_formula_units)
-    notes += _add_other(run, groups, committed.other)
-    return Analysed(groups, tuple(notes), ground_states)
+        results = replace(results, experiment=data.experiment.group())
+    if config.analysis.beside is not None:
+        beside = _beside(committed.other)
+        results = replace(results, phase_diagram_beside=beside)
+        notes += [] if beside else [NOT_BESIDE.format(config.analysis.beside)]
+    return Analysed(results, tuple(notes), ground_states)
 
 
 def write(run: Run, cells: Cells, committed: Committed, found: Analysed, mark: str) -> None:
     """The structures first, results.h5 last: its fingerprint says that all is there."""
-    system, samples, groups = cells.main, committed.samples, found.groups
-    if "ground_states" in groups:
-        write_corners(found.ground_states, groups["ground_states"], run.output.ground_states)
-    if "phase_diagram" in groups:
-        diagram, order = groups["phase_diagram"], groups["order"]
-        names = [str(name) for name in diagram["phase_name"]]
-        write_examples(order, phase_labels(diagram, order), names, samples, system.supercell, run.output.phases)
-    own = {
-        "fingerprint": mark,
-        "hamiltonian": fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
-        "n_formula_units": system.n_formula_units,
+    system, samples, results = cells.main, committed.samples, found.results
+    if results.ground_states is not None:
+        write_corners(found.ground_states, results.ground_states, run.output.ground_states)
+    diagram, order = results.phase_diagram, results.order
+    if diagram is not None and order is not None:
+        labels, names = phase_labels(diagram, order), diagram.phase_name.tolist()
+        write_examples(order, labels, names, samples, system.supercell, run.output.phases)
+    attributes = replace(
+        provenance(run),
+        fingerprint=mark,
+        hamiltonian=fingerprint([part.tobytes().hex() if isinstance(part, np.ndarray) else part for part in system.couplings]),
+        n_formula_units=system.n_formula_units,
         **_formula(system),
-        "attempted_moves": int(samples.tried.sum()),
-        "sweeps_measured": samples.n_sweeps,
-        "walkers": samples.plan.walkers,
-        "moves": str(samples.plan.mix),
-        "notes": json.dumps(found.notes, ensure_ascii=False),
-    }
-    write_results(run.output.results, typed_results({**attributes(run), **own}, groups))
-    log.info("analyse: %.3g attempted moves measured; wrote %s", own["attempted_moves"], os.path.relpath(run.output.results))
-    if "canonical" in groups:
-        _log_closure(groups["canonical"])
+        attempted_moves=int(samples.tried.sum()),
+        sweeps_measured=samples.n_sweeps,
+        walkers=samples.plan.walkers,
+        moves=str(samples.plan.mix),
+        notes=list(found.notes),
+    )
+    write_results(run.output.results, replace(results, attributes=attributes))
+    log.info("analyse: %.3g attempted moves measured; wrote %s", samples.tried.sum(), os.path.relpath(run.output.results))
+    if results.canonical is not None:
+        _log_closure(results.canonical)
 
 
 def _is_made(output: Output, mark: str) -> bool:
     if not output.results.exists():
         return False
     try:
-        return read_results(output.results).attributes.get("fingerprint") == mark
+        return read_results(output.results).attributes.fingerprint == mark
     except RedoxError:
         return False  # damaged or of another version: made again
 
 
-def _formula(system: System) -> dict[str, str]:
-    return {"formula_unit": json.dumps(system.lattice.formula_unit), "ion": system.ion or ""}
+def _formula(system: System) -> dict[str, Any]:
+    return {"formula_unit": system.lattice.formula_unit, "ion": system.ion or ""}
 
 
 def _other_results(run: Run) -> Results | None:
@@ -183,45 +185,43 @@ def _other_results(run: Run) -> Results | None:
     return read_results(path) if path and path.exists() else None
 
 
-def _add_other(run: Run, groups: dict[str, Group], other: Results | None) -> list[str]:
-    """The other run's diagram; a note if it has none yet."""
-    if other is not None and "phase_diagram" in other.groups:
-        title, mark = str(other.attributes.get("title", "")), str(other.attributes["fingerprint"])
-        groups["phase_diagram_beside"] = _titled(other.groups["phase_diagram"], title=title, fingerprint=mark)
-    elif run.config.analysis.beside is not None:
-        return [f"analysis: beside: {run.config.analysis.beside} has no phase diagram yet; run it, then this input again"]
-    return []
+def _beside(other: Results | None) -> PhaseDiagram | None:
+    """The other run's diagram, if it has one."""
+    if other is None or other.phase_diagram is None:
+        return None
+    return replace(other.phase_diagram, title=other.attributes.title, fingerprint=other.attributes.fingerprint)
 
 
-def _add_second(groups: dict[str, Group], other: dict[str, Group], n_formula_units: int) -> None:
-    """The smaller cell's diagram, and how far its boundaries lie from this one's."""
-    if "phase_diagram" not in groups or "phase_diagram" not in other:
-        return
-    title = f"cell of {n_formula_units} formula units"
-    groups["phase_diagram_second"] = _titled(other["phase_diagram"], title=title)
-    words = f"x of the boundary in a {title}, less x here; nan: not there"
-    shifts = boundary_shifts(groups["phase_diagram"], other["phase_diagram"])
-    groups["phase_diagram"].add("boundary_x_finite_size", ("boundary",), shifts, "1", words)
+def _with_second(results: Results, run: Run, data: RootData, cells: Cells, second: Samples | None) -> Results:
+    """With the diagram of the second cell, and how far its boundaries lie from those of the first."""
+    diagram = results.phase_diagram
+    if second is None or cells.second is None or diagram is None:
+        return results
+    other = analyse_samples(second, cells.second, run.config.analysis, run.config.seed, data.vibrations).results.phase_diagram
+    if other is None:
+        return results
+    boundary = replace(diagram.boundary, x_finite_size=boundary_shifts(diagram, other))
+    return replace(
+        results,
+        phase_diagram=replace(diagram, boundary=boundary),
+        phase_diagram_second=replace(other, title=f"cell of {cells.second.n_formula_units} formula units"),
+    )
 
 
-def _titled(diagram: Group, **attributes: str) -> LooseGroup:
-    return LooseGroup(diagram.variables, {**diagram.attributes, **attributes})
-
-
-def _ground_state_notes(run: Run, group: Group, samples: Samples) -> list[str]:
-    """What a reader should know of the hull at T = 0."""
+def _ground_state_notes(run: Run, group: GroundStates, samples: Samples) -> list[str]:
+    """Warnings about the hull at T = 0."""
     assert run.config.energy is not None
     same_energy = run.config.energy.electrons == "equilibrium"  # else the samples have that of an expansion of the ions
     n_fu = Supercell(run.lattice, run.matrix).n_formula_units
     notes = ground_state_notes(group, samples if same_energy else None, n_fu)
-    for k in np.flatnonzero(group["on_hull"]):
-        if not fits(group["supercell"][k], run.matrix, run.lattice):
-            notes.append(cell_too_small(group["x"][k], group["supercell"][k], run.matrix))
-    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group["x"][group["on_hull"]]))
+    for k in np.flatnonzero(group.on_hull):
+        if not fits(group.supercell[k], run.matrix, run.lattice):
+            notes.append(cell_too_small(group.x[k], group.supercell[k], run.matrix))
+    log.info("ground states: corners of the hull at x = %s", ", ".join(fraction(x) for x in group.x[group.on_hull]))
     return notes
 
 
-def _log_closure(canonical: Group) -> None:
-    for t, closure, error in zip(canonical["temperature_K"], canonical["closure_eV"], canonical["closure_eV_error"]):
+def _log_closure(canonical: Canonical) -> None:
+    for t, closure, error in zip(canonical.temperature_K, canonical.closure_eV, canonical.closure_eV_error):
         if np.isfinite(closure):  # where the other end is known too
             log.info("closure at %7.1f K: %+.3f +- %.3f meV/fu", t, 1e3 * closure, 1e3 * error)

@@ -4,9 +4,9 @@ import json
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from .. import __version__
+from ..runtime.results import Attributes
 from .run import Run
 
 PACKAGES = (
@@ -27,18 +27,18 @@ PACKAGES = (
 )
 
 
-def attributes(run: Run) -> dict[str, Any]:
+def provenance(run: Run) -> Attributes:
     """Attributes of the root of results.h5."""
-    return {
-        "redoxmc_version": __version__,
-        "title": run.config.title,
-        "input": run.source.text,
-        "config": run.config.model_dump_json(),
-        "seed": run.config.seed,
-        "git_commit": _git_commit(),
-        "packages": json.dumps({name: _version(name) for name in PACKAGES}),
-        "file_hashes": json.dumps(run.file_hashes),
-    }
+    return Attributes(
+        title=run.config.title,
+        redoxmc_version=__version__,
+        git_commit=_git_commit(),
+        packages={name: _version(name) for name in PACKAGES},
+        input=run.source.text,
+        config=json.loads(run.config.model_dump_json()),
+        seed=run.config.seed,
+        file_hashes=run.file_hashes,
+    )
 
 
 def _version(package: str) -> str:

@@ -1,8 +1,8 @@
-"""How far the labels leave the free energies and the diagram open: the couplings' own uncertainty, carried to the end.
+"""Fit uncertainty: the uncertainty of the effective cluster interactions (ECIs), propagated to free energies and the phase diagram.
 
-Each draw of the couplings changes the energy of every sampled state; to first order F(T, x) changes by the mean of that, which is also
-the most it can rise (Gibbs, Bogoliubov). The boundaries are then those of the hull of each draw's free energies. What the expansion
-cannot express at all is not in it: that is the validation error.
+Each draw of the ECIs changes the energy of every sampled state. To first order F(T, x) changes by the mean of that, which is also an upper
+bound (Gibbs, Bogoliubov). The boundaries are then those of the hull of each draw's free energies. What the expansion cannot express at all is
+not included: the validation error measures it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.results import Group
+from ..runtime.results.canonical import Canonical
+from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.samples import Samples
 from ..sampling.segment_files import read_snapshots
 from ..sampling.system import System
@@ -24,13 +25,13 @@ from .phase_diagram.invariants import Invariant, invariants
 from .phase_diagram.trace import Trace
 
 Float = NDArray[np.float64]
-ENERGIES = 80_000  # of sampled states that are looked at, by all draws together, but for one state of every replica
-SMOOTH = 24  # a mean over states is taken over the whole range of x over this
+ENERGIES = 80_000  # of sampled states, evaluated by all draws together; at least one state of every replica
+SMOOTH = 24  # means over states are taken over this part of the range of x
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Of the mixing free energy by each draw of the couplings, eV/fu: mixing_eV (draws, rungs, n) at all counts."""
+    """Changes of the mixing free energy by each draw of the ECIs, eV/fu: mixing_eV (draws, rungs, n) at all counts."""
 
     mixing_eV: Float
 
@@ -47,11 +48,11 @@ class Changes:
         change = self.mixing_eV[:, :, at]
         moved = (1 - part) * change[:, below] + part * change[:, above]
         same = np.stack([trace.value, trace.value], axis=1)
-        return replace(trace, cubic=trace.value, halves=same, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
+        return replace(trace, cubic=trace.value, from_either_end=same, resampled=trace.value[:, None] + moved.swapaxes(0, 1))
 
 
 def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Sequence[System]) -> Changes:
-    """From some states of every replica; `drawn`: the system with each draw of the couplings."""
+    """Changes from some states of every replica; `drawn`: the system with each draw of the ECIs."""
     n, n_fu, each = isotherms.n, isotherms.n_fu, max(1, ENERGIES // (len(drawn) * len(samples.plan.slots)))
     total = np.zeros((len(isotherms.rungs), len(drawn), len(n)))
     number = np.zeros((len(isotherms.rungs), len(n)))
@@ -77,7 +78,7 @@ def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Seque
 
 
 def _smooth(total: Float, number: Float) -> Float:
-    """Means (draws, n) of what was seen so often, along straight lines over the range of x over SMOOTH; the ends as they are."""
+    """Local means (draws, n) of totals (draws, n) over numbers (n,) of states; the ends as they are."""
     everywhere = np.arange(len(number))
     with np.errstate(invalid="ignore"):
         mean = total / number
@@ -90,27 +91,39 @@ def _smooth(total: Float, number: Float) -> Float:
     return np.array(found)
 
 
-def add_couplings(groups: dict[str, Group], diagram: Diagram, isotherms: Isotherms, found: Changes) -> None:
-    """Errors by the couplings, beside those by sampling, in /canonical and /phase_diagram."""
-    canonical, drawn = groups["canonical"], groups["phase_diagram"]
-    words = "standard deviation of the mixing free energy over draws of the couplings from the data's posterior, to first order"
-    error = spread(found.mixing_eV)[:, isotherms.grid]
-    canonical.add("mixing_free_energy_eV_fit_uncertainty", ("temperature_K", "x"), error, "eV/fu", words)
+@dataclass(frozen=True)
+class FitUncertainty:
+    """The diagram, the free energies that it was made from, and how draws of the ECIs change them."""
+
+    diagram: Diagram
+    isotherms: Isotherms
+    changes: Changes
+
+
+def with_fit_uncertainty(
+    canonical: Canonical, group: PhaseDiagram, uncertainty: FitUncertainty
+) -> tuple[Canonical, PhaseDiagram]:
+    """The two groups with their uncertainty by the fit, beside the errors by sampling."""
+    diagram, isotherms, found = uncertainty.diagram, uncertainty.isotherms, uncertainty.changes
     trace = found.traced(isotherms, diagram.trace)
     ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
     x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
-    drawn.add(
-        "boundary_x_fit_uncertainty", ("boundary",), x_error, "1", "standard deviation of boundary_x over draws of the couplings"
-    )
     again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
-    error_K = [again.get(_name(i), np.nan) for i in diagram.invariants]
-    words = "deviation of invariant_temperature_K over draws of the couplings; nan: most draws have no such point within 80 K"
-    drawn.add("invariant_temperature_K_fit_uncertainty", ("invariant",), np.array(error_K, float), "K", words)
+    error_K = np.array([again.get(_name(i), np.nan) for i in diagram.invariants], float)
+    return (
+        replace(canonical, mixing_free_energy_eV_fit_uncertainty=spread(found.mixing_eV)[:, isotherms.grid]),
+        replace(
+            group,
+            boundary=replace(group.boundary, x_fit_uncertainty=x_error),
+            invariant=replace(group.invariant, temperature_K_fit_uncertainty=error_K),
+        ),
+    )
 
 
-def widest_band(diagram: Diagram, isotherms: Isotherms, found: Changes) -> Float:
-    """What of the diagram is least certain, by every draw (draws,): the x of a boundary, or a mixing free energy where none is."""
-    trace = found.traced(isotherms, diagram.trace)
+def widest_band(uncertainty: FitUncertainty) -> Float:
+    """The least certain number of the diagram, for every draw (draws,): the x of a boundary, or a mixing free energy if there is none."""
+    diagram, found = uncertainty.diagram, uncertainty.changes
+    trace = found.traced(uncertainty.isotherms, diagram.trace)
     ends = [boundaries_drawn(trace.x, f, gap).T for row, f in zip(diagram.rows, trace.resampled) for gap in row]
     values = np.concatenate(ends) if ends else found.mixing_eV.reshape(len(found.mixing_eV), -1).T
     return values[np.argmax(values.std(axis=1))]

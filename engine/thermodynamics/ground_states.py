@@ -1,4 +1,4 @@
-"""/ground_states of results.h5: the hull at T = 0 from the lowest energies of many supercells, and its corners as structures."""
+"""Ground states: the hull at T = 0 from the lowest energies of many supercells, and its corners as structures."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..crystal.cif import charged_cif
 from ..crystal.lattice import Supercell
-from ..runtime.results.transition import LooseGroup
+from ..runtime.results.ground_states import GroundStates
 from ..runtime.storage import write_text
 from ..sampling.ground_state_search import Lowest
 from ..sampling.samples import Samples
@@ -15,11 +15,13 @@ from ..units import NEV_PER_EV, fraction
 from .phase_diagram.hull import hull_values, lower_hull
 
 Float = NDArray[np.float64]
-SAME_EV = 1e-6  # energies per fu that differ by less are one; a corner lies deeper than this below the line past it
+SAME_EV = (
+    1e-6  # energies per fu that differ by less are equal; a corner lies more than this below the line between its neighbours
+)
 
 
-def ground_state_group(found: list[tuple[Supercell, Lowest]], ion: str) -> LooseGroup:
-    """One entry for each count of the ion in each supercell, by x, then by energy: the first of an x is the lowest."""
+def ground_state_group(found: list[tuple[Supercell, Lowest]]) -> GroundStates:
+    """The group /ground_states: entries sorted by x, then by energy, so that the first of an x is the lowest."""
     cells = [s for s, lowest in found for _ in lowest.n]
     n_fu = np.array([s.n_formula_units for s in cells])
     size = np.array([s.n_cells for s in cells])
@@ -35,19 +37,16 @@ def ground_state_group(found: list[tuple[Supercell, Lowest]], ion: str) -> Loose
     on_hull = np.zeros(len(x), bool)
     on_hull[first[corner]] = True
     above = formation - hull_values(x, formation, np.flatnonzero(on_hull))
-    group, dims = LooseGroup(), ("entry",)
-    group.add("x", dims, x, "1", f"{ion} per formula unit")
-    group.add("energy_eV", dims, energy, "eV/fu", "lowest energy found at this x in this supercell")
-    group.add("formation_energy_eV", dims, formation, "eV/fu", "the same above the line between the ends")
-    group.add("energy_above_hull_eV", dims, above, "eV/fu", "the same above the hull at T = 0")
-    group.add("on_hull", dims, on_hull, "1", "corner of the hull, in the smallest supercell that holds it")
-    matrices = np.array([s.matrix for s in cells])[order]
-    group.add(
-        "supercell", (*dims, "vector", "component"), matrices, "1", "vectors of the supercell, in cells of the structure file"
+    return GroundStates(
+        x=x,
+        energy_eV=energy,
+        formation_energy_eV=formation,
+        energy_above_hull_eV=above,
+        on_hull=on_hull,
+        supercell=np.array([s.matrix for s in cells])[order],
+        listed=listed[order],
+        searches_agreeing=agree[order],
     )
-    group.add("listed", dims, listed[order], "1", "exact: all neutral states of this x were looked at; else annealed")
-    group.add("searches_agreeing", dims, agree[order], "1", "independent annealings that met this energy; 0 where listed")
-    return group
 
 
 def corners(x: Float, f: Float) -> NDArray[np.int64]:
@@ -60,35 +59,37 @@ def corners(x: Float, f: Float) -> NDArray[np.int64]:
         del kept[1 + int(np.argmin(depth))]
 
 
-def write_corners(found: list[tuple[Supercell, Lowest]], group: LooseGroup, folder: Path) -> None:
-    """One CIF with charges per corner of the hull; those of a former hull are removed."""
+def write_corners(found: list[tuple[Supercell, Lowest]], group: GroundStates, folder: Path) -> None:
+    """Write one CIF with charges per corner of the hull; files of an earlier hull are removed."""
     files = {}
-    for k in np.flatnonzero(group["on_hull"]):
-        supercell, lowest = next((s, l) for s, l in found if (s.matrix == group["supercell"][k]).all())
-        at = int(np.flatnonzero(lowest.n == round(group["x"][k] * supercell.n_formula_units))[0])
-        files[f"x_{fraction(group['x'][k]).replace('/', '_')}.cif"] = charged_cif(supercell, lowest.states[at])
+    for k in np.flatnonzero(group.on_hull):
+        supercell, lowest = next((s, l) for s, l in found if (s.matrix == group.supercell[k]).all())
+        at = int(np.flatnonzero(lowest.n == round(group.x[k] * supercell.n_formula_units))[0])
+        files[f"x_{fraction(group.x[k]).replace('/', '_')}.cif"] = charged_cif(supercell, lowest.states[at])
     for path in set(folder.glob("*.cif")) - {folder / name for name in files}:
         path.unlink()
     for name, text in files.items():
         write_text(folder / name, text)
 
 
-def ground_state_notes(group: LooseGroup, samples: Samples | None, n_fu: int) -> list[str]:
-    """What a reader should know. samples: of the same Hamiltonian, in n_fu formula units: none may lie below the hull."""
+def ground_state_notes(group: GroundStates, samples: Samples | None, n_fu: int) -> list[str]:
+    """Warnings for the report. samples: of the same Hamiltonian, in n_fu formula units; none may lie below the hull."""
     notes = []
-    corner = group["on_hull"]
-    lonely = corner & ~group["listed"] & (group["searches_agreeing"] == 1)
-    if lonely.any():
-        where = ", ".join(fraction(x) for x in group["x"][lonely])
-        notes.append(f"ground states: the corners of the hull at x = {where} were met by one annealing only: give more searches")
+    corner = group.on_hull
+    found_once = corner & ~group.listed & (group.searches_agreeing == 1)
+    if found_once.any():
+        where = ", ".join(fraction(x) for x in group.x[found_once])
+        notes.append(
+            f"ground states: the corners of the hull at x = {where} were found by one annealing only: give more searches"
+        )
     if samples is not None:
         x = samples.ions[..., 0] / n_fu
-        depth = np.interp(x, group["x"][corner], group["energy_eV"][corner]) - samples.energy_neV / NEV_PER_EV / n_fu
+        depth = np.interp(x, group.x[corner], group.energy_eV[corner]) - samples.energy_neV / NEV_PER_EV / n_fu
         if depth.max() > SAME_EV:
             at = np.unravel_index(int(depth.argmax()), depth.shape)
             t = samples.plan.ladder.temperature_K[samples.plan.slots[at[0]].rung]
             notes.append(
-                f"ground states: the sampler met a state {1e3 * depth[at]:.2f} meV/fu below the hull, at {t:g} K and x = {x[at]:.4f}: "
+                f"ground states: the sampler found a state {1e3 * depth[at]:.2f} meV/fu below the hull, at {t:g} K and x = {x[at]:.4f}: "
                 "the search missed a state; give larger supercells or more searches"
             )
     return notes

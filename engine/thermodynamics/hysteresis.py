@@ -1,8 +1,8 @@
-"""/hysteresis of results.h5: energies on cooling and on heating at fixed composition."""
+"""Hysteresis in temperature: energies of short chains on cooling and on heating at fixed composition."""
 
 import numpy as np
 
-from ..runtime.results.transition import LooseGroup
+from ..runtime.results.hysteresis import Hysteresis
 from ..sampling.plan import Cycles
 from ..sampling.system import System
 from ..units import NEV_PER_EV
@@ -11,29 +11,30 @@ SIGNIFICANCE = 5.0  # standard errors; those of short chains are themselves unce
 LEAST_EV = 5e-4
 
 
-def hysteresis_group(cycles: Cycles, system: System) -> LooseGroup:
-    group, scale = LooseGroup(), 1 / NEV_PER_EV / system.n_formula_units
-    group.add("temperature_K", ("temperature_K",), cycles.temperature_K, "K", "temperature")
-    group.add("x", ("x",), cycles.n / system.n_formula_units, "1", f"{system.ion} per formula unit")
+def hysteresis_group(cycles: Cycles, system: System) -> Hysteresis:
+    """The group /hysteresis from the energies of the cycles of cooling and heating."""
+    scale = 1 / NEV_PER_EV / system.n_formula_units
     energy, error = (np.moveaxis(values, 2, 0) * scale for values in (cycles.energy_neV, cycles.error_neV))  # (T, x, side)
-    dims = ("temperature_K", "x")
-    for side, name in enumerate(("cooling", "heating")):
-        words = f"mean energy of one short chain on {name}"
-        group.add(f"energy_{name}_eV", dims, energy[..., side], "eV/fu", words, error[..., side])
-    apart = np.abs(energy[..., 1] - energy[..., 0])
-    present = apart > np.maximum(SIGNIFICANCE * np.hypot(error[..., 0], error[..., 1]), LEAST_EV)
-    group.add("hysteresis", dims, present, "1", "cooling and heating differ by more than their errors")
-    return group
+    difference = np.abs(energy[..., 1] - energy[..., 0])
+    return Hysteresis(
+        temperature_K=cycles.temperature_K,
+        x=cycles.n / system.n_formula_units,
+        energy_cooling_eV=energy[..., 0],
+        energy_cooling_eV_error=error[..., 0],
+        energy_heating_eV=energy[..., 1],
+        energy_heating_eV_error=error[..., 1],
+        hysteresis=difference > np.maximum(SIGNIFICANCE * np.hypot(error[..., 0], error[..., 1]), LEAST_EV),
+    )
 
 
-def describe(group: LooseGroup) -> str:
-    """A sentence; empty where there is none."""
-    present = group["hysteresis"]
+def hysteresis_note(group: Hysteresis) -> str | None:
+    """A sentence for the report; None where there is no hysteresis."""
+    present = group.hysteresis
     if not present.any():
-        return ""
-    t, x = group["temperature_K"][present.any(axis=1)], group["x"][present.any(axis=0)]
-    apart = np.abs(group["energy_heating_eV"] - group["energy_cooling_eV"])[present].max()
+        return None
+    t, x = group.temperature_K[present.any(axis=1)], group.x[present.any(axis=0)]
+    difference = np.abs(group.energy_heating_eV - group.energy_cooling_eV)[present].max()
     return (
-        f"Short chains on cooling and on heating differ by up to {1e3 * apart:.1f} meV/fu between {t.min():g} and {t.max():g} K "
-        f"at x = {x.min():.2f} to {x.max():.2f}: hysteresis in temperature."
+        f"Energies of short chains on cooling and on heating differ by up to {1e3 * difference:.1f} meV/fu between {t.min():g} and "
+        f"{t.max():g} K at x = {x.min():.2f} to {x.max():.2f}: hysteresis in temperature."
     )

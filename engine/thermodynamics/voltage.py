@@ -1,10 +1,10 @@
-"""/voltage of results.h5: V = -(mu - E_ref)/ze along the hull of F, z the charge of the ion."""
+"""Equilibrium voltage along the hull of F: V = -(mu - E_ref)/ze, z the charge of the ion."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Species
-from ..runtime.results.transition import LooseGroup
+from ..runtime.results.electrochemistry import Voltage
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
 
@@ -12,43 +12,37 @@ Float = NDArray[np.float64]
 FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C
 
 
-def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> LooseGroup | None:
-    """reference_energy_eV: per atom, by element; None if the ion's is not among them, or if it is no cation."""
+def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> Voltage | None:
+    """The group /voltage; None if the ion's reference is not known, or if the ion is no cation.
+
+    reference_energy_eV: energy per atom of the metals, by element.
+    """
     ion = _ion(isotherms)
     reference = reference_energy_eV.get(ion.element)
     if reference is None or ion.charge < 1:
         return None
-    element = ion.element
-    group, dims = LooseGroup(), ("temperature_K", "x")
     # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
-    voltage = np.array(
-        [
-            [
-                voltage_of(isotherms, _hull_slope(isotherms, isotherms.free_energy(i, rung)), reference)
-                for i in (c.all, *c.resampled)
-            ]
-            for rung, c in zip(isotherms.rungs, isotherms.curves)
-        ]
-    ).swapaxes(0, 1)
-    group.add("temperature_K", ("temperature_K",), isotherms.temperature_K, "K", "temperature")
-    group.add("x", ("x",), isotherms.x_grid, "1", f"{isotherms.system.ion} per formula unit")
-    capacity = isotherms.x_grid * capacity_per_x(isotherms)
-    group.add("capacity_mAh_per_g", ("x",), capacity, "mAh/g", "charge from x = 0 on, per gram of the fully occupied compound")
-    words = f"equilibrium voltage against {element}, -(mu - E_ref)/ze, from the hull of F"
-    group.add("voltage_V", dims, voltage[0], "V", words, spread(voltage[1:]))
-    if len(isotherms.rungs) > 1:
-        slope = np.gradient(voltage, isotherms.temperature_K, axis=1)
-        group.add(
-            "entropy_coefficient_V_per_K",
-            dims,
-            slope[0],
-            "V/K",
-            f"dV/dT between neighbouring temperatures; without the entropy of {element} metal",
-            spread(slope[1:]),
-        )
-    group.attributes["reference_energy_eV"] = reference
-    group.attributes["reference"] = f"energy per atom of metallic {element}; its own entropy is not included"
-    return group
+    voltage = np.array([_voltages(isotherms, row, reference) for row in range(len(isotherms.rungs))]).swapaxes(0, 1)
+    several = len(isotherms.rungs) > 1
+    slope = np.gradient(voltage, isotherms.temperature_K, axis=1) if several else None
+    return Voltage(
+        temperature_K=isotherms.temperature_K,
+        x=isotherms.x_grid,
+        capacity_mAh_per_g=isotherms.x_grid * capacity_per_x(isotherms),
+        voltage_V=voltage[0],
+        voltage_V_error=spread(voltage[1:]),
+        entropy_coefficient_V_per_K=None if slope is None else slope[0],
+        entropy_coefficient_V_per_K_error=None if slope is None else spread(slope[1:]),
+        reference_energy_eV=reference,
+        reference=f"energy per atom of metallic {ion.element}; its own entropy is not included",
+    )
+
+
+def _voltages(isotherms: Isotherms, row: int, reference_energy_eV: float) -> list[Float]:
+    """From all samples of a rung, then from each of its resamples."""
+    curves, rung = isotherms.curves[row], isotherms.rungs[row]
+    free_energies = (isotherms.free_energy(c, rung) for c in (curves.all, *curves.resampled))
+    return [voltage_of(isotherms, _hull_slope(isotherms, f), reference_energy_eV) for f in free_energies]
 
 
 def voltage_of(isotherms: Isotherms, slope_eV: Float, reference_energy_eV: float) -> Float:
@@ -57,7 +51,7 @@ def voltage_of(isotherms: Isotherms, slope_eV: Float, reference_energy_eV: float
 
 
 def capacity_per_x(isotherms: Isotherms) -> float:
-    """mAh per gram of the fully occupied compound, of one ion per formula unit."""
+    """Capacity of one ion per formula unit, mAh per gram of the fully occupied compound."""
     lattice = isotherms.system.lattice
     molar_mass = float(lattice.atoms.get_masses().sum() / lattice.n_formula_units)
     return _ion(isotherms).charge * FARADAY_MAH_PER_MOL / molar_mass

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from redoxmc.engine.correction.corrected import LENGTHS, Corrected, advance_corrected, tuned_stretch
 from redoxmc.engine.correction.energies import Energies
-from redoxmc.engine.correction.estimate import by_both_ways, by_reweighting, by_transitions, resampled
+from redoxmc.engine.correction.estimate import by_bennett, by_reweighting, by_transitions, resampled
 from redoxmc.engine.correction.walker import Walk, expansion_samples, first_weights, tune, walk
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.crystal.symmetry import site_permutations
@@ -199,7 +199,7 @@ def test_free_energies_by_every_way(true: Enumeration, bad: System, temperature_
     by_weights = by_reweighting(samples, counts, beta_eV)
     spread = np.std([by_reweighting(resampled(samples, rng), counts, beta_eV).exponential for _ in range(40)], axis=0)
     assert (np.abs(by_weights.exponential - shift) <= 4 * spread + 1e-6).all() and spread.max() < 0.1
-    both = by_both_ways(samples, of_bad, counts, beta_eV)
+    both = by_bennett(samples, of_bad, counts, beta_eV)
     assert np.abs(both - shift).max() < 0.15
     assert np.abs(shift - np.linspace(shift[0], shift[-1], 5)).max() > 0.4
 

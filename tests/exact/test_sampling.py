@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from redoxmc.engine.input.schema import AnalysisInput, Config
 from redoxmc.engine.runtime.mpi import StopWatch
-from redoxmc.engine.runtime.results import Group
+from redoxmc.engine.runtime.results import Results
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling import run
@@ -19,7 +19,7 @@ from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.sampling.samples import Samples, read_samples, sample_in_memory
 from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.analysis import Analysis
+from redoxmc.engine.thermodynamics.analysis import analyse_samples
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.enumeration import enumerate_states
@@ -52,9 +52,9 @@ def sampled(small: System, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sy
 
 
 @pytest.fixture(scope="module")
-def groups(sampled: tuple[System, Samples]) -> dict[str, Group]:
+def results(sampled: tuple[System, Samples]) -> Results:
     system, samples = sampled
-    return Analysis(samples, system, AnalysisInput(compositions=5), 5).groups()
+    return analyse_samples(samples, system, AnalysisInput(compositions=5), 5).results
 
 
 def agrees(value: np.ndarray, error: np.ndarray, exact: np.ndarray, largest_error: float) -> None:
@@ -62,47 +62,51 @@ def agrees(value: np.ndarray, error: np.ndarray, exact: np.ndarray, largest_erro
     assert (np.abs(value - exact) < 4.5 * error + 1e-9).all(), (value - exact) / error
 
 
-def test_the_ladder_leads_to_beta_zero_and_replicas_exchange(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+def test_the_ladder_leads_to_beta_zero_and_replicas_exchange(sampled: tuple[System, Samples], results: Results) -> None:
     _, samples = sampled
     assert np.isinf(samples.plan.ladder.temperature_K[-1])
     assert samples.plan.mix != Mix()  # tuned: what is compared with enumeration below was sampled with it
-    exchange = groups["exchange"]
+    exchange = results.exchange
+    assert exchange is not None
     for axis in ("temperature", "composition"):
-        assert np.median(exchange["acceptance"][exchange["axis"] == axis]) > 0.1
-    assert (exchange["acceptance"] >= 0).all() and len(exchange["pair"]) == len(samples.exchanged)
+        assert np.median(exchange.acceptance[exchange.axis == axis]) > 0.1
+    assert (exchange.acceptance >= 0).all() and len(exchange.pair) == len(samples.exchanged)
 
 
-def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], results: Results) -> None:
     system, _ = sampled
-    e, canonical = enumerate_states(system), groups["canonical"]
+    e, canonical = enumerate_states(system), results.canonical
+    assert canonical is not None
     for t in TEMPERATURES_K:
-        row = canonical["temperature_K"].tolist().index(t)
+        row = canonical.temperature_K.tolist().index(t)
         kT = BOLTZMANN_EV_PER_K * t
         f, u = -kT * e.log_z(t) / 4, e.canonical_energy_eV(t) / 4
         inner = slice(1, -1)
-        assert np.allclose(canonical["free_energy_eV"][row][[0, -1]], f[[0, -1]], atol=1e-9)
-        agrees(canonical["free_energy_eV"][row][inner], canonical["free_energy_eV_error"][row][inner], f[inner], 2e-4)
-        agrees(canonical["energy_eV"][row][inner], canonical["energy_eV_error"][row][inner], u[inner], 2e-4)
-        agrees(canonical["entropy_kB"][row][inner], canonical["entropy_kB_error"][row][inner], ((u - f) / kT)[inner], 8e-3)
-        agrees(canonical["closure_eV"][[row]], canonical["closure_eV_error"][[row]], np.zeros(1), 3e-4)
-    assert canonical["trusted"].mean() > 0.8
+        assert np.allclose(canonical.free_energy_eV[row][[0, -1]], f[[0, -1]], atol=1e-9)
+        agrees(canonical.free_energy_eV[row][inner], canonical.free_energy_eV_error[row][inner], f[inner], 2e-4)
+        agrees(canonical.energy_eV[row][inner], canonical.energy_eV_error[row][inner], u[inner], 2e-4)
+        agrees(canonical.entropy_kB[row][inner], canonical.entropy_kB_error[row][inner], ((u - f) / kT)[inner], 8e-3)
+        agrees(canonical.closure_eV[[row]], canonical.closure_eV_error[[row]], np.zeros(1), 3e-4)
+    assert canonical.trusted.mean() > 0.8
 
 
-def test_semigrand_averages(sampled: tuple[System, Samples], groups: dict[str, Group]) -> None:
+def test_semigrand_averages(sampled: tuple[System, Samples], results: Results) -> None:
     system, _ = sampled
-    e, group = enumerate_states(system), groups["semigrand"]
+    e, group = enumerate_states(system), results.semigrand
+    assert group is not None and group.grand is not None and group.x is not None and group.x_error is not None
+    assert group.chemical_potential_eV is not None
     for t in TEMPERATURES_K:
-        row = group["temperature_K"].tolist().index(t)
+        row = group.temperature_K.tolist().index(t)
         kT = BOLTZMANN_EV_PER_K * t
-        p = [e.probability(t, mu) for mu in group["chemical_potential_eV"]]
+        p = [e.probability(t, mu) for mu in group.chemical_potential_eV]
         x = np.array([q @ e.n / 4 for q in p])
-        agrees(group["x"][row], group["x_error"][row], x, 6e-3)
-        agrees(group["x_from_free_energy"][row], group["x_from_free_energy_error"][row], x, 6e-3)
-        omega = [-kT * np.log(np.exp(e.log_weight(t, mu)).sum()) / 4 for mu in group["chemical_potential_eV"]]
-        agrees(group["grand_potential_eV"][row], group["grand_potential_eV_error"][row], np.array(omega), 3e-4)
-        phi = [(e.energy_eV - mu * e.n) / kT for mu in group["chemical_potential_eV"]]
+        agrees(group.x[row], group.x_error[row], x, 6e-3)
+        agrees(group.grand.x_from_free_energy[row], group.grand.x_from_free_energy_error[row], x, 6e-3)
+        omega = [-kT * np.log(np.exp(e.log_weight(t, mu)).sum()) / 4 for mu in group.chemical_potential_eV]
+        agrees(group.grand.grand_potential_eV[row], group.grand.grand_potential_eV_error[row], np.array(omega), 3e-4)
+        phi = [(e.energy_eV - mu * e.n) / kT for mu in group.chemical_potential_eV]
         heat = np.array([(q @ f**2 - (q @ f) ** 2) / 4 for q, f in zip(p, phi)])
-        agrees(group["heat_capacity_mu_kB"][row], group["heat_capacity_mu_kB_error"][row], heat, 0.05)
+        agrees(group.heat_capacity_mu_kB[row], group.heat_capacity_mu_kB_error[row], heat, 0.05)
 
 
 def test_samples_in_memory_are_those_in_files(small: System, tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results.canonical import Canonical
+from redoxmc.engine.runtime.results.order import Order
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
+
+from .blank import blank
 
 Float = NDArray[np.float64]
 FreeEnergy = Callable[[Float, float], Float]
@@ -53,15 +56,15 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
     return Isotherms(system, plan, ends, tuple(range(len(asked))), tuple(curves), (), grid)
 
 
-def all_sound(isotherms: Isotherms) -> LooseGroup:
-    """What a diagram wants to know of /canonical and /order: all is trusted, no order was looked for."""
-    group, dims = LooseGroup(), ("temperature_K", "x")
+def all_trusted(isotherms: Isotherms) -> Canonical:
+    """What a diagram needs of /canonical: everything is trusted."""
     shape = len(isotherms.rungs), len(isotherms.grid)
-    group.add("temperature_K", dims[:1], isotherms.temperature_K, "K", "")
-    group.add("x", dims[1:], isotherms.x_grid, "1", "")
-    group.add("trusted", dims, np.ones(shape, bool), "1", "")
-    group.add("chains", dims, np.zeros(shape, int), "1", "")
-    return group
+    return blank(Canonical, temperature_K=isotherms.temperature_K, x=isotherms.x_grid, trusted=np.ones(shape, bool))
+
+
+def no_order(isotherms: Isotherms) -> Order:
+    """What a diagram needs of /order: nothing was seen."""
+    return blank(Order, temperature_K=isotherms.temperature_K, x=isotherms.x_grid)
 
 
 def _derivatives(free_energy: FreeEnergy, x: Float, beta: float, n_fu: int) -> tuple[Float, Float, Float]:

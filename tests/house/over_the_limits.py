@@ -128,7 +128,7 @@ OVER: dict[str, set[str]] = {
         "tests/runs/test_identity.py",
         "tests/runs/test_long_runs.py",
         "tests/statistics/test_couplings.py",
-        "tests/statistics/test_joined.py",
+        "tests/statistics/test_least_squares.py",
         "tests/statistics/test_physical_validation.py",
         "tests/statistics/test_refine.py",
         "tests/statistics/test_thermodynamics.py",

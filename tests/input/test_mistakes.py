@@ -254,7 +254,7 @@ def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
     page = (tmp_path / "out/report.html").read_text()
     distrust = page[page.index("Limitations of this run") : page.index("</div>", page.index("Limitations of this run"))]
     for cure in (
-        "chemical_potential_eV given, -9 to -8.5 eV, reach x = 0.00 to 0.00 only",
+        "given chemical_potential_eV, -9 to -8.5 eV, reach only x = 0.00 to 0.00",
         "or auto",
         "must be the energy per atom of metallic Na",
         "if degrees Celsius were meant, add 273",

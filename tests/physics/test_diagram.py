@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, find_gaps, gaps_of
 from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, transitions
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent, diagram_group, least_height_eV
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent, least_height_eV
 from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_phase_fields
+from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
 from redoxmc.engine.thermodynamics.phase_diagram.invariants import invariants
 from redoxmc.engine.thermodynamics.phase_diagram.trace import trace
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
-from ..helpers.mean_field import Float, all_sound, ideal, isotherms_of
+from ..helpers.blank import blank
+from ..helpers.mean_field import Float, all_trusted, ideal, isotherms_of, no_order
 
 LADDER = [250.0, 300.0, 350.0, 400.0, 500.0, 600.0]
 W_EV, SPLITTING_EV = 0.16, 0.05
@@ -126,7 +128,7 @@ def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
         isotherms = isotherms_of(gas, temperatures_K, noise_eV=3e-4)
         t = trace(isotherms)
         least = least_height_eV(t, isotherms.n_fu)
-        curves = zip(t.value, t.resampled, t.halves, t.cubic, least)
+        curves = zip(t.value, t.resampled, t.from_either_end, t.cubic, least)
         return t.temperature_K, [find_gaps(t.x, *c[:4], t.spacing, float(c[4])) for c in curves], gaps_of(t, least)
 
     at, alone, kept = gaps(LADDER)
@@ -137,14 +139,14 @@ def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
     assert any(alone) and not any(kept)
 
 
-@pytest.mark.parametrize("of", ["halves", "cubic", "neither"])
+@pytest.mark.parametrize("of", ["from_either_end", "cubic", "neither"])
 def test_errors_of_where_a_region_ends(of: str) -> None:
     """Half of what walkers from either end differ by; all of what the lower rule does: known, by an interaction changed by 3 %."""
     isotherms = isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6)
     diagram = build_diagram(isotherms)
     traced, bump = diagram.trace, 0.03 * W_EV * diagram.trace.x * (1 - diagram.trace.x)
-    if of == "halves":
-        traced = replace(traced, halves=np.stack([traced.value - bump, traced.value + bump], axis=1))
+    if of == "from_either_end":
+        traced = replace(traced, from_either_end=np.stack([traced.value - bump, traced.value + bump], axis=1))
         expected = (critical_K(0.03 * W_EV) - critical_K(-0.03 * W_EV)) / 2
     elif of == "cubic":
         traced = replace(traced, cubic=traced.value + bump)
@@ -175,13 +177,12 @@ def test_transitions_are_matched_between_diagrams() -> None:
     groups = []
     for height in (0.02, 0.018):
         isotherms = isotherms_of(partial(three_phases, height_eV=height, entropy_kB=0.62), LADDER, noise_eV=2e-6)
-        canonical = all_sound(isotherms)
-        groups.append(diagram_group(build_diagram(isotherms), canonical, canonical))
+        groups.append(diagram_group(build_diagram(isotherms), all_trusted(isotherms), no_order(isotherms)))
     (pair,) = [p for p in transitions(*groups) if p.kind == "eutectoid"]
     assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8
     shifts = boundary_shifts(*groups)
-    assert np.nanmax(np.abs(shifts[groups[0]["boundary_temperature_K"] < 330])) < 5e-3
-    between = (groups[0]["boundary_temperature_K"] > 345) & (groups[0]["boundary_temperature_K"] < 365)
+    assert np.nanmax(np.abs(shifts[groups[0].boundary.temperature_K < 330])) < 5e-3
+    between = (groups[0].boundary.temperature_K > 345) & (groups[0].boundary.temperature_K < 365)
     assert between.any() and np.nanmax(np.abs(shifts[between])) > 0.2
 
 
@@ -198,14 +199,11 @@ def test_single_phase_fields_begin_where_others_meet() -> None:
 def test_order_tells_congruent_from_critical() -> None:
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
     (point,) = diagram.invariants
-    order = LooseGroup()
-    order.add("temperature_K", ("temperature_K",), np.array(LADDER), "K", "")
-    order.add("x", ("x",), np.linspace(0, 1, 11), "1", "")
     shape = (len(LADDER), 11)
-    order.add("chains", ("temperature_K", "x"), np.ones(shape, int), "1", "")
-    order.add("ion_order_q", ("temperature_K", "x", "axis"), np.zeros((*shape, 3)), "1", "")
     for ordered, kind in ((np.zeros(shape, bool), "critical"), (np.arange(11) * np.ones(shape) > 5, "congruent")):
-        order.add("ion_ordered", ("temperature_K", "x"), ordered, "1", "")
+        ions = blank(LongRangeOrder, order_q=np.zeros((*shape, 3)), ordered=ordered)
+        x, chains = np.linspace(0, 1, 11), np.ones(shape, int)
+        order = blank(Order, temperature_K=LADDER, x=x, chains=chains, ion=ions)
         assert congruent(point, diagram, order).kind == kind
 
 

@@ -10,14 +10,13 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.report import figures
-from redoxmc.engine.runtime.results import Group
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results.electrochemistry import DifferentialCapacity
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.voltage import capacity_per_x
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
-from ..helpers.mean_field import Float, FreeEnergy, ideal, isotherms_of
+from ..helpers.mean_field import Float, FreeEnergy, all_trusted, ideal, isotherms_of
 
 SITE_EV, REFERENCE_EV, W_EV = -4.0, -1.3, 0.16
 E0_V = REFERENCE_EV - SITE_EV
@@ -30,17 +29,10 @@ def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: La
     return replace(found, system=system)
 
 
-def group_of(isotherms: Isotherms) -> Group:
-    canonical = LooseGroup()
-    canonical.add(
-        "trusted",
-        ("temperature_K", "x"),
-        np.broadcast_to(isotherms.x_grid < 0.6, (len(isotherms.rungs), len(isotherms.grid))),
-        "1",
-        "",
-    )
-    canonical.add("asked", ("temperature_K",), np.ones(len(isotherms.rungs), bool), "1", "")
-    group = differential_capacity_group(isotherms, REFERENCE_EV, canonical)
+def group_of(isotherms: Isotherms) -> DifferentialCapacity:
+    trusted = np.broadcast_to(isotherms.x_grid < 0.6, (len(isotherms.rungs), len(isotherms.grid)))
+    canonical = replace(all_trusted(isotherms), asked=isotherms.asked, trusted=trusted)
+    group = differential_capacity_group(isotherms, REFERENCE_EV, trusted)
     assert figures.differential_capacity({"canonical": canonical, "differential_capacity": group}, None)
     return group
 
@@ -53,16 +45,16 @@ def test_ideal_solution(olivine: Lattice) -> None:
     """V = E0 - 2kT ln[x/(1-x)], so -dQ/dV = C x (1 - x)/2kT, broadened alike; its integral is the capacity of NaFePO4, 154.2 mAh/g."""
     isotherms = of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [300.0, 800.0], olivine)
     group, capacity = group_of(isotherms), capacity_per_x(isotherms)
-    v = group["voltage_V"]
+    v = group.voltage_V
     assert abs(capacity - 154.2) < 0.1
-    for t, found in zip(group["temperature_K"], group[NAME]):
+    for t, found in zip(group.temperature_K, group.differential_capacity_mAh_per_g_per_V):
         width = 2 * BOLTZMANN_EV_PER_K * t
         x = 1 / (1 + np.exp((v - E0_V) / width))
         exact = gaussian_filter1d(capacity * x * (1 - x) / width, BROADENING_V / STEP_V)
         inner = np.abs(v - E0_V) < 5 * width  # beyond it there are only a few ions of the 4000
         assert np.abs(found - exact)[inner].max() < 2e-3 * exact.max()
         assert abs(found.sum() * STEP_V - capacity) < 1e-5 * capacity
-        trusted = group["trusted"][group["temperature_K"].tolist().index(t)]
+        trusted = group.trusted[group.temperature_K.tolist().index(t)]
         assert trusted[np.abs(v - E0_V).argmin()] and (trusted == (x < 0.6))[inner & (np.abs(x - 0.6) > 0.05)].all()
 
 
@@ -72,7 +64,7 @@ def test_a_plateau_is_a_peak_of_its_charge(olivine: Lattice) -> None:
     group, capacity = group_of(isotherms), capacity_per_x(isotherms)
     kT = BOLTZMANN_EV_PER_K * 300
     binodal = brentq(lambda x: 2 * kT * np.log(x / (1 - x)) + W_EV * (1 - 2 * x), 1e-9, 0.4)
-    v, found = group["voltage_V"], group[NAME][0]
+    v, found = group.voltage_V, group.differential_capacity_mAh_per_g_per_V[0]
     charge = capacity * (1 - 2 * binodal)
     peak = charge / np.sqrt(2 * np.pi) / BROADENING_V
     assert abs(v[found.argmax()] - E0_V) <= STEP_V and peak < found.max() < 1.1 * peak

@@ -6,11 +6,12 @@ import pytest
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results.phase_diagram import Boundaries, PhaseDiagram
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.thermodynamics.order.dilute import dilute_group, dilute_pairs, solubility_limit
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
+from ..helpers.blank import blank
 from ..helpers.enumeration import enumerate_states
 
 NEAR_EV, NEXT_EV = -0.09, 0.03  # Na+ and Fe2+ up to 3.9 A, and from there to 5.7 A
@@ -45,13 +46,14 @@ def test_pairs_have_the_energies_of_their_states(side: int, olivine_hamiltonian:
 def test_binding_energies_are_those_typed_in(typed: System) -> None:
     group = dilute_group(typed, np.array([300.0]))
     assert group is not None
-    for side in ("low", "high"):
-        distance, energy = group[f"{side}_distance_A"], group[f"{side}_binding_energy_eV"]
+    for pair in (group.low, group.high):
+        assert pair is not None
+        distance, energy = pair.distance_A, pair.binding_energy_eV
         expected = np.where(distance < 3.9, NEAR_EV, np.where(distance < 5.7, NEXT_EV, 0.0))
         assert np.allclose(energy, expected, atol=1e-9)  # bilinear: a vacancy and a hole attract like an ion and an electron
-        random = group[f"{side}_random_probability"]
+        random = pair.random_probability
         weight = random * np.exp(-expected / (BOLTZMANN_EV_PER_K * 300))
-        assert np.allclose(group[f"{side}_probability"][0], weight / weight.sum(), rtol=1e-6)
+        assert np.allclose(pair.probability[0], weight / weight.sum(), rtol=1e-6)
         assert random[:3] * 72 == pytest.approx(2)  # 2 + 2 + 2 irons around a sodium, 72 in the cell
 
 
@@ -70,14 +72,16 @@ def test_probabilities_are_those_of_the_enumeration(side: str, medium: System) -
     states, t = enumerate_states(medium), 400.0
     group = dilute_group(medium, np.array([t, 900.0]))
     assert group is not None
+    pair = group.low if side == "low" else group.high
+    assert pair is not None
     energy = states.energy_eV[states.n == (1 if side == "low" else 7)]
     weight = np.exp(-(energy - energy.min()) / (BOLTZMANN_EV_PER_K * t))
     levels, member = np.unique(np.rint(energy * NEV_PER_EV).astype(int), return_inverse=True)
     exact = np.bincount(member.reshape(-1), weight) / weight.sum()
-    binding = np.rint(group[f"{side}_binding_energy_eV"] * NEV_PER_EV).astype(int)
+    binding = np.rint(pair.binding_energy_eV * NEV_PER_EV).astype(int)
     own, place = np.unique(binding, return_inverse=True)
     assert (np.diff(own) == np.diff(levels)).all()
-    assert np.bincount(place.reshape(-1), group[f"{side}_probability"][0]) == pytest.approx(exact, rel=1e-6)
+    assert np.bincount(place.reshape(-1), pair.probability[0]) == pytest.approx(exact, rel=1e-6)
 
 
 def test_no_pairs_without_electrons_or_a_single_host(typed: System, ising: object) -> None:
@@ -86,14 +90,12 @@ def test_no_pairs_without_electrons_or_a_single_host(typed: System, ising: objec
 
 
 def test_solubility_limits_are_the_outermost_boundaries() -> None:
-    group, rows = (
-        LooseGroup(),
-        [(300.0, 0.01, 0), (300.0, 0.3, 1), (300.0, 0.4, 0), (300.0, 0.95, 1), (400.0, 0.05, 0), (400.0, 0.2, 1)],
-    )
-    for k, name in enumerate(("boundary_temperature_K", "boundary_x", "boundary_side")):
-        group.add(name, ("boundary",), [r[k] for r in rows], "1", name)
-    group.add("boundary_trusted", ("boundary",), [True] * 5 + [False], "1", "trusted")
-    group.add("boundary_x_error", ("boundary",), [0.001 * k for k in range(6)], "1", "error")
+    t, x, side = np.array(
+        [(300.0, 0.01, 0), (300.0, 0.3, 1), (300.0, 0.4, 0), (300.0, 0.95, 1), (400.0, 0.05, 0), (400.0, 0.2, 1)]
+    ).T
+    error, trusted = 0.001 * np.arange(6), [True] * 5 + [False]
+    points = blank(Boundaries, temperature_K=t, x=x, side=side.astype(int), x_error=error, trusted=trusted)
+    group = blank(PhaseDiagram, boundary=points)
     low, high = solubility_limit(group, 0), solubility_limit(group, 1)
     assert low.temperature_K.tolist() == [300, 400] and low.x.tolist() == [0.01, 0.05] and low.error.tolist() == [0, 0.004]
     assert high.x == pytest.approx([0.05, 0.8]) and high.trusted.tolist() == [True, False]

@@ -65,14 +65,14 @@ def search_all(hamiltonian: Hamiltonian, ion: str, **given: Any) -> list[tuple[S
 
 def test_hull_of_the_lattice_gas(gas: Hamiltonian) -> None:
     """Corners at 0, 1/4, 1/2, 3/4 and 1 and nowhere else, though whole stretches of states lie on the lines between them."""
-    group = ground_state_group(search_all(gas, "Li", enumerate_up_to=4, anneal_up_to=4), "Li")
-    corner = group["on_hull"]
-    assert group["x"][corner].tolist() == [0, 0.25, 0.5, 0.75, 1]
-    assert group["energy_eV"][corner] == pytest.approx(least_energy_eV(group["x"][corner]), abs=1e-9)
-    assert group["formation_energy_eV"][corner] == pytest.approx([0, -0.065, -0.1, -0.065, 0], abs=1e-9)
-    assert (group["energy_eV"] > least_energy_eV(group["x"]) - 1e-9).all()
-    assert group["energy_above_hull_eV"] == pytest.approx(group["energy_eV"] - least_energy_eV(group["x"]), abs=1e-9)
-    assert [abs(round(np.linalg.det(m))) for m in group["supercell"][corner]] == [1, 4, 2, 4, 1]
+    group = ground_state_group(search_all(gas, "Li", enumerate_up_to=4, anneal_up_to=4))
+    corner = group.on_hull
+    assert group.x[corner].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert group.energy_eV[corner] == pytest.approx(least_energy_eV(group.x[corner]), abs=1e-9)
+    assert group.formation_energy_eV[corner] == pytest.approx([0, -0.065, -0.1, -0.065, 0], abs=1e-9)
+    assert (group.energy_eV > least_energy_eV(group.x) - 1e-9).all()
+    assert group.energy_above_hull_eV == pytest.approx(group.energy_eV - least_energy_eV(group.x), abs=1e-9)
+    assert [abs(round(np.linalg.det(m))) for m in group.supercell[corner]] == [1, 4, 2, 4, 1]
 
 
 def test_searches_attain_the_bound_in_a_cell_too_large_to_list(gas: Hamiltonian) -> None:
@@ -138,11 +138,11 @@ def test_hull_is_that_of_icets_enumeration(salt: Lattice) -> None:
             x.append(symbols.count("Na") / symbols.count("N"))
             energy.append(expansion.predict(structure))
     wanted = ConvexHull(x, energy)
-    group = ground_state_group(search_all(from_icet(expansion, salt), "Na+", enumerate_up_to=4, anneal_up_to=4), "Na+")
-    corner = group["on_hull"]
+    group = ground_state_group(search_all(from_icet(expansion, salt), "Na+", enumerate_up_to=4, anneal_up_to=4))
+    corner = group.on_hull
     assert corner.sum() > 3
-    assert group["x"][corner] == pytest.approx(wanted.concentrations)
-    assert group["energy_eV"][corner] == pytest.approx(wanted.energies, abs=1e-6)
+    assert group.x[corner] == pytest.approx(wanted.concentrations)
+    assert group.energy_eV[corner] == pytest.approx(wanted.energies, abs=1e-6)
 
 
 def test_no_lattice_is_missed(salt: Lattice) -> None:
@@ -197,20 +197,20 @@ def test_a_sample_below_the_hull_is_told(olivine_hamiltonian: Hamiltonian) -> No
     """A search that misses the state at a corner, by 2 microeV/fu, is seen through the samples; of a whole search nothing is said."""
     system = build_system(olivine_hamiltonian, np.diag([1, 2, 1]), ("Na+",))
     found = [(system.supercell, lowest_states(system, 1, 1, list_all=True))]
-    group = ground_state_group(found, "Na+")
-    n = round(8 * group["x"][np.flatnonzero(group["on_hull"])[1]])
+    group = ground_state_group(found)
+    n = round(8 * group.x[np.flatnonzero(group.on_hull)[1]])
     assert 0 < n < 8 and ground_state_notes(group, samples_of(system), 8) == []
     lowest = found[0][1]
     missed = replace(lowest, energy_neV=lowest.energy_neV + 16_000 * (lowest.n == n))
-    (note,) = ground_state_notes(ground_state_group([(system.supercell, missed)], "Na+"), samples_of(system), 8)
+    (note,) = ground_state_notes(ground_state_group([(system.supercell, missed)]), samples_of(system), 8)
     assert f"meV/fu below the hull, at 300 K and x = {n / 8:.4f}" in note
 
 
 def test_a_corner_met_once_is_told(gas: Hamiltonian) -> None:
     found = search_all(gas, "Li", enumerate_up_to=4, anneal_up_to=4)
     alone = [(s, replace(l, listed=np.zeros_like(l.listed), agree=np.where(2 * l.n == s.n_cells, 1, 2))) for s, l in found]
-    (note,) = ground_state_notes(ground_state_group(alone, "Li"), None, 1)
-    assert "at x = 1/2 were met by one annealing only" in note
+    (note,) = ground_state_notes(ground_state_group(alone), None, 1)
+    assert "at x = 1/2 were found by one annealing only" in note
 
 
 def test_structures_bear_their_charges(olivine: Lattice, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from mpi4py import MPI
 
 from redoxmc.engine.sampling.cycle import cycles
 from redoxmc.engine.sampling.system import System
-from redoxmc.engine.thermodynamics.hysteresis import describe, hysteresis_group
+from redoxmc.engine.thermodynamics.hysteresis import hysteresis_group, hysteresis_note
 from redoxmc.engine.units import NEV_PER_EV
 
 from ..helpers.enumeration import enumerate_states
@@ -24,7 +24,7 @@ def test_long_chains_meet_the_exact_energies_both_ways(small: System) -> None:
         energy, error = found.energy_neV[..., row] / NEV_PER_EV, found.error_neV[..., row] / NEV_PER_EV
         assert error.max() / small.n_formula_units < 3e-4
         assert (np.abs(energy - mean) < 5 * error + 1e-9).all()
-    assert not hysteresis_group(found, small)["hysteresis"].any() and not describe(hysteresis_group(found, small))
+    assert not hysteresis_group(found, small).hysteresis.any() and hysteresis_note(hysteresis_group(found, small)) is None
 
 
 def test_what_differs_is_said(small: System) -> None:
@@ -32,5 +32,5 @@ def test_what_differs_is_said(small: System) -> None:
     shift = np.zeros_like(found.energy_neV)
     shift[1, 1, 0] = 0.05 * NEV_PER_EV
     group = hysteresis_group(replace(found, energy_neV=found.energy_neV + shift), small)
-    assert group["hysteresis"].sum() == 1 and group["hysteresis"][0, 1]
-    assert "between 300 and 300 K" in describe(group)
+    assert group.hysteresis.sum() == 1 and group.hysteresis[0, 1]
+    assert "between 300 and 300 K" in (hysteresis_note(group) or "")

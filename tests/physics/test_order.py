@@ -22,16 +22,18 @@ from redoxmc.engine.crystal.lattice import (
     hermite_form,
 )
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
-from redoxmc.engine.runtime.results import Group, read_results
-from redoxmc.engine.runtime.results.transition import LooseGroup
+from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.samples import read_samples
-from redoxmc.engine.thermodynamics.order import waves as order
+from redoxmc.engine.thermodynamics.order.group import MOST_SNAPSHOTS, _thinned
+from redoxmc.engine.thermodynamics.order.long_range import FALSE_ALARM, LEAST_ORDER, Recognised, recognise
+from redoxmc.engine.thermodynamics.order.probe import ChainMeans
 from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
 from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
-from redoxmc.engine.thermodynamics.order.waves import ChainMeans, recognise
 from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
 
+from ..helpers.blank import blank
 from ..helpers.command import run, write_input
 
 NON_DIAGONAL = np.array([[2, -2, 0], [0, 2, -2], [2, 2, 2]])  # 24 cells; holds period 2 and period 3 along (1 1 1)
@@ -69,7 +71,7 @@ def random_states(supercell: Supercell, number: int, share: float, seed: int) ->
     return states
 
 
-def strongest(supercell: Supercell, field: Field, states: np.ndarray) -> tuple[float, list[float], order.Recognised]:
+def strongest(supercell: Supercell, field: Field, states: np.ndarray) -> tuple[float, list[float], Recognised]:
     waves = Waves(supercell)
     weights = waves.star_weights(deviations(field, supercell, states))
     assert np.allclose(weights.sum(axis=1), 1)
@@ -167,8 +169,8 @@ def test_random_states_are_not_called_ordered(cubic: Lattice) -> None:
     waves, draws = Waves(supercell), 4000
     weights = waves.star_weights(deviations(field, supercell, random_states(supercell, draws, 13 / 27, 2)))
     found = recognise(weights, np.ones(draws, int), waves, field)
-    assert found.ordered.sum() + found.separated.sum() <= 3 * order.FALSE_ALARM * draws
-    assert (found.parameter**2 >= order.LEAST_ORDER).mean() > 0.1  # the share alone would often be fooled in so small a cell
+    assert found.ordered.sum() + found.separated.sum() <= 3 * FALSE_ALARM * draws
+    assert (found.parameter**2 >= LEAST_ORDER).mean() > 0.1  # the share alone would often be fooled in so small a cell
 
 
 def test_phases_side_by_side_are_no_order(cubic: Lattice) -> None:
@@ -244,30 +246,28 @@ def test_chain_means() -> None:
     mean, error = means.mean_and_error()
     assert mean[0, 0, 0] == pytest.approx(4) and error[0, 0, 0] == pytest.approx(np.std([2, 4, 6], ddof=1) / np.sqrt(3))
     assert np.isnan(mean[1, 0, 0]) and np.isnan(error[1, 0, 0])
-    few, many = order._thinned(np.array([7])), order._thinned(np.arange(100))
-    assert few.tolist() == [7] and len(many) == order.MOST_SNAPSHOTS and many[[0, -1]].tolist() == [0, 99]
+    few, many = _thinned(np.array([7])), _thinned(np.arange(100))
+    assert few.tolist() == [7] and len(many) == MOST_SNAPSHOTS and many[[0, -1]].tolist() == [0, 99]
 
 
-@pytest.fixture
-def group() -> Group:
+def order_around_two_thirds() -> Order:
     """Two temperatures, x = 0, 1/12 ... 1: ordered around 2/3 at the lower one."""
-    found, dims = LooseGroup(), ("temperature_K", "x")
     ordered = np.zeros((2, 13), bool)
     ordered[0, 7:10] = True
     weight = np.where(ordered, [[0.5 - 0.1 * abs(c - 8) for c in range(13)]] * 2, 0.01)
     q = np.where(ordered[..., None], [0, 1 / 3, 0], [0.5, 0, 0])
-    found.add("temperature_K", dims[:1], [300.0, 500.0], "K", "temperature")
-    found.add("x", dims[1:], np.linspace(0, 1, 13), "1", "x")
-    found.add("chains", dims, np.ones((2, 13), int), "1", "chains")
-    for half, mask in (("ion", ordered), ("electron", np.zeros_like(ordered))):
-        found.add(f"{half}_ordered", dims, mask, "1", "ordered")
-        found.add(f"{half}_order_weight", dims, weight, "1", "weight")
-        found.add(f"{half}_order_q", (*dims, "axis"), q, "1", "q")
-    found.attributes.update({"ion_species": "Na+", "electron_species": "Fe2+", "low_x": "FePO4", "high_x": "NaFePO4"})
-    return found
+    ion, electron = (
+        blank(LongRangeOrder, ordered=mask, order_weight=weight, order_q=q, species=species)
+        for mask, species in ((ordered, "Na+"), (np.zeros_like(ordered), "Fe2+"))
+    )
+    x, chains = np.linspace(0, 1, 13), np.ones((2, 13), int)
+    return blank(
+        Order, temperature_K=[300.0, 500.0], x=x, chains=chains, ion=ion, electron=electron, low_x="FePO4", high_x="NaFePO4"
+    )
 
 
-def test_regions_get_names(group: Group) -> None:
+def test_regions_get_names() -> None:
+    group = order_around_two_thirds()
     labels = np.full((2, 13), -1)
     labels[:, :2], labels[0, 7:10], labels[:, 11:], labels[1, 3:10] = 0, 1, 2, 3
     assert name_regions(group, labels) == [
@@ -276,9 +276,10 @@ def test_regions_get_names(group: Group) -> None:
     assert example_point(group, labels == 1) == (0, 8) and example_point(group, labels == 3) == (1, 6)
     whole = name_regions(group, np.zeros((2, 13), int))
     assert whole == ["solid solution; ordered within: q = (0 1/3 0) of Na+ at x = 0.58 to 0.75 up to 300 K"]
-    group["electron_ordered"][0, 7:10] = True
+    assert group.electron is not None
+    group.electron.ordered[0, 7:10] = True
     assert name_regions(group, labels)[1] == "ordered x = 2/3, q = (0 1/3 0) of Na+ and Fe2+"
-    group["chains"][0, 7:10] = 0
+    group.chains[0, 7:10] = 0
     assert name_regions(group, labels)[1] == "not sampled" and example_point(group, labels == 1) is None
 
 
@@ -289,15 +290,16 @@ def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
     assert done.returncode == 0, done.stderr
     out, supercell = tmp_path / "out", Supercell(olivine, np.diag([1, 2, 1]))
     results = read_results(out / "results.h5")
-    found, canonical = results.groups["order"], results.groups["canonical"]
-    assert np.array_equal(found["x"], canonical["x"]) and np.array_equal(found["temperature_K"], canonical["temperature_K"])
-    seen = found["chains"] > 0
-    assert seen[:, 1:-1].mean() > 0.5 and not seen[:, [0, -1]].any() and found.attributes["low_x"] == "FePO4"
-    assert (np.isfinite(found["ion_order_weight"]) == seen).all()
+    found, canonical = results.order, results.canonical
+    assert found is not None and canonical is not None
+    assert np.array_equal(found.x, canonical.x) and np.array_equal(found.temperature_K, canonical.temperature_K)
+    seen = found.chains > 0
+    assert seen[:, 1:-1].mean() > 0.5 and not seen[:, [0, -1]].any() and found.low_x == "FePO4"
+    assert (np.isfinite(found.ion.order_weight) == seen).all()
     with h5py.File(out / "samples/replica_000/segment_0000.h5") as segment:
         assert segment["snapshots"].shape == (3, 2, 16) and segment["snapshot_sweeps"][()].tolist() == [40, 80, 120]
         assert (segment["snapshots"][-1] == segment["state/species"][()]).all()
-    labels = np.where(np.arange(len(found["x"])) < 6, 0, 1) * np.ones((len(found["temperature_K"]), 1), int)
+    labels = np.where(np.arange(len(found.x)) < 6, 0, 1) * np.ones((len(found.temperature_K), 1), int)
     names = name_regions(found, labels)
     paths = write_examples(found, labels, names, read_samples(SampleStore(out / "samples")), supercell, out / "phases")
     assert [p.name for p in paths] == ["region_00.cif", "region_01.cif"]
@@ -305,6 +307,6 @@ def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
         row, column = example_point(found, labels == region) or (0, 0)
         structure = Structure.from_file(written)
         count = structure.composition.as_dict()
-        assert structure.charge == 0 and count["Na+"] == count["Fe2+"] == round(8 * found["x"][column]) and count["O2-"] == 32
-        assert f"# {names[region]}\n# T = {found['temperature_K'][row]:g} K" in written.read_text()
+        assert structure.charge == 0 and count["Na+"] == count["Fe2+"] == round(8 * found.x[column]) and count["O2-"] == 32
+        assert f"# {names[region]}\n# T = {found.temperature_K[row]:g} K" in written.read_text()
     assert all(draw(results.groups, None) is not None for draw in (order_parameters, short_range_order, dilute_limits))

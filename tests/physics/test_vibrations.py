@@ -12,12 +12,12 @@ from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import AnalysisInput
 from redoxmc.engine.report import figures
-from redoxmc.engine.runtime.results import read_results
+from redoxmc.engine.runtime.results import Results, read_results
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.samples import Samples, read_samples
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
-from redoxmc.engine.thermodynamics.analysis import Analysis
+from redoxmc.engine.thermodynamics.analysis import analyse_samples
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
 from redoxmc.engine.thermodynamics.phonons import KJ_PER_MOL_OF_EV
 from redoxmc.engine.thermodynamics.vibrations import Vibrations, read_vibrations
@@ -64,18 +64,22 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     """The same samples, analysed without and, by the real command, with it: F, U, S and V by all routes; the split stays."""
     path, system, samples = sampled
     settings = AnalysisInput(compositions=9, entropy_compositions=2, reference_energy_eV={"Na": -1.3})
-    before = Analysis(samples, system, settings, 3).groups()
+    before = analyse_samples(samples, system, settings, 3).results
     (path.parent / "vib.csv").write_text(csv(lambda t, x: einstein(t, x)[0], TABLE_T, TABLE_X))
     with_key = path.with_name("with.yaml")
     with_key.write_text(path.read_text().replace("compositions: 9,", "compositions: 9, vibrations: vib.csv,"))
     done = run(with_key, 1, "--until", "analyse")
     assert done.returncode == 0, done.stderr
-    after = read_results(path.parent / "out/results.h5").groups
+    after = read_results(path.parent / "out/results.h5")
+
+    def values(results: Results, group: str, name: str) -> Float:
+        return results.groups[group].datasets()[name].values
 
     def shift(group: str, name: str) -> Float:
-        return after[group][name] - before[group][name]
+        return values(after, group, name) - values(before, group, name)
 
-    t, x = after["canonical"]["temperature_K"], after["canonical"]["x"]
+    assert after.canonical is not None and after.semigrand is not None and before.canonical is not None
+    t, x = after.canonical.temperature_K, after.canonical.x
     f, u, s = einstein(t[:, None], x)
     for route in ("", "beta_", "mbar_"):
         assert np.abs(shift("canonical", f"free_energy_{route}eV") - f).max() < 1e-7
@@ -83,7 +87,7 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     assert np.abs(shift("canonical", "energy_eV") - u).max() < 1e-7
     assert np.abs(shift("canonical", "entropy_kB") - s).max() < 1e-5
     for name, exact, largest in (("free_energy_eV", f, 1e-7), ("energy_eV", u, 1e-7), ("entropy_kB", s, 1e-5)):
-        assert np.abs(after["canonical"][f"vibrational_{name}"] - exact).max() < largest
+        assert np.abs(values(after, "canonical", f"vibrational_{name}") - exact).max() < largest
     heat = (einstein(t[:, None] + 1, x)[1] - einstein(t[:, None] - 1, x)[1]) / 2 / BOLTZMANN_EV_PER_K
     assert np.abs(shift("canonical", "heat_capacity_x_kB") - heat).max() < 5e-3
     slope = (einstein(t[:, None], x[1:-1] + 1 / 8)[0] - einstein(t[:, None], x[1:-1] - 1 / 8)[0]) * 4
@@ -92,12 +96,13 @@ def test_an_einstein_crystal_shifts_everything_exactly(sampled: tuple[Path, Syst
     for name in ("entropy_electron_given_ion_kB", "entropy_ion_kB", "mutual_information_kB"):
         assert np.nanmax(np.abs(shift("canonical", name))) < 1e-9, "ions and electrons keep their entropies"
     for group, name in (("semigrand", "x"), ("semigrand", "energy_eV"), ("vcsgc", "x"), ("exchange", "acceptance")):
-        assert np.array_equal(after[group][name], before[group][name]), "what was sampled stays"
-    assert "without them" in after["semigrand"].attributes["vibrations"]
-    mu, kT = after["semigrand"]["chemical_potential_eV"], BOLTZMANN_EV_PER_K * t[:, None, None]
-    weight = np.exp((mu[:, None] * x * 8 - 8 * (before["canonical"]["free_energy_eV"] + f)[:, None]) / kT)
-    assert np.abs(after["semigrand"]["x_from_free_energy"] - (weight @ x) / weight.sum(axis=2)).max() < 1e-6
-    assert all(draw(after, None) for draw in (figures.entropy, figures.entropy_split, figures.isotherms))
+        assert np.array_equal(values(after, group, name), values(before, group, name)), "what was sampled stays"
+    grand, mu = after.semigrand.grand, after.semigrand.chemical_potential_eV
+    assert grand is not None and mu is not None and "without them" in (grand.vibrations or "")
+    kT = BOLTZMANN_EV_PER_K * t[:, None, None]
+    weight = np.exp((mu[:, None] * x * 8 - 8 * (before.canonical.free_energy_eV + f)[:, None]) / kT)
+    assert np.abs(grand.x_from_free_energy - (weight @ x) / weight.sum(axis=2)).max() < 1e-6
+    assert all(draw(after.groups, None) for draw in (figures.entropy, figures.entropy_split, figures.isotherms))
 
 
 @pytest.mark.runs
@@ -106,15 +111,20 @@ def test_rungs_hotter_than_the_table_serve_the_others(sampled: tuple[Path, Syste
     _, system, samples = sampled
     t = np.arange(0.0, 501.0, 10.0)
     table = Vibrations(t, TABLE_X, einstein(t[:, None], TABLE_X)[0])
-    before = Analysis(samples, system, AnalysisInput(compositions=9), 3).groups()
-    analysis = Analysis(samples, system, AnalysisInput(compositions=9), 3, table)
-    after = analysis.groups()
-    assert after["canonical"]["temperature_K"].tolist() == [400.0] and any("above 500 K" in note for note in analysis.notes)
-    for route in ("", "beta_"):
-        shift = after["canonical"][f"free_energy_{route}eV"] - before["canonical"][f"free_energy_{route}eV"][:1]
-        assert np.abs(shift - einstein(np.array([[400.0]]), after["canonical"]["x"])[0]).max() < 1e-7
-    grand = after["semigrand"]["x_from_free_energy"]
-    assert np.isfinite(grand[0]).all() and np.isnan(grand[1:]).all() and len(grand) == len(after["semigrand"]["temperature_K"])
+    before = analyse_samples(samples, system, AnalysisInput(compositions=9), 3).results
+    analysis = analyse_samples(samples, system, AnalysisInput(compositions=9), 3, table)
+    after = analysis.results
+    cold, canonical = before.canonical, after.canonical
+    assert cold is not None and canonical is not None and cold.checks is not None and canonical.checks is not None
+    assert canonical.temperature_K.tolist() == [400.0] and any("above 500 K" in note for note in analysis.notes)
+    by_beta = [group.checks.free_energy_beta_eV for group in (canonical, cold) if group.checks is not None]
+    for with_table, without in ((canonical.free_energy_eV, cold.free_energy_eV), by_beta):
+        assert with_table is not None and without is not None
+        shift = with_table - without[:1]
+        assert np.abs(shift - einstein(np.array([[400.0]]), canonical.x)[0]).max() < 1e-7
+    assert after.semigrand is not None and after.semigrand.grand is not None
+    x = after.semigrand.grand.x_from_free_energy
+    assert np.isfinite(x[0]).all() and np.isnan(x[1:]).all() and len(x) == len(after.semigrand.temperature_K)
 
 
 W_EV, EXCESS_EV_PER_K = 0.16, 8e-5

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.runtime.storage import SampleStore
+from redoxmc.engine.runtime.sample_store import SampleStore
 
 from ..helpers.command import SMALL, hashes, kill, run, start, wait_for_samples, write_input
 

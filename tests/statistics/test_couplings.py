@@ -12,14 +12,15 @@ from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.learn.motion import motion
 from redoxmc.engine.stages.prepare import prepare
-from redoxmc.engine.thermodynamics.analysis import Analysis, isotherms_of
-from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, add_couplings, changes
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, diagram_group
+from redoxmc.engine.thermodynamics.analysis import analyse_samples, isotherms_of
+from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, FitUncertainty, changes, with_fit_uncertainty
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
+from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers import shared
 from ..helpers.enumeration import enumerate_states
-from ..helpers.mean_field import Float, all_sound, ideal
+from ..helpers.mean_field import Float, all_trusted, ideal, no_order
 from ..helpers.mean_field import isotherms_of as made_up
 from ..helpers.shared import made_once
 
@@ -63,13 +64,14 @@ def test_they_are_in_the_results(sampled: tuple[Path, System, list[System]]) -> 
     path, system, drawn = sampled
     samples = read_samples(SampleStore(path.parent / "out/samples"))
     settings = read_input(path).config.analysis
-    plain = Analysis(samples, system, settings, 3).groups()
-    groups = Analysis(samples, system, settings, 3, drawn=drawn).groups()
-    added = set(groups["canonical"].variables) - set(plain["canonical"].variables)
-    assert added == {"mixing_free_energy_eV_fit_uncertainty"}
-    band = groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"]
+    without = analyse_samples(samples, system, settings, 3).results
+    found = analyse_samples(samples, system, settings, 3, drawn=drawn).results
+    assert without.canonical is not None and found.canonical is not None and found.phase_diagram is not None
+    assert set(found.canonical.datasets()) - set(without.canonical.datasets()) == {"mixing_free_energy_eV_fit_uncertainty"}
+    band, x_error = found.canonical.mixing_free_energy_eV_fit_uncertainty, found.phase_diagram.boundary.x_fit_uncertainty
+    assert band is not None and x_error is not None
     assert (band[:, 1:-1] > 1e-4).all() and np.abs(band[:, [0, -1]]).max() < 1e-12
-    assert len(groups["phase_diagram"]["boundary_x_fit_uncertainty"]) == len(groups["phase_diagram"]["boundary_x"])
+    assert len(x_error) == len(found.phase_diagram.boundary.x)
 
 
 def regular(x: Float, temperature_K: float) -> Float:
@@ -91,16 +93,16 @@ def test_a_critical_temperature_moves_with_the_interaction() -> None:
     share = np.random.default_rng(1).normal(scale=0.03, size=60)
     x = isotherms.x
     mixing = np.tile((W_EV * x * (1 - x) * share[:, None])[:, None], (1, len(isotherms.rungs), 1))
-    canonical = all_sound(isotherms)
-    groups = {"canonical": canonical, "phase_diagram": diagram_group(diagram, canonical, canonical)}
-    add_couplings(groups, diagram, isotherms, Changes(mixing))
-    drawn = groups["phase_diagram"]
+    canonical, order = all_trusted(isotherms), no_order(isotherms)
+    group = diagram_group(diagram, canonical, order)
+    _, drawn = with_fit_uncertainty(canonical, group, FitUncertainty(diagram, isotherms, Changes(mixing)))
     critical = W_EV / 4 / BOLTZMANN_EV_PER_K
-    found = drawn["invariant_temperature_K_fit_uncertainty"]
-    assert len(found) == 1 and abs(found[0] / (share.std() * critical) - 1) < 0.25
-    at = np.abs(drawn["boundary_temperature_K"] - 180.0) < 1e-9
+    found = drawn.invariant.temperature_K_fit_uncertainty
+    assert found is not None and len(found) == 1 and abs(found[0] / (share.std() * critical) - 1) < 0.25
+    at = np.abs(drawn.boundary.temperature_K - 180.0) < 1e-9
     slope = (boundary(1.01 * W_EV, 180) - boundary(0.99 * W_EV, 180)) / 0.02
-    assert np.allclose(drawn["boundary_x_fit_uncertainty"][at], abs(slope) * share.std(), rtol=0.15)
+    assert drawn.boundary.x_fit_uncertainty is not None
+    assert np.allclose(drawn.boundary.x_fit_uncertainty[at], abs(slope) * share.std(), rtol=0.15)
 
 
 @pytest.mark.parametrize("share", [0.04, -0.04, -0.9])

@@ -115,7 +115,7 @@ class Canonical(Group):
     trusted: Bool = variable(
         TX, "1", "transition matrix, energies, walkers from both ends and the nearest replica are all converged"
     )
-    checks: CrossChecks = part("")
+    checks: CrossChecks | None = part("", default=None)
     split: EntropySplit | None = part("", default=None)
     vibrational: VibrationalShare | None = part("vibrational_", default=None)
     scan: Scans | None = part("scan_", default=None)

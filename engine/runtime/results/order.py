@@ -43,6 +43,11 @@ class Order(Group):
     low_x: str = attribute("formula of the compound at the lowest x")
     high_x: str = attribute("formula of the compound at the highest x")
 
+    @property
+    def long_range(self) -> tuple[LongRangeOrder, ...]:
+        """Of the ions, and of the electrons where there are any."""
+        return (self.ion,) if self.electron is None else (self.ion, self.electron)
+
 
 @results_group
 class DilutePair(Group):

@@ -31,7 +31,7 @@ def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[floa
         value=other,
         cubic=trace.cubic + change,
         resampled=trace.resampled + change[:, None],
-        halves=trace.halves + change[:, None],
+        from_either_end=trace.from_either_end + change[:, None],
     )
     rows = gaps_of(moved, least_height_eV(moved, isotherms.n_fu))
     shifts = np.concatenate([_shifts(trace.x, diagram.rows, other), _shifts(trace.x, rows, trace.value)])

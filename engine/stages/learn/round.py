@@ -1,7 +1,7 @@
 """One round of learning: fit, sample, estimate the errors, choose what to label next."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,13 @@ from ...potentials.dataset import map_to_lattice, read_relaxed
 from ...potentials.labelling.configurations import Configuration
 from ...potentials.labelling.relaxations import Relaxations
 from ...runtime.mpi import StopWatch, bcast_from_root
-from ...runtime.results import write_results
-from ...runtime.results.transition import typed_results
+from ...runtime.results import Attributes, write_results
 from ...runtime.sample_store import SampleStore
 from ...runtime.storage import write_json, write_whole
 from ...sampling.run import run_sampling
 from ...sampling.samples import read_samples
 from ...sampling.system import System
-from ...thermodynamics.analysis import Analysis
+from ...thermodynamics.analysis import analyse_samples
 from ...thermodynamics.fit_uncertainty import changes, widest_band
 from .choose import choose, ensemble_errors
 from .motion import motion
@@ -106,11 +105,12 @@ def _record(
 ) -> dict[str, Any]:
     """The record of the round: errors, changes of the diagram, what to label next. labelled: names that need no label."""
     config, fit, samples = rounds.run.config, fitted.fit, read_samples(store)
-    analysis = Analysis(samples, system, config.analysis, config.seed, drawn=drawn)
-    groups = analysis.groups()
-    write_results(rounds.round(number) / "results.h5", typed_results({"title": f"{config.title}, round {number}"}, groups))
-    assert analysis.bands is not None
-    diagram, isotherms, _ = analysis.bands
+    analysis = analyse_samples(samples, system, config.analysis, config.seed, drawn=drawn)
+    results, uncertainty = analysis.results, analysis.fit_uncertainty
+    title = f"{config.title}, round {number}"
+    write_results(rounds.round(number) / "results.h5", replace(results, attributes=Attributes(title=title)))
+    assert uncertainty is not None and results.phase_diagram is not None and results.canonical is not None
+    diagram, isotherms = uncertainty.diagram, uncertainty.isotherms
     moved_x, moved_eV = None, None
     if number:
         before = rounds.system(rounds.expansion(number - 1))
@@ -121,8 +121,9 @@ def _record(
     expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
     squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
     x, errors = ensemble_errors(visited, squared, BIN)
-    picked = choose(visited, labelled, mixing, widest_band(*analysis.bands), fit.validation_rmse_eV, rounds.given.labels)
-    uncertainty_x = groups["phase_diagram"]["boundary_x_fit_uncertainty"]
+    picked = choose(visited, labelled, mixing, widest_band(uncertainty), fit.validation_rmse_eV, rounds.given.labels)
+    x_error, f_error = results.phase_diagram.boundary.x_fit_uncertainty, results.canonical.mixing_free_energy_eV_fit_uncertainty
+    assert x_error is not None and f_error is not None
     return {
         "rmse_eV": fit.rmse_eV,
         "validation_rmse_eV": fit.validation_rmse_eV,
@@ -130,8 +131,8 @@ def _record(
         "error_temperature_K": visited.temperature_K.tolist(),
         "error_x": x.tolist(),
         "error_eV": [[float(v) if np.isfinite(v) else None for v in row] for row in errors],
-        "band_x": float(uncertainty_x.mean()) if len(uncertainty_x) else None,
-        "band_eV": float(groups["canonical"]["mixing_free_energy_eV_fit_uncertainty"].max()),
+        "band_x": float(x_error.mean()) if len(x_error) else None,
+        "band_eV": float(f_error.max()),
         "visited": int(visited.distinct.sum()),
         "moved_x": moved_x,
         "moved_eV": moved_eV,

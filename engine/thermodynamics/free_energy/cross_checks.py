@@ -1,16 +1,17 @@
-"""Two more routes to F(T, x), independent of the ratios between neighbouring counts, and whether all agree.
+"""Cross-checks of F(T, x): two more methods that do not use the transition matrix, and whether all of them agree.
 
-From beta = 0, where ln Z_n is the exact number of neutral states, along the energy U(beta, n); and by MBAR (Shirts, Chodera, J. Chem.
-Phys. 129, 124105, 2008) over all replicas together, where the samples are few enough.
+One integrates the energy U(beta, n) from beta = 0, where ln Z_n is the exact number of neutral states. The other is MBAR (Shirts, Chodera,
+J. Chem. Phys. 129, 124105, 2008) over all replicas together, where the samples are few enough.
 """
 
 import logging
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from ...runtime.results import Group
+from ...runtime.results.canonical import Canonical, CrossChecks
 from ...sampling.samples import Samples
 from ...sampling.slots import EnsembleKind
 from .isotherms import Isotherms, spread
@@ -18,7 +19,7 @@ from .least_squares import energy_steps
 from .transition_matrix import Isotherm
 
 Float = NDArray[np.float64]
-TX = ("temperature_K", "x")
+Estimate = tuple[Float, Float]  # value and standard error (rungs, x), eV/fu
 AGREEMENT = 4.0  # standard errors of the difference
 ROUNDING_EV = 1e-6
 MOST_STATES, MOST_SAMPLES = 150, 6_000  # replicas and samples up to which MBAR is done
@@ -27,57 +28,69 @@ ITERATIONS, MOST_ROUNDS = 4, 25
 SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 
 
-def add_routes(canonical: Group, isotherms: Isotherms, samples: Samples, notes: list[str]) -> None:
-    """Add the free energies of every route alone to /canonical, and to `notes` where they disagree.
+def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -> tuple[CrossChecks, list[str]]:
+    """The free energies by each method alone, and a note where methods disagree.
 
-    What is given is of ratios and energies together: it is held against the ratios alone, and they against each other route.
+    The least-squares F(T, n) of /canonical is compared with the transition-matrix estimate alone, and that with every other method.
     """
-    given = canonical["free_energy_eV"], canonical["free_energy_eV_error"]
-    ratios = _with_vibrations(_by_ratios(isotherms), isotherms)
-    found = {
-        "ratios": (ratios, "by the ratios between counts", given, "what is given, which has the energies too,"),
-        "beta": (
-            _with_vibrations(_beta_route(isotherms), isotherms),
-            "from beta = 0 along the energy",
-            ratios,
-            "those of the ratios",
-        ),
-        "mbar": (_with_vibrations(_mbar(isotherms, samples), isotherms), "by MBAR", ratios, "those of the ratios"),
-    }
-    agree = np.ones_like(given[0], bool)
-    for name, (values, words, other, its_words) in found.items():
-        if values is None or other is None:
-            continue
-        value, error = values
-        canonical.add(f"free_energy_{name}_eV", TX, value, "eV/fu", f"free energy {words} alone", error)
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(value - other[0]) > AGREEMENT * np.hypot(error, other[1]) + ROUNDING_EV
-        agree &= ~apart
-        if apart.any():
-            worst, trusted = 1e3 * np.nanmax(np.abs(value - other[0])[apart]), int((apart & canonical["trusted"]).sum())
+    given = canonical.free_energy_eV, canonical.free_energy_eV_error
+    matrix = _with_vibrations(_by_transition_matrix(isotherms), isotherms)
+    beta = _with_vibrations(_by_beta_integration(isotherms), isotherms)
+    mbar = _with_vibrations(_by_mbar(isotherms, samples), isotherms)
+    reference = "the transition-matrix estimate"
+    pairs = [(f"by {reference} alone", matrix, "the least-squares F(T, n)", given)]
+    pairs += [
+        (f"by {name}", found, reference, matrix) for name, found in (("integration over beta", beta), ("MBAR", mbar)) if found
+    ]
+    notes, agree = [], np.ones_like(given[0], bool)
+    for name, found, of, other in pairs:
+        differ = _differ(found, other)
+        agree &= ~differ
+        if differ.any():
+            worst, trusted = 1e3 * np.nanmax(np.abs(found[0] - other[0])[differ]), int((differ & canonical.trusted).sum())
             notes.append(
-                f"free energies {words} differ from {its_words} by up to {worst:.2f} meV/fu at {int(apart.sum())} points, {trusted} of them "
-                "trusted"
+                f"free energies {name} differ from {of} by up to {worst:.2f} meV/fu at {int(differ.sum())} points, {trusted} of them trusted"
             )
-    canonical.add("routes_agree", TX, agree, "1", f"all routes known here agree within {AGREEMENT:g} standard errors")
+    checks = CrossChecks(
+        free_energy_ratios_eV=matrix[0],
+        free_energy_ratios_eV_error=matrix[1],
+        free_energy_beta_eV=beta[0] if beta else None,
+        free_energy_beta_eV_error=beta[1] if beta else None,
+        free_energy_mbar_eV=mbar[0] if mbar else None,
+        free_energy_mbar_eV_error=mbar[1] if mbar else None,
+        routes_agree=agree,
+    )
+    return checks, notes
 
 
-def _with_vibrations(values: tuple[Float, Float] | None, isotherms: Isotherms) -> tuple[Float, Float] | None:
-    if values is None or isotherms.vibrational is None:
-        return values
-    return values[0] + isotherms.vibrational.free_energy_eV[:, isotherms.grid], values[1]
+def _differ(a: Estimate, b: Estimate) -> NDArray[np.bool_]:
+    """Where two estimates differ by more than their errors allow."""
+    with np.errstate(invalid="ignore"):
+        return np.abs(a[0] - b[0]) > AGREEMENT * np.hypot(a[1], b[1]) + ROUNDING_EV
 
 
-def _by_ratios(isotherms: Isotherms) -> tuple[Float, Float]:
-    """(rungs, x) value and error, eV/fu: the closure spread evenly."""
+@overload
+def _with_vibrations(found: Estimate, isotherms: Isotherms) -> Estimate: ...
+@overload
+def _with_vibrations(found: Estimate | None, isotherms: Isotherms) -> Estimate | None: ...
+def _with_vibrations(found: Estimate | None, isotherms: Isotherms) -> Estimate | None:
+    if found is None or isotherms.vibrational is None:
+        return found
+    return found[0] + isotherms.vibrational.free_energy_eV[:, isotherms.grid], found[1]
+
+
+def _by_transition_matrix(isotherms: Isotherms) -> Estimate:
+    """Each temperature alone, its closure error distributed evenly."""
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
-    value = np.array([c.all.by_ratios for c in isotherms.curves])[:, isotherms.grid]
-    error = np.array([spread(np.array([r.by_ratios[isotherms.grid] for r in c.resampled])) for c in isotherms.curves])
+    value = np.array([c.all.transition_matrix_beta_f for c in isotherms.curves])[:, isotherms.grid]
+    error = np.array(
+        [spread(np.array([r.transition_matrix_beta_f[isotherms.grid] for r in c.resampled])) for c in isotherms.curves]
+    )
     return value * scale, error * scale
 
 
-def _beta_route(isotherms: Isotherms) -> tuple[Float, Float] | None:
-    """(rungs, x) value and error, eV/fu; None if the ladder does not lead to beta = 0."""
+def _by_beta_integration(isotherms: Isotherms) -> Estimate | None:
+    """From beta = 0 along the energy; None if the ladder does not reach beta = 0."""
     if isotherms.plan.ladder.beta_per_neV[-1] > 0:
         return None
     counts, log_states = isotherms.system.neutral_counts
@@ -97,7 +110,7 @@ def _from_zero(curves: list[Isotherm], betas: Float) -> Float:
 
 
 def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[np.int64]) -> Float:
-    """beta F of every rung with every second node left out: what it moves tells the error of the rule."""
+    """beta F of every rung with every second node left out: the change estimates the error of the rule."""
     found = []
     for row in range(len(betas) - 1):
         kept = [*range(row, len(betas) - 1, 2), len(betas) - 1]
@@ -105,8 +118,8 @@ def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[
     return np.array(found)
 
 
-def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
-    """(rungs, x) value and error over blocks, eV/fu; None where there are too many replicas or no solution."""
+def _by_mbar(isotherms: Isotherms, samples: Samples) -> Estimate | None:
+    """From samples of all replicas together, with the error over blocks; None where there are too many replicas or no solution."""
     plan = samples.plan
     if len(plan.slots) > MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in plan.slots):
         return None
@@ -148,7 +161,7 @@ def _mbar(isotherms: Isotherms, samples: Samples) -> tuple[Float, Float] | None:
 
 
 def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -> float:
-    """Free energy of a replica from the ratios: where the solver starts."""
+    """Free energy of a replica from F(T, n): where the solver starts."""
     ladder = [*isotherms.curves, *isotherms.hotter]
     n = isotherms.n
     return -float(logsumexp(log_weight[n] + beta_mu * n - ladder[rung].all.beta_f))
@@ -156,11 +169,11 @@ def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -
 
 def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] | None:
     """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample; None if they are not consistent."""
-    logging.getLogger("pymbar").setLevel(logging.ERROR)  # it speaks of JAX
+    logging.getLogger("pymbar").setLevel(logging.ERROR)  # it warns that JAX is missing
     from pymbar.mbar_solvers import adaptive  # slow to import
 
     number = np.full(len(reduced), per_state)
-    for _ in range(MOST_ROUNDS):  # its own test of convergence, relative to f, fails for ever where some f is nearly 0
+    for _ in range(MOST_ROUNDS):  # its own test of convergence, relative to f, never passes where some f is nearly 0
         guess = adaptive(reduced, number, guess, options=dict(maxiter=ITERATIONS))["x"]
         log_mixture = logsumexp(guess[:, None] - reduced + np.log(per_state), axis=0)
         if np.ptp(guess + logsumexp(-reduced - log_mixture, axis=1)) < SOLVED:

@@ -1,4 +1,4 @@
-"""Free energies over all counts of the ion at every finite temperature, with their bootstrap: what the results are made of."""
+"""Free energies over all counts of the ion at every finite temperature, with bootstrap resamples: the basis of all results."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from ...sampling.system import System
 from ...sampling.tally import empty_tally
 from ...units import NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
-from .least_squares import joined
+from .least_squares import least_squares
 from .transition_matrix import Curves, Ends, Isotherm, isotherm
 
 Float = NDArray[np.float64]
@@ -25,9 +25,10 @@ MOST_BLOCKS = 20
 
 @dataclass(frozen=True)
 class Isotherms:
-    """rungs: those of finite temperature. curves: one per rung. hotter: those of the rungs above, up to beta = 0 if the ladder leads there.
+    """F(T, n) of one cell.
 
-    grid: indices into an isotherm of the compositions asked for. vibrations: known at all `rungs`; what is hotter than that is in `hotter`.
+    rungs: of finite temperature, where vibrations, if they are included, are known. curves: one per rung. hotter: those of the rungs
+    above, up to beta = 0 if the ladder reaches it. grid: indices into an isotherm of the requested compositions.
     """
 
     system: System
@@ -67,12 +68,12 @@ class Isotherms:
 
     @property
     def spacing(self) -> float:
-        """Of the compositions asked for."""
+        """Distance in x of the requested compositions."""
         return float(self.x_grid[1] - self.x_grid[0]) if len(self.grid) > 1 else 1.0
 
     @property
     def half_step(self) -> int:
-        """Half the distance between compositions asked for, in steps of the count."""
+        """Half the distance between requested compositions, in steps of the count."""
         return int((self.grid[1] - self.grid[0]) // 2) if len(self.grid) > 1 else 0
 
     def per_fu_eV(self, rung: int) -> float:
@@ -81,7 +82,7 @@ class Isotherms:
 
     @cached_property
     def vibrational(self) -> Vibrational | None:
-        """Of the vibrations, (rungs, n)."""
+        """Thermodynamics of the vibrations, (rungs, n); None if they are not included."""
         return self.vibrations.at(self.temperature_K, self.x) if self.vibrations else None
 
     def beta_f(self, curve: Isotherm, rung: int) -> Float:
@@ -114,13 +115,13 @@ def build_isotherms(
     seed: int,
     vibrations: Vibrations | None = None,
 ) -> Isotherms:
-    """Compositions asked for are snapped to whole numbers of ions."""
+    """Estimate F(T, n) from the samples; compositions: number of points of the grid, which are whole numbers of ions."""
     temperature_K = samples.plan.ladder.temperature_K
     known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
     tally = empty_tally(system)
     apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.ladder))]
     counts, log_states = system.neutral_counts
-    curves = joined(apart, samples.plan.ladder.beta_per_neV, ends, np.interp(apart[0].all.n, counts, log_states), seed)
+    curves = least_squares(apart, samples.plan.ladder.beta_per_neV, ends, np.interp(apart[0].all.n, counts, log_states), seed)
     number = (ends.high - ends.low) // system.step + 1
     grid = np.unique(np.rint(np.linspace(0, number - 1, min(compositions, number))).astype(int))
     rungs, hotter = tuple(curves[: len(known)]), tuple(curves[len(known) :])
@@ -128,7 +129,7 @@ def build_isotherms(
 
 
 def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
-    """Bins that overlap the equilibration are dropped alike for all rungs of a ladder: they exchange."""
+    """The isotherms of one rung. Bins that overlap the equilibration are dropped for all rungs of a ladder alike: they exchange."""
     plan, sums = samples.plan, samples.tallies
     ladders = {samples.origin[k][0] for k, s in enumerate(plan.slots) if s.rung == rung}
     own = [k for k, (ladder, _) in enumerate(samples.origin) if ladder in ladders]

@@ -1,9 +1,9 @@
-"""F(T, n) from all that was measured between neighbours, at once: counts at one temperature, temperatures at one count.
+"""Least-squares F(T, n): all measured differences between neighbours at once, counts at one temperature and temperatures at one count.
 
-Acceptances give the steps of beta F from count to count, energies those from rung to rung. Both are differences on a grid whose rim
-is known exactly (the ends of composition, beta = 0); all of them together are met best by weighted least squares, as in networks of
-free energy differences (Xu, J. Chem. Inf. Model. 59, 4720, 2019). Where ordered phases follow one another the ratios at low temperature
-rest on rare transitions between them; a step in temperature needs none, and is worth more the closer the rungs lie.
+The transition matrix gives ΔF between counts, the energies give beta ΔF between rungs. Both are differences on a grid whose rim is known
+exactly (the ends of composition, beta = 0), and weighted least squares fits all of them together, as in networks of free energy
+differences (Xu, J. Chem. Inf. Model. 59, 4720, 2019). Where ordered phases follow one another, the transition matrix at low
+temperature rests on rare transitions between them. A step in temperature needs none, and is more precise the closer the rungs are.
 """
 
 from dataclasses import replace
@@ -17,29 +17,30 @@ from ...runtime.streams import Stream, generator
 from .transition_matrix import Curves, Ends, Isotherm
 
 Float = NDArray[np.float64]
-LEAST_VARIANCE = 1e-8  # of a step of beta F: what chance left nothing to still has its rounding
-BORROWED_VARIANCE = 16.0  # of a step from the annealing
-OUTLIER = 3.0  # a ratio this many standard errors off has missed something that its own scatter does not show
+LEAST_VARIANCE = 1e-8  # of a step of beta F: one without scatter still has rounding errors
+ANNEALING_VARIANCE = 16.0  # of a step taken from annealing
+OUTLIER = 3.0  # a step this many standard errors off has an error that its own scatter does not show
 ROUNDS = 2  # of finding them
-SMOOTHER = 4.0  # by how much the rule is better with every node than with every second, at the least: 15 for smooth energies
+SMOOTHER = 4.0  # least ratio of the errors of the rule with every second node and with every node: 15 for smooth energies
 
 
-def joined(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, seed: int) -> list[Curves]:
-    """The ladder with beta_f of every isotherm by all steps together, and so in every resample; by_ratios stays.
+def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, seed: int) -> list[Curves]:
+    """The ladder with beta_f of every isotherm, and of every resample, from the fit; transition_matrix_beta_f stays.
 
-    betas (rungs,) descending; log_states (n,): ln of the number of states at every count, -beta F at beta = 0. What no resample can
-    know of, an error of the rule of integration, is drawn for each, alike for all counts. Outliers weigh no more than they are off.
+    betas (rungs,) descending; log_states (n,): ln of the number of states at every count, -beta F at beta = 0. The error of the rule of
+    integration, which resampling does not show, is drawn for each resample, the same for all counts. An outlier gets the variance
+    of its own deviation.
     """
     picks = [[c.all for c in ladder], [c.up for c in ladder], [c.down for c in ladder]]
     picks += [[c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled))]
-    along_n = np.array([[_ratio_steps(c) for c in pick] for pick in picks])  # (picks, rungs, n-1)
+    along_n = np.array([[_steps(c) for c in pick] for pick in picks])  # (picks, rungs, n-1)
     along_beta = np.array([energy_steps(pick, betas) for pick in picks])  # (picks, rungs-1, n)
     rule = _rule_error(picks[0], betas)
     known = np.isfinite(along_beta[0]) & np.isfinite(along_beta[3:]).all(axis=0) & np.isfinite(rule)
     along_beta = np.where(np.isfinite(along_beta), along_beta, np.where(known, along_beta[0], 0.0))
     rule = np.where(known, rule, 0.0)
     variance = np.maximum(along_n[3:].var(axis=0, ddof=1), LEAST_VARIANCE)
-    variance[[c.all.borrowed[:-1] for c in ladder]] = BORROWED_VARIANCE
+    variance[[c.all.from_annealing[:-1] for c in ladder]] = ANNEALING_VARIANCE
     with np.errstate(invalid="ignore"):
         weight_beta = np.where(known, 1 / (np.maximum(along_beta[3:].var(axis=0, ddof=1), LEAST_VARIANCE) + rule**2), 0.0)
     rng = generator(seed, Stream.LEAST_SQUARES)
@@ -51,35 +52,37 @@ def joined(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, se
         off = along_n[0] - np.diff(grid.solve(along_n[:1], along_beta[:1], weight_n, weight_beta)[0], axis=1)
         missed = np.where(off**2 > OUTLIER**2 * variance, off, 0.0)
     found = grid.solve(along_n, along_beta, 1 / np.maximum(variance, missed**2), weight_beta)
-    borrowed = _still_borrowed(picks[0], known)
-    with_it = [[replace(c, beta_f=f, borrowed=b) for c, f, b in zip(pick, row, borrowed)] for pick, row in zip(picks, found)]
+    from_annealing = _not_bypassed(picks[0], known)
+    with_it = [
+        [replace(c, beta_f=f, from_annealing=a) for c, f, a in zip(pick, row, from_annealing)] for pick, row in zip(picks, found)
+    ]
     return [Curves(a, list(more), up, down) for a, up, down, *more in zip(*with_it)]
 
 
-def _ratio_steps(curve: Isotherm) -> Float:
-    """beta F_{n+1} - beta F_n as measured, (n-1,): with the closure where it was."""
-    return np.diff(curve.by_ratios) + np.nan_to_num(curve.closure) / max(len(curve.n) - 1, 1)
+def _steps(curve: Isotherm) -> Float:
+    """beta F_{n+1} - beta F_n as measured, (n-1,): before the closure was distributed."""
+    return np.diff(curve.transition_matrix_beta_f) + np.nan_to_num(curve.closure) / max(len(curve.n) - 1, 1)
 
 
 def energy_steps(curves: list[Isotherm], betas: Float, stride: int = 1) -> Float:
-    """beta F of every rung less that `stride` rungs hotter, (rungs-stride, n), by Hermite's cubic rule; nan where no energy is known."""
+    """beta F of every rung minus that `stride` rungs hotter, (rungs-stride, n), by Hermite's cubic rule; nan where no energy is known."""
     mean, variance = (np.array([getattr(c, name) for c in curves]) for name in ("energy_neV", "energy_variance_neV2"))
     h = (betas[:-stride] - betas[stride:])[:, None]
     cold, hot = slice(None, -stride), slice(stride, None)
     return h * (mean[hot] + mean[cold]) / 2 + h**2 * (variance[cold] - variance[hot]) / 12
 
 
-def _still_borrowed(curves: list[Isotherm], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(rungs, n): steps up from a count that nothing measured leads around, not even by way of hotter rungs."""
-    borrowed = np.array([c.borrowed for c in curves])
+def _not_bypassed(curves: list[Isotherm], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(rungs, n): steps up from a count that are taken from annealing, and that no measured path over hotter rungs leads around."""
+    taken = np.array([c.from_annealing for c in curves])
     both = known & np.append(known[:, 1:], np.zeros((len(known), 1), bool), axis=1)
     for k in range(len(known) - 1, -1, -1):
-        borrowed[k] &= borrowed[k + 1] | ~both[k]
-    return borrowed
+        taken[k] &= taken[k + 1] | ~both[k]
+    return taken
 
 
 def _rule_error(curves: list[Isotherm], betas: Float) -> Float:
-    """(rungs-1, n): from what the rule moves by if every second node is left out; with two rungs, if the variances are."""
+    """(rungs-1, n): from the change if every second node is left out; with two rungs, if the variances are left out."""
     steps = energy_steps(curves, betas)
     if len(steps) < 2:
         mean = np.array([c.energy_neV for c in curves])

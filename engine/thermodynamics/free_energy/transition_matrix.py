@@ -1,4 +1,4 @@
-"""ln Z_n at one temperature from the tallies: steps between neighbouring counts, anchored at the exact ends."""
+"""Transition-matrix estimate of ln Z_n at one temperature: ΔF between n and n+1 from the tallies, anchored at the exact ends."""
 
 from dataclasses import dataclass
 
@@ -30,17 +30,17 @@ class Ends:
 class Isotherm:
     """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
 
-    beta_f (n,): -ln Z_n; by_ratios (n,): the same by the steps of this temperature alone, which it is until rungs are joined; closure
-    (beta times energy): what was missing in them at the far end before it was spread evenly.
-    borrowed (n,): the step up from here was not seen both ways and is the reference's (from the annealing).
+    beta_f (n,): -ln Z_n, the best estimate; transition_matrix_beta_f (n,): by the transition matrix of this temperature alone.
+    closure: beta F that was missing in the latter at the far end, before it was distributed evenly; nan unless both ends are exact.
+    from_annealing (n,): the step up from here is taken from annealing, as it was not sampled both ways.
     energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
     """
 
     n: NDArray[np.int64]
     beta_f: Float
-    by_ratios: Float
+    transition_matrix_beta_f: Float
     closure: float
-    borrowed: NDArray[np.bool_]
+    from_annealing: NDArray[np.bool_]
     energy_neV: Float
     energy_variance_neV2: Float
     weight: Float
@@ -48,7 +48,7 @@ class Isotherm:
 
 @dataclass(frozen=True)
 class Curves:
-    """Isotherms of one rung: from all samples, from each bootstrap resample, from walkers started low and started high."""
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from the walkers that started at low and at high x."""
 
     all: Isotherm
     resampled: list[Isotherm]
@@ -57,13 +57,16 @@ class Curves:
 
 
 def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
-    """Sums (n_max+1, 6) as in Tally. A step that was never accepted both ways is taken from the reference and marked."""
+    """From sums (n_max+1, 6) as in Tally. A step that was not accepted both ways is taken from the reference, which annealing made.
+
+    reference (n_max+1,): beta F_{n+step} - beta F_n.
+    """
     n = np.arange(ends.low, ends.high + 1, step)
     found = estimated_steps(sums, reference, step)
     missing = ~np.isfinite(found)
     inner = np.where(np.isin(np.arange(len(found)), n[:-1]), np.where(missing, reference, found), 0.0)
     beta_f = integrate_steps(inner, step)[n]
-    borrowed = missing[n] & (n < ends.high)
+    from_annealing = missing[n] & (n < ends.high)
     exact_low, exact_high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
     closure = float("nan")
     if all(ends.exact):
@@ -78,13 +81,13 @@ def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, be
         excess = sums[n, 4] / weight * tally.unit
         square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
     line = tally.origin + tally.slope * n
-    return Isotherm(n, beta_f, beta_f, closure, borrowed, line + excess, np.maximum(square - excess**2, 0.0), weight)
+    return Isotherm(n, beta_f, beta_f, closure, from_annealing, line + excess, np.maximum(square - excess**2, 0.0), weight)
 
 
 def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
-    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, read off at its centre.
+    """Weighted straight-line fit of values (n,) around each index `at`, over at +- half_width, evaluated at its centre.
 
-    nan where what is known lies to one side: nothing is extrapolated.
+    nan where all known values lie to one side: nothing is extrapolated.
     """
     reach = np.minimum(half_width, np.minimum(at, len(values) - 1 - at))
     offset = np.arange(-half_width, half_width + 1)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ....kernels.energy import single_changes
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutrality import Exchange, count_change, neutral_exchanges
-from ...runtime.results import Group
-from ...runtime.results.transition import LooseGroup
+from ...runtime.results.order import Dilute, DilutePair
+from ...runtime.results.phase_diagram import PhaseDiagram
 from ...sampling.system import System
 from ...units import NEV_PER_EV, inverse_temperature
 from .short_range import SAME_SHELL_A
@@ -99,39 +99,38 @@ def _distances(supercell: Supercell, site: int, partners: Int) -> Float:
     return get_distances(places[[site]], places[partners], cell=supercell.matrix @ cell, pbc=True)[1][0]
 
 
-def dilute_group(system: System, temperature_K: Float) -> LooseGroup | None:
-    """Binding energies by shell and, from the exact sum over all places of the pair, where it is found at each temperature."""
-    group = LooseGroup()
-    group.add("temperature_K", ("temperature_K",), temperature_K, "K", "temperature")
-    for side, name in enumerate(SIDES):
-        if (pairs := dilute_pairs(system, side)) is not None:
-            _add_pairs(group, name, pairs, temperature_K)
-    return group if len(group.variables) > 1 else None
+def dilute_group(system: System, temperature_K: Float) -> Dilute | None:
+    """The group /dilute; None where neither end of composition has such pairs."""
+    low, high = (dilute_pairs(system, side) for side in (0, 1))
+    if low is None and high is None:
+        return None
+    return Dilute(
+        temperature_K=temperature_K,
+        low=_by_shells(low, temperature_K) if low else None,
+        high=_by_shells(high, temperature_K) if high else None,
+    )
 
 
-def _add_pairs(group: LooseGroup, name: str, pairs: Pairs, temperature_K: Float) -> None:
-    """Pairs of one distance and one energy make a shell."""
+def _by_shells(pairs: Pairs, temperature_K: Float) -> DilutePair:
+    """Binding energies and exact probabilities by shell: pairs of one distance and one energy make a shell."""
     order = np.argsort(pairs.distance_A, kind="stable")
     number = np.empty(len(order), np.int64)
     number[order] = np.cumsum(np.diff(pairs.distance_A[order], prepend=-1.0) > SAME_SHELL_A) - 1
     shells, member = np.unique(np.column_stack([number, pairs.energy_neV]), axis=0, return_inverse=True)
     member = member.reshape(-1)
     count = np.bincount(member, pairs.count)
-    distance = np.bincount(member, pairs.distance_A * pairs.count) / count
     farthest = shells[:, 0] == shells[-1, 0]
     binding_neV = shells[:, 1] - shells[farthest, 1].min()
     random = count / count.sum()
     beta = np.array([inverse_temperature(t) for t in temperature_K])
     boltzmann = random * np.exp(-beta[:, None] * (shells[:, 1] - shells[:, 1].min()))
-    probability = boltzmann / boltzmann.sum(axis=1, keepdims=True)
-    dim = (f"{name}_shell",)
-    group.attributes[f"{name}_pair"] = pairs.species
-    group.add(f"{name}_distance_A", dim, distance, "A", f"distance of {pairs.species}")
-    group.add(f"{name}_random_probability", dim, random, "1", "share of all places that a pair can have")
-    words = f"energy of {pairs.species} above that farthest apart in the cell; < 0: bound"
-    group.add(f"{name}_binding_energy_eV", dim, binding_neV / NEV_PER_EV, "eV", words)
-    words = "probability that the only pair in the cell is found in this shell, by the exact sum over its places"
-    group.add(f"{name}_probability", ("temperature_K", *dim), probability, "1", words)
+    return DilutePair(
+        pair=pairs.species,
+        distance_A=np.bincount(member, pairs.distance_A * pairs.count) / count,
+        random_probability=random,
+        binding_energy_eV=binding_neV / NEV_PER_EV,
+        probability=boltzmann / boltzmann.sum(axis=1, keepdims=True),
+    )
 
 
 @dataclass(frozen=True)
@@ -144,10 +143,11 @@ class Solubility:
     trusted: NDArray[np.bool_]
 
 
-def solubility_limit(diagram: Group, side: int) -> Solubility:
+def solubility_limit(diagram: PhaseDiagram, side: int) -> Solubility:
     """From /phase_diagram: the boundary of the first two-phase region from the lowest (side 0) or the highest x (1)."""
-    t, x, on_side = diagram["boundary_temperature_K"], diagram["boundary_x"], diagram["boundary_side"] == side
+    points = diagram.boundary
+    t, x, on_side = points.temperature_K, points.x, points.side == side
     rows = [np.flatnonzero(on_side & (t == value)) for value in np.unique(t)]
     first = np.array([mine[(np.argmin, np.argmax)[side](x[mine])] for mine in rows], int)
     away = x[first] if side == 0 else 1 - x[first]
-    return Solubility(t[first], away, diagram["boundary_x_error"][first], diagram["boundary_trusted"][first])
+    return Solubility(t[first], away, points.x_error[first], points.trusted[first])

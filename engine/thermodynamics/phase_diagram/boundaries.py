@@ -41,7 +41,7 @@ def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
     rows = [
         find_gaps(trace.x, value, resampled, halves, cubic, trace.spacing, float(least))
         for value, resampled, halves, cubic, least in zip(
-            trace.value, trace.resampled, trace.halves, trace.cubic, least_height_eV
+            trace.value, trace.resampled, trace.from_either_end, trace.cubic, least_height_eV
         )
     ]
     for order in (rows, rows[::-1]):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.results import Group
+from ...runtime.results.phase_diagram import PhaseDiagram
 
 Float = NDArray[np.float64]
 SAME_X = 0.15  # invariant points of one kind whose middle phases are no further apart than this in x are the same
@@ -30,7 +30,7 @@ class Transition:
         return float(np.hypot(*self.error_K))
 
 
-def transitions(first: Group, second: Group) -> list[Transition]:
+def transitions(first: PhaseDiagram, second: PhaseDiagram) -> list[Transition]:
     """Every invariant point that half of the resamples show, matched by kind and x; ascending in temperature."""
     ours, theirs = _points(first), _points(second)
     found = []
@@ -44,26 +44,28 @@ def transitions(first: Group, second: Group) -> list[Transition]:
     return sorted(found, key=lambda p: np.nanmin(p.temperature_K))
 
 
-def _points(diagram: Group) -> list[tuple[str, float, float, float]]:
-    names = ("invariant_kind", "invariant_x", "invariant_temperature_K", "invariant_temperature_K_error", "invariant_found")
-    rows = zip(*(diagram[name] for name in names))
-    return [(str(kind), float(x[1]), float(t), float(e)) for kind, x, t, e, share in rows if share > 0.5]
+def _points(diagram: PhaseDiagram) -> list[tuple[str, float, float, float]]:
+    """Kind, x of the middle phase, temperature and its error."""
+    i = diagram.invariant
+    rows = zip(i.kind, i.x[:, 1], i.temperature_K, i.temperature_K_error, i.found)
+    return [(str(kind), float(x), float(t), float(e)) for kind, x, t, e, share in rows if share > 0.5]
 
 
-def boundary_shifts(first: Group, second: Group) -> Float:
-    """x of the second diagram's boundaries less that of the first's, at every boundary point of the first; nan: it has none there.
+def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> Float:
+    """x of the second diagram's boundaries minus that of the first's, at every boundary point of the first; nan: it has none there.
 
-    Two-phase regions are matched by their overlap in x; the second diagram is read at the nearest temperature that it has.
+    Two-phase regions are matched by their overlap in x, at the temperature of the second diagram nearest to the point's.
     """
-    shifts = np.full(len(first["boundary_x"]), np.nan)
-    t, t_other = first["boundary_temperature_K"], second["temperature_K"]
-    for k in np.flatnonzero(first["boundary_side"] == 0):
+    own_points, other = first.boundary, second.boundary
+    shifts = np.full(len(own_points.x), np.nan)
+    t, t_other = own_points.temperature_K, second.temperature_K
+    for k in np.flatnonzero(own_points.side == 0):
         row = t_other[np.argmin(np.abs(t_other - t[k]))]
         if abs(row - t[k]) > np.diff(t_other).max(initial=0.0):
             continue
-        own = first["boundary_x"][[k, k + 1]]
-        low = np.flatnonzero((second["boundary_temperature_K"] == row) & (second["boundary_side"] == 0))
-        theirs = np.array([second["boundary_x"][[i, i + 1]] for i in low]).reshape(-1, 2)
+        own = own_points.x[[k, k + 1]]
+        low = np.flatnonzero((other.temperature_K == row) & (other.side == 0))
+        theirs = np.array([other.x[[i, i + 1]] for i in low]).reshape(-1, 2)
         overlap = np.minimum(theirs[:, 1], own[1]) - np.maximum(theirs[:, 0], own[0])
         if len(overlap) and overlap.max() > 0:
             shifts[[k, k + 1]] = theirs[np.argmax(overlap)] - own

@@ -56,7 +56,7 @@ def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> l
     events: list[Invariant] = []
     spans = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.resampled[row]])
     rules = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])
-    halves = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.halves[row]])
+    halves = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.from_either_end[row]])
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
         for event, count, colder in _events(low, high, t):

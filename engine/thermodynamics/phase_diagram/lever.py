@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import RedoxError
-from ...runtime.results import Group, Results
+from ...runtime.results import Results
+from ...runtime.results.phase_diagram import PhaseDiagram
 
 
 class PhaseShare(NamedTuple):
@@ -29,10 +30,10 @@ def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseS
     Raises RedoxError outside the temperatures and compositions of the run, and where a region may have ended already:
     between the last temperature that has it and the next one looked at.
     """
-    if "phase_diagram" not in results.groups:
+    diagram, canonical = results.phase_diagram, results.canonical
+    if diagram is None or canonical is None:
         raise RedoxError("these results have no phase diagram")
-    diagram, compositions = results.groups["phase_diagram"], results.groups["canonical"]["x"]
-    for what, value, known in (("x", x, compositions), ("temperature_K", temperature_K, diagram["temperature_K"])):
+    for what, value, known in (("x", x, canonical.x), ("temperature_K", temperature_K, diagram.temperature_K)):
         if not known.min() <= value <= known.max():
             raise RedoxError(f"{what}: found {value:g}; allowed: {known.min():g} to {known.max():g}, which the run looked at")
     for gap in gaps_at(diagram, temperature_K):
@@ -46,13 +47,13 @@ def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseS
     return (PhaseShare(float(x), 1.0),)
 
 
-def gaps_at(diagram: Group, temperature_K: float) -> list[GapAt]:
+def gaps_at(diagram: PhaseDiagram, temperature_K: float) -> list[GapAt]:
     """Two-phase regions of /phase_diagram, ascending in x; boundaries are straight between a region's own temperatures."""
-    looked_at, at, found = diagram["temperature_K"], diagram["boundary_temperature_K"], []
-    for region in np.unique(diagram["boundary_region"]):
-        sides = [(diagram["boundary_region"] == region) & (diagram["boundary_side"] == side) for side in (0, 1)]
-        low, high = (float(np.interp(temperature_K, *_ascending(at[s], diagram["boundary_x"][s]))) for s in sides)
-        first, last = at[sides[0]].min(), at[sides[0]].max()
+    looked_at, points, found = diagram.temperature_K, diagram.boundary, []
+    for region in np.unique(points.region):
+        sides = [(points.region == region) & (points.side == side) for side in (0, 1)]
+        low, high = (float(np.interp(temperature_K, *_ascending(points.temperature_K[s], points.x[s]))) for s in sides)
+        first, last = points.temperature_K[sides[0]].min(), points.temperature_K[sides[0]].max()
         certain = bool(first <= temperature_K <= last)
         gone = (looked_at > last) & (looked_at <= temperature_K) | (looked_at < first) & (looked_at >= temperature_K)
         if certain or not gone.any():

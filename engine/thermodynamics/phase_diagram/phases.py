@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from ...crystal.cif import charged_cif
 from ...crystal.lattice import Supercell
-from ...runtime.results import Group
+from ...runtime.results.order import Order
 from ...runtime.storage import write_text
 from ...sampling.samples import Samples
 from ...sampling.segment_files import read_snapshots
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-HALVES = ("ion", "electron")
 LARGEST_DENOMINATOR = 6  # of a composition that is named as a fraction
 MOST_ORDERS = 3  # named in a region that is mostly not ordered
 LEAST_POINTS = 2  # that an order must hold to be named there
@@ -33,14 +32,14 @@ class Ordered:
     strongest: tuple[int, int]
 
 
-def name_regions(order: Group, labels: Int) -> list[str]:
+def name_regions(order: Order, labels: Int) -> list[str]:
     """A name for each region 0, 1, ... of labels (temperature, x) on the grid of /order; -1 there: two phases."""
     return [name_region(order, labels == region) for region in range(int(labels.max(initial=-1)) + 1)]
 
 
-def name_region(order: Group, region: Bool) -> str:
+def name_region(order: Order, region: Bool) -> str:
     """Ordered if one order holds at half the points or more that were seen; else by its end of composition, if it has one."""
-    seen = region & (order["chains"] > 0)
+    seen = region & (order.chains > 0)
     if not seen.any():
         return "not sampled"
     found = orders_within(order, region)
@@ -52,25 +51,21 @@ def name_region(order: Group, region: Bool) -> str:
     return _unordered(order, region) + (f"; ordered within: {', '.join(notes)}" if notes else "")
 
 
-def orders_within(order: Group, region: Bool) -> list[Ordered]:
+def orders_within(order: Order, region: Bool) -> list[Ordered]:
     """Orders found in a region, the one that holds at most points first."""
     found = []
-    for half in HALVES:
-        if f"{half}_ordered" not in order:
-            continue
-        points, q, weight = (order[f"{half}_{name}"] for name in ("ordered", "order_q", "order_weight"))
-        mine = points & region
-        for wave_vector in np.unique(q[mine], axis=0):
-            here = mine & (q == wave_vector).all(axis=-1)
-            t, c = np.unravel_index(np.where(here, weight, -1.0).argmax(), here.shape)
-            species = str(order.attributes[f"{half}_species"])
-            found.append(Ordered(species, tuple(wave_vector.tolist()), here, (int(t), int(c))))
+    for kind in order.long_range:
+        mine = kind.ordered & region
+        for wave_vector in np.unique(kind.order_q[mine], axis=0):
+            here = mine & (kind.order_q == wave_vector).all(axis=-1)
+            t, c = np.unravel_index(np.where(here, kind.order_weight, -1.0).argmax(), here.shape)
+            found.append(Ordered(kind.species, tuple(wave_vector.tolist()), here, (int(t), int(c))))
     return sorted(found, key=lambda o: -int(o.points.sum()))
 
 
-def composition(order: Group, column: int) -> str:
+def composition(order: Order, column: int) -> str:
     """x of a column: as a simple fraction where one is no further away than the next column, else as a decimal."""
-    x = order["x"]
+    x = order.x
     fraction = Fraction(float(x[column])).limit_denominator(LARGEST_DENOMINATOR)
     near = abs(float(fraction) - x[column]) <= np.diff(x).max(initial=0.0)
     return str(fraction) if near else f"{x[column]:.2f}"
@@ -81,26 +76,25 @@ def wave(q: Sequence[float]) -> str:
     return "(" + " ".join(str(Fraction(v).limit_denominator(1000)) for v in q) + ")"
 
 
-def _where(order: Group, o: Ordered) -> str:
+def _where(order: Order, o: Ordered) -> str:
     rows, columns = np.nonzero(o.points)
-    x, t = order["x"][columns], order["temperature_K"][rows]
+    x, t = order.x[columns], order.temperature_K[rows]
     return f"q = {wave(o.q)} of {o.species} at x = {x.min():.2f} to {x.max():.2f} up to {t.max():g} K"
 
 
-def _unordered(order: Group, region: Bool) -> str:
+def _unordered(order: Order, region: Bool) -> str:
     columns = np.flatnonzero(region.any(axis=0))
     last = region.shape[1] - 1
     ends = [columns[0] == 0, columns[-1] == last]
     if all(ends) or not any(ends) or np.ptp(columns) > last / 2:
         return "solid solution"
-    side = "low_x" if ends[0] else "high_x"
-    words = "poor" if ends[0] else "rich"
-    return f"{order.attributes['ion_species']}-{words} end ({order.attributes[side]}-like)"
+    words, formula = ("poor", order.low_x) if ends[0] else ("rich", order.high_x)
+    return f"{order.ion.species}-{words} end ({formula}-like)"
 
 
-def example_point(order: Group, region: Bool) -> tuple[int, int] | None:
+def example_point(order: Order, region: Bool) -> tuple[int, int] | None:
     """Where the region's order is strongest if it is named after one, else the middle of its coldest row."""
-    seen = region & (order["chains"] > 0)
+    seen = region & (order.chains > 0)
     if not seen.any():
         return None
     found = orders_within(order, region)
@@ -112,7 +106,7 @@ def example_point(order: Group, region: Bool) -> tuple[int, int] | None:
 
 
 def write_examples(
-    order: Group, labels: Int, names: Sequence[str], samples: Samples, supercell: Supercell, folder: Path
+    order: Order, labels: Int, names: Sequence[str], samples: Samples, supercell: Supercell, folder: Path
 ) -> list[Path]:
     """One sampled state of each region, on ideal positions and with its charges, as folder/region_NN.cif."""
     for old in folder.glob("region_*.cif"):
@@ -122,9 +116,9 @@ def write_examples(
         point = example_point(order, labels == region)
         if point is None:
             continue
-        replica, sweep, walker = order["example"][point].tolist()
+        replica, sweep, walker = order.example[point].tolist()
         seen = read_snapshots(*samples.origin[int(replica)], sweep)
-        temperature_K, x = order["temperature_K"][point[0]], order["x"][point[1]]
+        temperature_K, x = order.temperature_K[point[0]], order.x[point[1]]
         heading = f"# {name}\n# T = {temperature_K:g} K, x = {x:.4f}; replica {replica}, sweep {sweep}, walker {walker}\n"
         written.append(folder / f"region_{region:02d}.cif")
         write_text(written[-1], heading + charged_cif(supercell, seen.species[seen.sweep == sweep][0, walker]))

@@ -32,7 +32,7 @@ class Trace:
     value: Float
     cubic: Float
     resampled: Float
-    halves: Float
+    from_either_end: Float
 
     @property
     def spacing(self) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from redoxmc.engine.thermodynamics.free_energy.least_squares import joined
+from redoxmc.engine.thermodynamics.free_energy.least_squares import least_squares
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
 
 Float = NDArray[np.float64]
@@ -63,7 +63,7 @@ def misses(curves: list[Curves], betas: Float) -> tuple[Float, Float]:
 
 def test_error_bars_are_those_of_independent_repeats() -> None:
     rng = np.random.default_rng(1)
-    found = [misses(joined(ladder(rng, BETAS, 0.05, 0.05), BETAS, ENDS, LOG_STATES, k), BETAS) for k in range(40)]
+    found = [misses(least_squares(ladder(rng, BETAS, 0.05, 0.05), BETAS, ENDS, LOG_STATES, k), BETAS) for k in range(40)]
     value, error = (np.array(v) for v in zip(*found))
     # the resamples scatter as the repeats do but are drawn about a measurement: their errors are those of one measurement
     z = np.sqrt((value**2).mean(axis=0) / (error**2).mean(axis=0))  # of 40 repeats: 1 +- 0.11
@@ -73,9 +73,9 @@ def test_error_bars_are_those_of_independent_repeats() -> None:
 
 
 def test_both_together_are_better_than_the_ratios_alone() -> None:
-    found = joined(ladder(np.random.default_rng(2), BETAS, 0.05, 0.05), BETAS, ENDS, LOG_STATES, 0)
+    found = least_squares(ladder(np.random.default_rng(2), BETAS, 0.05, 0.05), BETAS, ENDS, LOG_STATES, 0)
     _, error = misses(found, BETAS)
-    alone = np.array([np.std([r.by_ratios for r in c.resampled], axis=0, ddof=1) for c in found])[:, 1:-1]
+    alone = np.array([np.std([r.transition_matrix_beta_f for r in c.resampled], axis=0, ddof=1) for c in found])[:, 1:-1]
     assert np.median(alone / error) > 2
 
 
@@ -85,9 +85,9 @@ def test_a_transition_that_the_ratios_miss_at_low_temperature() -> None:
     stuck = np.zeros(SITES)
     stuck[30:33] = 1.0
     cold = ladder(rng, BETAS[:4], 0.05, 0.05, stuck)
-    found = joined([*cold, *ladder(rng, BETAS[4:], 0.05, 0.05)], BETAS, ENDS, LOG_STATES, 0)
+    found = least_squares([*cold, *ladder(rng, BETAS[4:], 0.05, 0.05)], BETAS, ENDS, LOG_STATES, 0)
     value, error = misses(found, BETAS)
-    alone = max(np.abs(c.all.by_ratios - exact(b)[0]).max() for c, b in zip(found, BETAS))
+    alone = max(np.abs(c.all.transition_matrix_beta_f - exact(b)[0]).max() for c, b in zip(found, BETAS))
     assert alone > 1.2 and error.max() < 0.15
     assert np.abs(value).max() < 0.25 and (np.abs(value) < 3.5 * error).all()
 
@@ -96,7 +96,7 @@ def test_rungs_far_apart_have_the_error_of_the_rule_in_theirs() -> None:
     """The levels cross between rungs; with no chance in the energies, what is wrong is the rule alone."""
     for number in (3, 4, 5, 7):
         betas = np.linspace(1.2, 0.05, number)
-        value, error = misses(joined(ladder(np.random.default_rng(number), betas, 0.3, 1e-6), betas, ENDS, LOG_STATES, 0), betas)
+        value, error = misses(least_squares(ladder(np.random.default_rng(number), betas, 0.3, 1e-6), betas, ENDS, LOG_STATES, 0), betas)
         assert (np.abs(value) < 5 * error).all(), number
         assert np.median(error) < 1.5
 
@@ -109,14 +109,14 @@ def test_one_rung_puts_the_closure_where_the_ratios_are_uncertain() -> None:
 
     def shifted(c: Isotherm, by: float) -> Isotherm:
         added = np.concatenate([[0.0], np.cumsum(off * by)])
-        bent = c.by_ratios + added - added[-1] * N / SITES
-        return replace(c, beta_f=bent, by_ratios=bent, closure=c.closure + added[-1])
+        bent = c.transition_matrix_beta_f + added - added[-1] * N / SITES
+        return replace(c, beta_f=bent, transition_matrix_beta_f=bent, closure=c.closure + added[-1])
 
     c = curves[0]
-    found = joined([replace(c, all=shifted(c.all, 1.0), resampled=[shifted(r, 1 + z) for r, z in zip(c.resampled, noise)])],
+    found = least_squares([replace(c, all=shifted(c.all, 1.0), resampled=[shifted(r, 1 + z) for r, z in zip(c.resampled, noise)])],
                    BETAS[:1], ENDS, LOG_STATES, 0)  # fmt: skip
     value, _ = misses(found, BETAS[:1])
-    assert np.abs(value).max() < 0.01 < 0.2 < np.abs(found[0].all.by_ratios - exact(BETAS[0])[0]).max()
+    assert np.abs(value).max() < 0.01 < 0.2 < np.abs(found[0].all.transition_matrix_beta_f - exact(BETAS[0])[0]).max()
 
 
 def test_what_was_not_seen_is_bridged_by_hotter_rungs_or_stays_marked() -> None:
@@ -124,26 +124,26 @@ def test_what_was_not_seen_is_bridged_by_hotter_rungs_or_stays_marked() -> None:
 
     def unseen(c: Curves, at: int, energy_known: bool) -> Curves:
         def one(i: Isotherm) -> Isotherm:
-            borrowed, energy = i.borrowed.copy(), i.energy_neV.copy()
-            borrowed[at] = True
+            taken, energy = i.from_annealing.copy(), i.energy_neV.copy()
+            taken[at] = True
             steps = np.concatenate([np.zeros(at + 1), np.full(SITES - at, 3.0)])  # the annealing is off by 3 kT
             if not energy_known:
                 energy[at] = np.nan
-            bent = i.by_ratios + steps - steps[-1] * N / SITES
-            return replace(i, borrowed=borrowed, energy_neV=energy, beta_f=bent, by_ratios=bent, closure=i.closure + 3.0)
+            bent = i.transition_matrix_beta_f + steps - steps[-1] * N / SITES
+            return replace(i, from_annealing=taken, energy_neV=energy, beta_f=bent, transition_matrix_beta_f=bent, closure=i.closure + 3.0)
 
         return Curves(one(c.all), [one(r) for r in c.resampled], one(c.up), one(c.down))
 
     for energy_known in (True, False):
-        found = joined([unseen(curves[0], 25, energy_known), *curves[1:]], BETAS, ENDS, LOG_STATES, 0)
+        found = least_squares([unseen(curves[0], 25, energy_known), *curves[1:]], BETAS, ENDS, LOG_STATES, 0)
         value, _ = misses(found, BETAS)
         assert np.abs(value[0]).max() < 0.2
-        assert found[0].all.borrowed[25] != energy_known and not found[1].all.borrowed.any()
+        assert found[0].all.from_annealing[25] != energy_known and not found[1].all.from_annealing.any()
 
 
 def test_an_infinite_temperature_is_exact() -> None:
     betas = np.append(BETAS, 0.0)
-    found = joined(ladder(np.random.default_rng(7), betas, 0.05, 0.05), betas, ENDS, LOG_STATES, 0)
+    found = least_squares(ladder(np.random.default_rng(7), betas, 0.05, 0.05), betas, ENDS, LOG_STATES, 0)
     assert np.array_equal(found[-1].all.beta_f[1:-1], -LOG_STATES[1:-1])
 
 
@@ -155,7 +155,7 @@ def test_what_the_ratios_missed_is_in_the_errors() -> None:
     for broken in (None, stuck):
         rng = np.random.default_rng(3)
         cold = ladder(rng, BETAS[:4], 0.05, 0.05, broken)
-        found.append(misses(joined([*cold, *ladder(rng, BETAS[4:], 0.05, 0.05)], BETAS, ENDS, LOG_STATES, 0), BETAS))
+        found.append(misses(least_squares([*cold, *ladder(rng, BETAS[4:], 0.05, 0.05)], BETAS, ENDS, LOG_STATES, 0), BETAS))
     (sound, sound_error), (pulled, error) = found
     pull = np.abs(pulled - sound)[:4, 20:40].mean()
     assert pull < 0.02

@@ -1,0 +1,153 @@
+"""The groups /hull and /phase_diagram."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.results.canonical import Canonical
+from ...runtime.results.order import Order
+from ...runtime.results.phase_diagram import Boundaries, Hull, Invariants, PhaseDiagram, Spinodals
+from ..free_energy.isotherms import Isotherms, spread
+from .boundaries import DISTINCT_KT
+from .diagram import Diagram, congruent
+from .fields import labels, single_phase_fields
+from .hull import hull_values, lower_hull
+from .invariants import Invariant
+from .phases import name_regions
+from .spinodal import Spinodal
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+def hull_group(isotherms: Isotherms) -> Hull:
+    """Heights above the lower convex hull of F(T, x), with their errors."""
+    grid = isotherms.grid
+    on, above, error = [], [], []
+    for rung, c in zip(isotherms.rungs, isotherms.curves):
+        height = [_above_hull(isotherms.x, isotherms.free_energy(i, rung)) for i in (c.all, *c.resampled)]
+        above.append(height[0][grid])
+        error.append(spread(np.array(height[1:])[:, grid]))
+        on.append(height[0][grid] <= np.maximum(2 * error[-1], 1e-12))
+    return Hull(
+        temperature_K=isotherms.temperature_K,
+        x=isotherms.x_grid,
+        energy_above_hull_eV=np.array(above),
+        energy_above_hull_eV_error=np.array(error),
+        on_hull=np.array(on),
+    )
+
+
+def _above_hull(x: Float, f: Float) -> Float:
+    return f - hull_values(x, f, lower_hull(x, f)) if np.isfinite(f).all() else np.full(len(f), np.nan)
+
+
+def diagram_group(diagram: Diagram, canonical: Canonical, order: Order) -> PhaseDiagram:
+    """The diagram with the trust of /canonical and names of its phases by /order."""
+    temperatures = diagram.trace.temperature_K
+    sampled = np.isin(canonical.temperature_K, temperatures)
+    sampled_K = canonical.temperature_K[sampled]
+    number = _phase_number(diagram, order, sampled_K)
+    return PhaseDiagram(
+        temperature_K=temperatures,
+        sampled_temperature_K=sampled_K,
+        x=canonical.x,
+        trusted=canonical.trusted[sampled],
+        n_two_phase_regions=np.array([len(row) for row in diagram.rows]),
+        region_name=np.array(_region_names(diagram)),
+        phase_name=np.array(name_regions(order, _on_rows_of(order, sampled_K, number))),
+        phase_number=number,
+        boundary=_boundaries(diagram, canonical),
+        invariant=_invariants([congruent(i, diagram, order) for i in diagram.invariants], canonical),
+        spinodal=_spinodals(diagram.spinodals),
+        not_resolved=_not_resolved(diagram, canonical),
+        kind="incoherent: coherency strain is not included",
+    )
+
+
+def _boundaries(diagram: Diagram, canonical: Canonical) -> Boundaries:
+    rows = [
+        (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, trusted_between(canonical, t, gap.x))
+        for t, row in zip(diagram.trace.temperature_K, diagram.rows)
+        for gap in row
+        for side in (0, 1)
+    ]
+    t, x, error, region, side, height, trusted = np.array(rows, float).reshape(-1, 7).T
+    return Boundaries(
+        temperature_K=t,
+        x=x,
+        x_error=error,
+        region=region.astype(int),
+        side=side.astype(int),
+        height_eV=height,
+        trusted=trusted > 0,
+    )
+
+
+def _region_names(diagram: Diagram) -> list[str]:
+    regions = sorted({g.region for row in diagram.rows for g in row})
+    spans = [[g for row in diagram.rows for g in row if g.region == r] for r in regions]
+    return [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
+
+
+def _invariants(found: list[Invariant], canonical: Canonical) -> Invariants:
+    trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
+    return Invariants(
+        kind=np.array([i.kind for i in found]),
+        temperature_K=np.array([i.temperature_K for i in found]),
+        temperature_K_error=np.array([i.error_K for i in found]),
+        x=np.array([i.x for i in found], float).reshape(-1, 3),
+        x_error=np.array([i.x_error for i in found], float).reshape(-1, 3),
+        found=np.array([i.found for i in found]),
+        height_vanishes_K=np.array([i.vanishes_K for i in found], float).reshape(-1, 2),
+        trusted=np.array(trusted),
+    )
+
+
+def _spinodals(found: list[Spinodal]) -> Spinodals:
+    sides = [(s.temperature_K, s.x[k], s.x_error[k], s.region, k) for s in found for k in (0, 1)]
+    t, x, error, region, side = np.array(sides, float).reshape(-1, 5).T
+    return Spinodals(temperature_K=t, x=x, x_error=error, region=region.astype(int), side=side.astype(int))
+
+
+def _phase_number(diagram: Diagram, order: Order, sampled_K: Float) -> Int:
+    """Number of the single-phase field at the sampled points, (temperatures, x); -1: two phases."""
+    trace = diagram.trace
+    fields = single_phase_fields(diagram.rows, (float(trace.x[0]), float(trace.x[-1])), trace.spacing)
+    return labels(fields, trace.temperature_K, sampled_K, order.x)
+
+
+def phase_labels(diagram: PhaseDiagram, order: Order) -> Int:
+    """Number of the single-phase field at every point of /order; -1: two phases, or not in the diagram."""
+    return _on_rows_of(order, diagram.sampled_temperature_K, diagram.phase_number)
+
+
+def _on_rows_of(order: Order, sampled_K: Float, found: Int) -> Int:
+    """Labels on all rows of /order; -1 at temperatures that the diagram does not have."""
+    rows = np.full((len(order.temperature_K), found.shape[1]), -1)
+    rows[np.isin(order.temperature_K, sampled_K)] = found
+    return rows
+
+
+def trusted_between(canonical: Canonical, temperature_K: float, x: tuple[float, float]) -> bool:
+    """Whether most points of /canonical between two compositions are trusted, at the sampled temperatures around this one."""
+    t = canonical.temperature_K
+    at = int(np.clip(np.searchsorted(t, temperature_K), 0, len(t) - 1))
+    rows = [at] if t[at] == temperature_K or at == 0 else [at - 1, at]
+    inside = (canonical.x >= x[0]) & (canonical.x <= x[1])
+    inside |= np.abs(canonical.x - sum(x) / 2) == np.abs(canonical.x - sum(x) / 2).min()
+    return bool(canonical.trusted[rows][:, inside].mean() > 0.5)
+
+
+def _not_resolved(diagram: Diagram, canonical: Canonical) -> str:
+    t = diagram.trace.temperature_K
+    text = [
+        f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, or if their free-energy barrier is "
+        f"lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell."
+    ]
+    if diagram.rows and diagram.rows[-1]:
+        text.append(f"At {t[-1]:g} K, the highest temperature, there are still two phases: where the region closes is not known.")
+    share = 1 - canonical.trusted.mean()
+    if share > 0:
+        text.append(f"{share:.0%} of the points (T, x) are not trusted.")
+    text.append("Coherency strain is not included.")
+    return " ".join(text)
