@@ -77,11 +77,13 @@ def pairs_within(lattice: Lattice, species: tuple[str, str], shell_A: tuple[floa
 def nearest_A(lattice: Lattice, species: tuple[str, str]) -> float:
     """Shortest distance between two sites that may hold the two species, or between a site and its own image."""
     active, reach = lattice.atoms[lattice.site_atom], float(lattice.atoms.cell.lengths().sum())
-    allowed = [{g for g, _ in lattice.rows(name)} for name in species]
-    i, j, distance = neighbor_list("ijd", active, reach)
-    groups = lattice.site_sublattice[i], lattice.site_sublattice[j]
-    fits = np.isin(groups[0], list(allowed[0])) & np.isin(groups[1], list(allowed[1]))
-    return float(distance[fits].min())
+    allowed = [list({g for g, _ in lattice.rows(name)}) for name in species]
+    for within in (reach / 8, reach / 4, reach / 2, reach):  # pairs grow with the cube; the last radius holds a site's own image
+        i, j, distance = neighbor_list("ijd", active, within)
+        fits = np.isin(lattice.site_sublattice[i], allowed[0]) & np.isin(lattice.site_sublattice[j], allowed[1])
+        if fits.any():
+            return float(distance[fits].min())
+    raise AssertionError("a site has images of itself within the sum of the cell's lengths")
 
 
 def pair_clusters(lattice: Lattice, species: tuple[str, str], shell_A: tuple[float, float], energy_eV: float) -> list[Cluster]:

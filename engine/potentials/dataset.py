@@ -1,6 +1,5 @@
 """Charge-labelled data sets: relaxed cells mapped back onto the lattice."""
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from ..crystal.lattice import Lattice
 from ..errors import RedoxError
 from .calculations import label_frames, read_calculations
 from .labels import labels_of
-
-LARGEST_SHIFT_A = 1.0  # beyond it an atom has left its site
+from .mapping import SiteMapping
 
 
 @dataclass(frozen=True)
@@ -83,35 +81,14 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     return None
 
 
-def _misplaced(cell: Atoms, lattice: Lattice) -> str | None:
-    """An atom on a site that cannot hold it; icet goes by places alone. cell: on ideal positions."""
-    allowed, own = lattice.allowed_symbols(), lattice.atoms.get_scaled_positions()
-    apart = (cell.positions @ np.linalg.inv(np.asarray(lattice.atoms.cell)))[:, None] - own[None]
-    sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(lattice.atoms.cell), axis=2).argmin(axis=1)
-    wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
-    return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
-
-
 def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
     """Cells on ideal positions. Raises RedoxError if an atom lies too far from every site it may take."""
-    from icet.tools import map_structure_to_reference  # slow to import
-
-    cells = []
+    mapped, cells = SiteMapping(lattice), []
     for k, frame in enumerate(frames):
-        name = frame.info.get("config", f"number {k + 1}")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                cell, info = map_structure_to_reference(
-                    frame, lattice.atoms, inert_species=sorted(lattice.spectators) or None, suppress_warnings=True
-                )
-        except Exception as error:  # icet raises bare exceptions
-            raise RedoxError(f"frame {name} does not fit the lattice: {error}") from None
-        if not info.drmax < LARGEST_SHIFT_A:
-            raise RedoxError(f"frame {name}: an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
-        if strange := _misplaced(cell, lattice):
-            raise RedoxError(f"frame {name}: {strange}; is it another structure of the same atoms?")
-        cells.append(cell)
+            cells.append(mapped(frame))
+        except RedoxError as error:
+            raise RedoxError(f"frame {frame.info.get('config', f'number {k + 1}')}: {error}") from None
     per_cell = len(lattice.atoms) / lattice.n_formula_units
     units = np.array([round(len(c) / per_cell) for c in cells])
     energies = np.array([f.get_potential_energy() for f in frames]) / units

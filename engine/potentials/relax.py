@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..crystal.lattice import VACANCY, Supercell
 from ..input.schema import RelaxationInput
 from .charges import anion_bonds, states_by_bond_length, states_by_moment
-from .dataset import LARGEST_SHIFT_A
 from .labels import Labels
+from .mapping import LARGEST_SHIFT_A
 from .potential import LabelledCalculator
 
 DISTORTION_A_PER_CHARGE = 0.16  # Shannon radii: Fe2+ (VI, high spin) is 0.135 A larger than Fe3+

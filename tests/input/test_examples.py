@@ -21,8 +21,8 @@ def test_an_example_is_sound_where_it_is_written(name: str, tmp_path: Path, caps
     text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     assert "../" not in text and text.startswith("# yaml-language-server: $schema=schema.json\n")
     assert (folder / "schema.json").read_bytes() == (ROOT / "inputs/schema.json").read_bytes()
-    prepared = prepare(read_input(folder / f"{name}.yaml"))
-    assert prepared.source.resolve(prepared.config.output) == folder / name
+    run, _ = prepare(read_input(folder / f"{name}.yaml"))
+    assert run.output.folder == folder / name
     assert main(["init", name, str(folder)]) == 0  # all of it is there
 
 

@@ -1,0 +1,102 @@
+"""Relaxed cells on the ideal sites of the lattice."""
+
+import warnings
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.geometry import minkowski_reduce
+from numpy.typing import NDArray
+
+from ..crystal.lattice import Lattice
+from ..errors import RedoxError
+
+LARGEST_SHIFT_A = 1.0  # an atom farther from its site has left it
+LARGEST_STRAIN = 0.25  # of the cell, apart from its volume, as in icet
+OVERLAP_A = 1e-4  # atoms closer than this are one, as in icet
+
+
+class SiteMapping:
+    """Maps cells onto the sites of one lattice. The ideal supercells are kept: a data set has few shapes and many cells."""
+
+    def __init__(self, lattice: Lattice) -> None:
+        self.lattice = lattice
+        self.spectators = sorted(lattice.spectators)
+        self.certain_A = min(_nearest_A(lattice.atoms) / 2, LARGEST_SHIFT_A)
+        self._supercells: dict[bytes, Atoms] = {}
+
+    def __call__(self, frame: Atoms) -> Atoms:
+        """The cell on ideal positions, vacancies as X. Raises RedoxError if the atoms do not fit the sites."""
+        nearest = self._nearest_sites(frame)
+        return self._searched(frame) if nearest is None else nearest
+
+    def _nearest_sites(self, frame: Atoms) -> Atoms | None:
+        """Every atom on its nearest site, if that is certain; None for cells that are rotated, shifted or far from the sites.
+
+        It is certain if every atom is closer to a site than half the distance of two sites, no two atoms share a site, and each site
+        may hold its atom. This finds what icet finds, in a hundredth of the time.
+        """
+        scaled = np.asarray(frame.cell) * self._volume_ratio(frame) ** (1 / 3)
+        matrix = np.rint(scaled @ np.linalg.inv(np.asarray(self.lattice.atoms.cell)))
+        if np.linalg.det(matrix) < 0.5:
+            return None
+        cell = self._supercell(matrix)
+        strain = np.linalg.svd(np.linalg.solve(np.asarray(cell.cell), scaled), compute_uv=False) - 1
+        apart = frame.get_scaled_positions(wrap=False)[:, None] - cell.get_scaled_positions(wrap=False)[None]
+        distance_A = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(cell.cell), axis=2)
+        sites = distance_A.argmin(axis=1)
+        is_far = np.abs(strain).max() > LARGEST_STRAIN or distance_A.min(axis=1).max() >= self.certain_A
+        if is_far or len(np.unique(sites)) < len(sites):
+            return None
+        numbers = np.zeros(len(cell), int)  # 0 is X
+        numbers[sites] = frame.numbers
+        cell.numbers = numbers
+        return None if self._misplaced(cell) else cell
+
+    def _searched(self, frame: Atoms) -> Atoms:
+        """icet's mapping, which also finds rotations and shifts. Raises RedoxError if the atoms do not fit the sites."""
+        from icet.tools import map_structure_to_reference  # slow to import
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cell, info = map_structure_to_reference(
+                    frame, self.lattice.atoms, inert_species=self.spectators or None, suppress_warnings=True
+                )
+        except Exception as error:  # icet raises bare exceptions
+            raise RedoxError(f"it does not fit the lattice: {error}") from None
+        if not info.drmax < LARGEST_SHIFT_A:
+            raise RedoxError(f"an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
+        if strange := self._misplaced(cell):
+            raise RedoxError(f"{strange}; is it another structure of the same atoms?")
+        return cell
+
+    def _volume_ratio(self, frame: Atoms) -> float:
+        """Volume of the ideal cells over that of the frame, for the same number of spectators or, if there are none, of atoms."""
+        ideal, kept = self.lattice.atoms, self.spectators
+        counts = [sum(s in kept for s in a.get_chemical_symbols()) if kept else len(a) for a in (ideal, frame)]
+        return float(ideal.get_volume() / counts[0] * counts[1] / frame.get_volume())
+
+    def _supercell(self, matrix: NDArray[np.float64]) -> Atoms:
+        """A copy, fully occupied."""
+        key = matrix.tobytes()
+        if key not in self._supercells:
+            self._supercells[key] = make_supercell(self.lattice.atoms, matrix, tol=OVERLAP_A)
+        copy: Atoms = self._supercells[key].copy()
+        return copy
+
+    def _misplaced(self, cell: Atoms) -> str | None:
+        """An atom on a site that cannot hold it, in words: places alone do not tell. cell: on ideal positions."""
+        allowed, own = self.lattice.allowed_symbols(), self.lattice.atoms.get_scaled_positions()
+        apart = (cell.positions @ np.linalg.inv(np.asarray(self.lattice.atoms.cell)))[:, None] - own[None]
+        sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(self.lattice.atoms.cell), axis=2).argmin(axis=1)
+        wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
+        return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
+
+
+def _nearest_A(atoms: Atoms) -> float:
+    """Shortest distance between two sites, images included."""
+    distances = atoms.get_all_distances(mic=True)
+    np.fill_diagonal(distances, np.inf)
+    vectors, _ = minkowski_reduce(atoms.cell, atoms.pbc)
+    return float(min(distances.min(), np.linalg.norm(vectors, axis=1).min()))
