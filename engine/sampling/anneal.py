@@ -1,8 +1,8 @@
-"""Annealing from infinite temperature, all windows together: starting states and the flat bias of every rung.
+"""Annealing of all windows from infinite temperature: starting states, and the bias that makes all counts equally likely.
 
-At beta = 0 everything is known: ln Z_n is the exact count of states and any state is soon forgotten. Half the walkers start
-there at the lowest, half at the highest composition and are drawn to their windows. On the way down each rung's bias is
-extrapolated from the rungs before and corrected, step by step, by what the moves between neighbouring counts say.
+At beta = 0 ln Z_n is the logarithm of the number of states, and chains forget their start at once. Half the walkers start at the
+lowest composition and half at the highest; all are drawn to their windows. On cooling, the bias of a temperature is extrapolated
+from the temperatures before and then corrected by the tallied moves between neighbouring counts.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from .system import System
 from .tally import empty_tally
 
 Float = NDArray[np.float64]
-LEAST_STEPS = 24  # of the cooling, from beta = 0 to the coldest rung
-ROUNDS = (0.5, 0.75, 1.0)  # width of the windows in the rounds at one rung, over their final width
-SMOOTH = 27  # the bias is smooth on the scale of the whole range of counts over this
+LEAST_STEPS = 24  # of beta, from 0 to the coldest rung
+ROUNDS = (0.5, 0.75, 1.0)  # at one temperature: width of the windows over their final width
+SMOOTH = 27  # the bias is smooth on the scale of the range of counts divided by this
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,16 @@ class Annealed:
 def anneal(
     system: System, betas: Float, targets: Float, sigma_n: float, walkers: int, sweeps: int, seed: int, comm: Any
 ) -> Annealed:
-    """betas (rungs,) of the ladder, descending; sweeps per rung. Collective; the same on all ranks."""
+    """Cool chains in all windows (centres targets, width sigma_n) through the ladder.
+
+    betas (rungs,): 1/neV, descending. sweeps: at each temperature. Collective; the same on all ranks.
+    """
     size = len(empty_tally(system).sums)
     groups = _begin(system, targets, walkers, seed, comm)
     schedule = cooling(betas)
     known: list[tuple[float, Float]] = []
-    rungs = set(betas.tolist())
-    references: dict[float, Float] = {}
+    rung_of = {beta: rung for rung, beta in enumerate(betas.tolist())}
+    references: list[Float] = [np.zeros(0)] * len(betas)
     mine: list[NDArray[np.int8]] = []
     round_sweeps = max(1, sweeps // len(ROUNDS))
     with Progress("annealing", comm.rank) as progress:
@@ -56,18 +59,18 @@ def anneal(
                 sums = _round(system, groups, targets, walkers, beta, reference, max(width * sigma_n, 1.0), round_sweeps, comm)
                 excess = _smooth(excess + _correction(sums, reference, system.step))
             known = [*known[-1:], (beta, excess)]
-            if beta in rungs:
-                references[beta] = mixed_ends(system, size, beta) + excess
+            if beta in rung_of:
+                references[rung_of[beta]] = mixed_ends(system, size, beta) + excess
                 none = np.zeros((0, system.supercell.n_sites), np.int8)
                 mine.append(np.concatenate([none, *(chains.species for _, chains in groups)]))
             progress.update(k + 1, len(schedule))
     gathered = np.concatenate(comm.allgather(np.array(mine)), axis=1)[::-1]
     starts = gathered.reshape(len(betas), len(targets), walkers, system.supercell.n_sites)
-    return Annealed(np.array([references[b] for b in betas.tolist()]), starts)
+    return Annealed(np.array(references), starts)
 
 
 def cooling(betas: Float) -> list[float]:
-    """From 0 through all rungs, in steps of at most the largest beta over LEAST_STEPS."""
+    """beta from 0 through all rungs, ascending, in steps of at most the largest beta over LEAST_STEPS."""
     stops = np.unique(np.concatenate([[0.0], betas]))
     steps = [
         np.linspace(a, b, max(1, int(np.ceil((b - a) / stops[-1] * LEAST_STEPS))) + 1)[:-1] for a, b in zip(stops, stops[1:])
@@ -76,7 +79,10 @@ def cooling(betas: Float) -> list[float]:
 
 
 def _begin(system: System, targets: Float, walkers: int, seed: int, comm: Any) -> list[tuple[range, Chains]]:
-    """This rank's groups of chains, numbered window * walkers + walker: even walkers empty, odd ones full."""
+    """Chains of this rank in groups, with numbers window * walkers + walker.
+
+    Even walkers start at the lowest composition, odd ones at the highest.
+    """
     every = groups_of(len(targets) * walkers)
     found = []
     for g in share(len(every), comm.rank, comm.size):
@@ -119,7 +125,7 @@ def _round(
 
 
 def _extrapolated(known: list[tuple[float, Float]], beta: float, size: int) -> Float:
-    """Excess steps at beta, beyond the ideal ones and the line between the ends, linear in beta through the last two known."""
+    """Steps of ln Z at beta in excess of `mixed_ends`, (size,), linear in beta through the last two known."""
     if not known:
         return np.zeros(size)
     (b1, e1), (b0, e0) = known[-1], known[0]
@@ -129,13 +135,13 @@ def _extrapolated(known: list[tuple[float, Float]], beta: float, size: int) -> F
 
 
 def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
-    """What the tallies add to the reference; a straight line across what was hardly visited."""
+    """What the tallies add to the reference, interpolated linearly over counts that were hardly visited."""
     good, found = seen_steps(sums, reference, step)
     return np.interp(np.arange(len(reference)), good, found - reference[good]) if len(good) else np.zeros(len(reference))
 
 
 def _smooth(excess: Float) -> Float:
-    """Noise must not build up from rung to rung: in wide ranges of counts, a local cubic (Savitzky-Golay)."""
+    """Smooth over a wide range of counts by local cubics (Savitzky-Golay), so that noise does not build up from rung to rung."""
     from scipy.signal import savgol_filter  # slow to import
 
     window = len(excess) // SMOOTH | 1

@@ -31,8 +31,8 @@ LISTED_SITES = 1000  # where a subsystem is listed: as many states drawn per wal
 class ConditionalEntropies:
     """At one temperature. Entropies and energies are those of the whole cell.
 
-    n (points,): counts of the ion. entropy_kB, energy_neV (points, walkers, snapshots, subsystems): of the free subsystem; nan for
-    one that cannot be free alone. drawn_neV (points, walkers, snapshots): energies of the states drawn. log_states (points,
+    n (points,): counts of the ion. entropy_kB, energy_neV (points, walkers, snapshots, subsystems): of the free subsystem; nan
+    for one that cannot be free alone. drawn_neV (points, walkers, snapshots): energies of the states drawn. log_states (points,
     subsystems): the entropy at beta = 0. mark: of the samples from which the states were drawn.
     """
 

@@ -1,4 +1,4 @@
-"""Cooling and heating at fixed composition, from the highest temperature to the lowest and back: hysteresis in temperature."""
+"""Cooling from the highest temperature to the lowest and heating back, at fixed composition: hysteresis in temperature."""
 
 from typing import Any
 
@@ -22,7 +22,11 @@ COMPOSITIONS = 13
 
 
 def cycles(system: System, temperatures_K: Float, sweeps: int, seed: int, comm: Any) -> Cycles:
-    """At COMPOSITIONS counts between the ends, so many sweeps per temperature each way. Collective; the same on all ranks."""
+    """Cool and heat at COMPOSITIONS counts between the ends.
+
+    temperatures_K (temperatures,): ascending. sweeps: measured at each temperature, on cooling and again on heating.
+    Collective; the same on all ranks.
+    """
     counts, _ = system.neutral_counts
     inner = counts[1:-1] if len(counts) > 2 else counts
     n = inner[np.unique(np.rint(np.linspace(0, len(inner) - 1, COMPOSITIONS)).astype(int))]
@@ -36,7 +40,7 @@ def cycles(system: System, temperatures_K: Float, sweeps: int, seed: int, comm: 
 
 
 def _cycle(system: System, n: int, temperatures_K: Float, sweeps: int, seed: int) -> Float:
-    """Mean energy and its standard error, (2, temperatures, 2), by one chain."""
+    """Mean energy (neV) and its standard error of one chain, (2, temperatures, 2), on cooling and on heating."""
     species = random_neutral_state(system.supercell, system.ion, n, generator(seed, Stream.CYCLE, Stream.START, n))
     chain = start_chain(system, species, chain_stream(seed, Stream.CYCLE, Stream.CHAIN, n))
     tally = empty_tally(system)

@@ -1,4 +1,4 @@
-"""How a very large cell is cut into boxes that are advanced one after the other, or several at the same time."""
+"""Division of a very large cell into boxes, which are advanced one after the other or several at the same time."""
 
 from itertools import product
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from ...kernels.layout import Domains
 from ..crystal.lattice import Supercell
 
-BOX_SITES = 3000  # about; few enough for the caches, many enough that most of what is copied with them is theirs
+BOX_SITES = 3000  # about; few enough for the caches, and many enough that the margins copied with a box are smaller than it
 
 
 def cut(supercell: Supercell, reach: NDArray[np.int64], box_sites: int = BOX_SITES) -> Domains | None:
-    """reach (3,): cells as far as a cluster reaches. None where the cell is not rectangular or too small for two boxes.
+    """The boxes; None if the cell is not rectangular or too small for two boxes. reach (3,): range of the clusters, in cells.
 
-    Along every axis an even number of boxes, of alternating colours and at least twice the reach wide, or a single one. Twice, since
-    what lies between two boxes of a colour is changed by both where fields are kept.
+    Along every axis there is one box, or an even number of boxes with alternating colours, each at least twice the reach wide:
+    two boxes of one colour both change the fields of sites between them.
     """
     shape = np.array(supercell.shape)
     edge = round((box_sites / supercell.lattice.n_sites) ** (1 / 3))

@@ -1,7 +1,8 @@
-"""Without electronic entropy: Z = sum over ion arrangements of exp(-beta min_e E(ions, e)), the literature's comparison.
+"""A Hamiltonian of the ions alone, with the electrons in their ground state: Z = sum over ions of exp(-beta min_e E(ions, e)).
 
-What is left is a lattice of ions alone. In a small supercell the minimum over the electrons is found by listing them, and the
-energy is one table over all ion sites: exact. In a larger one an expansion of the ions is fitted to such minima in all small supercells.
+It leaves out the electronic entropy, as most published models do. In a small supercell the minimum is found by listing all
+electron arrangements, and the energy is one exact table over the ion sites. For a larger supercell a cluster expansion of the
+ions is fitted to such minima in all small supercells.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from icet import ClusterSpace  # slow to import
 
 Float = NDArray[np.float64]
-HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # of a supercell matrix: point charges differ from cell to cell
-CUTOFFS_A = tuple((pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0))  # the first that the cells determine
+HamiltonianOf = Callable[[NDArray[np.int64]], Hamiltonian]  # by supercell matrix, on which point charges depend
+CUTOFFS_A = tuple(
+    (pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0)
+)  # the first whose clusters the cells determine
 FOLDS = 10
 WHAT = "the electrons are in their ground state for every arrangement of the ions, found "
 N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
@@ -38,7 +41,7 @@ N_CELLS = 3  # of the largest supercells that are listed, if their electrons are
 
 @dataclass(frozen=True)
 class GroundStates:
-    """The Hamiltonian of the ions; record: how it was made and how well; note: the same for a reader."""
+    """The Hamiltonian of the ions. record: how it was made and its errors. note: the same in a sentence."""
 
     hamiltonian: Hamiltonian
     record: dict[str, Any]
@@ -46,7 +49,7 @@ class GroundStates:
 
 
 def ions_lattice(lattice: Lattice) -> Lattice:
-    """The ions alone, uncharged: the electrons follow them. Raises RedoxError if ions and electrons share a sublattice."""
+    """The lattice of the ions alone, without charges. Raises RedoxError if ions and electrons share a sublattice."""
     if not has_electrons(lattice) or not separable(lattice):
         raise RedoxError("energy: electrons: ground_state needs sublattices of ions and sublattices of electrons, apart")
     kept = [s for s in lattice.sublattices if len({sp.element for sp in s.species}) > 1]
@@ -57,7 +60,7 @@ def ions_lattice(lattice: Lattice) -> Lattice:
 
 
 def lowest_energy_neV(system: System, species: NDArray[np.int8]) -> int:
-    """Least energy over all arrangements of the electrons, with the ions as in `species` (n_sites,) of the full lattice."""
+    """Lowest energy over all arrangements of the electrons, with the ions of `species` (n_sites,) of the full lattice."""
     states = FreeSubsystem(system, species, Subsystem.ELECTRONS).states
     if not len(states):
         raise RedoxError("energy: electrons: ground_state: an arrangement of the ions has no neutral electrons")
@@ -78,13 +81,13 @@ def is_listed(system: System) -> bool:
 
 
 def of_ions(system: System, states: NDArray[np.int8]) -> NDArray[np.int8]:
-    """States (k, n_sites) of the full lattice as states (k, ion sites) of the lattice of ions."""
+    """The ions of states (k, n_sites) of the full lattice: states (k, ion sites) of the lattice of ions."""
     ionic = [len({sp.element for sp in s.species}) > 1 for s in system.lattice.sublattices]
     return np.ascontiguousarray(states[:, np.array(ionic)[system.supercell.site_sublattice]])
 
 
 def exact_hamiltonian(system: System, ions: Lattice) -> Hamiltonian:
-    """One table over all ion sites of the supercell, shared evenly by its cells."""
+    """One table over all ion sites of the supercell, divided evenly among its cells."""
     states, _ = ion_states(system)
     energies = np.array([lowest_energy_neV(system, s) for s in states]) / NEV_PER_EV
     cell = Supercell(ions, system.supercell.matrix)
@@ -102,9 +105,9 @@ def ground_states(
     temperatures_K: tuple[float, ...],
     seed: int,
 ) -> GroundStates:
-    """The Hamiltonian of the ions in the supercell `matrix`: exact where that is small, else an expansion.
+    """The Hamiltonian of the ions in the supercell `matrix`: exact if it is small, else a cluster expansion.
 
-    temperatures_K: where the expansion's bias in F is measured.
+    temperatures_K: at which the error of the expansion in F is measured. Raises RedoxError if no expansion can be determined.
     """
     ions = ions_lattice(lattice)
     whole = Supercell(lattice, matrix)
@@ -118,8 +121,9 @@ def ground_states(
     small = [s for s in systems if s.supercell.n_cells < N_CELLS]
     bias = {t: max(float(np.abs(bias_eV(s, fitted, t)).max()) for s in small) for t in temperatures_K}
     note = (
-        f"by an expansion of the ions fitted to the lowest energies of {len(data.cells)} arrangements: error {1e3 * fit.validation_rmse_eV:.1f} meV/fu "
-        f"({FOLDS}-fold); free energies of the {len(small)} smallest supercells off by at most {1e3 * max(bias.values()):.1f} meV/fu"
+        f"by an expansion of the ions fitted to the lowest energies of {len(data.cells)} arrangements: "
+        f"error {1e3 * fit.validation_rmse_eV:.1f} meV/fu ({FOLDS}-fold); "
+        f"free energies of the {len(small)} smallest supercells off by at most {1e3 * max(bias.values()):.1f} meV/fu"
     )
     record = {"ground_states": "fitted", "n_cells": len(data.cells), **_errors(fit), "largest_bias_eV": bias}
     return GroundStates(fitted, record, WHAT + note)
@@ -130,7 +134,7 @@ def _errors(fit: Fit) -> dict[str, float]:
 
 
 def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) -> list[System]:
-    """The distinct supercells of up to N_CELLS cells that can be listed, smallest first."""
+    """Distinct supercells of up to N_CELLS cells whose states can be listed, smallest first; RedoxError if there are none."""
     shapes = [h for n_cells in range(1, N_CELLS + 1) for h in hermite_forms(n_cells)]
     cells = distinct_supercells([Supercell(lattice, m) for m in shapes])
     systems = [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
@@ -141,7 +145,7 @@ def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) ->
 
 
 def _data_set(systems: list[System], ions: Lattice) -> DataSet:
-    """Lowest energies of all ion arrangements of the supercells that symmetry tells apart."""
+    """Lowest energies of all symmetry-distinct ion arrangements of the supercells."""
     cells, names, energies, units = [], [], [], []
     for k, system in enumerate(systems):
         supercell = Supercell(ions, system.supercell.matrix)
@@ -156,7 +160,7 @@ def _data_set(systems: list[System], ions: Lattice) -> DataSet:
 
 
 def _determined_space(ions: Lattice, data: DataSet) -> "tuple[ClusterSpace, Float]":
-    """The widest cutoffs whose clusters the cells can tell apart."""
+    """The cluster space with the widest cutoffs that the cells determine, and its cluster vectors (cells, parameters)."""
     for cutoffs in CUTOFFS_A:
         space = cluster_space(ions, cutoffs)
         vectors = cluster_vectors(space, data)
@@ -166,7 +170,7 @@ def _determined_space(ions: Lattice, data: DataSet) -> "tuple[ClusterSpace, Floa
 
 
 def bias_eV(system: System, hamiltonian: Hamiltonian, temperature_K: float) -> Float:
-    """F of an expansion of the ions minus the exact one, eV/fu, at every ion count of a small supercell of the full lattice."""
+    """F by an expansion of the ions minus the exact F, eV/fu, at every ion count of a small supercell of the full lattice."""
     states, n = ion_states(system)
     exact = np.array([lowest_energy_neV(system, s) for s in states])
     approximate = build_system(hamiltonian, system.supercell.matrix, system.ions)

@@ -1,7 +1,8 @@
-"""The ladder settles before it is sampled: replicas exchange, and the bias of the windows is corrected by what they see.
+"""Equilibration before the sampling: replicas exchange, and the bias of the windows is corrected by their tallies.
 
-Where one phase follows another along x, ln Z_n bends sharply. A bias extrapolated on the way down in temperature is off there by
-several kT a step; it draws the windows aside, and counts between them are not seen. After this the bias stays as it is.
+At a phase boundary along x, ln Z_n bends sharply. The bias that the annealing extrapolates is wrong there by several kT per
+step; it draws the chains of a window aside, and counts between windows are not visited. After the equilibration the bias stays
+fixed.
 """
 
 from dataclasses import replace
@@ -27,11 +28,14 @@ ROUNDS = 4
 def equilibrate(
     system: System, plan: Plan, starts: NDArray[np.int8], sweeps: int, exchange_every: int, seed: int, comm: Any
 ) -> tuple[Plan, NDArray[np.int8]]:
-    """The plan with its last reference, and states (slots, walkers, n_sites) after so many sweeps in each round. Collective; alike on all ranks."""
+    """The plan with the corrected reference, and the states (slots, walkers, n_sites) at the end.
+
+    sweeps: in each of ROUNDS rounds. Collective; the same on all ranks.
+    """
     tally = empty_tally(system)
     block = blocks_of(exchange_every).sweeps
     blocks = -(-sweeps // block)
-    with Progress("settling", comm.rank) as progress:
+    with Progress("equilibrating", comm.rank) as progress:
         for number in range(ROUNDS):
             replicas = build_replicas(plan, starts, system, seed, (Stream.EQUILIBRATION, number), comm)
             sums = np.zeros((len(plan.ladder), plan.walkers, *tally.sums.shape), np.int64)
@@ -44,14 +48,17 @@ def equilibrate(
             total = np.zeros_like(sums)
             comm.Allreduce(sums, total, op=MPI.SUM)
             better = [
-                _mended(system, *rung) for rung in zip(plan.reference, total.sum(axis=1), plan.ladder.beta_per_neV.tolist())
+                _corrected(system, *rung) for rung in zip(plan.reference, total.sum(axis=1), plan.ladder.beta_per_neV.tolist())
             ]
             plan = replace(plan, reference=np.array(better))
     return plan, starts
 
 
-def _mended(system: System, reference: Float, sums: NDArray[np.int64], beta: float) -> Float:
-    """The steps of ln Z that were seen; beyond those of a mixture of the ends, a straight line across what was not, as between two phases."""
+def _corrected(system: System, reference: Float, sums: NDArray[np.int64], beta: float) -> Float:
+    """The reference (n_max+1,) of a rung, corrected by its tally.
+
+    Steps of ln Z that were not sampled often are interpolated linearly in their excess over `mixed_ends`, as between two phases.
+    """
     good, found = seen_steps(sums, reference, system.step)
     if not len(good):
         return reference

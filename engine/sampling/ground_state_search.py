@@ -1,8 +1,8 @@
-"""The state of lowest energy at every count of the ion in one supercell: listed where states are few, else searched for.
+"""The state of lowest energy at every count of the ion in one supercell, by listing all states or by a search.
 
-A search is an annealing that leaves a replica at every rung of a ladder of temperatures, and exchange Monte Carlo (Hukushima, Nemoto,
-J. Phys. Soc. Jpn. 65, 1604, 1996) between them; the lowest state met is the answer. Searches of one composition are independent, so
-how many of them agree says how hard it is.
+A search is an annealing that leaves a replica at every rung of a ladder of temperatures, followed by exchange Monte Carlo between
+the replicas (Hukushima, Nemoto, J. Phys. Soc. Jpn. 65, 1604, 1996). Its result is the lowest state visited. Searches at one
+composition are independent: the number of them that agree tells how reliable the result is.
 """
 
 from dataclasses import dataclass
@@ -19,22 +19,23 @@ from .system import System
 from .tally import empty_tally
 
 Float = NDArray[np.float64]
-FEW_STATES = 200_000  # of one composition: as soon listed as searched
-HOTTEST = 0.5  # kT over the standard deviation of the energy at beta = 0
-COLDEST = 0.0025
+FEW_STATES = 200_000  # of one composition: listing is as fast as searching
+HOTTEST = 0.5  # kT of the first rung over the standard deviation of the energy at beta = 0
+COLDEST = 0.0025  # of the last
 RUNGS = 20
 HOT_SWEEPS = 100  # at beta = 0
 COOLING_SWEEPS = 40  # per rung, on the way down
 ROUNDS = 60  # of exchange
 ROUND_SWEEPS = 10
-FROZEN = 1e3  # beta (1/neV) that lets no energy rise by 1 neV
+FROZEN = 1e3  # beta (1/neV) at which no move that raises the energy is accepted
 
 
 @dataclass(frozen=True)
 class Lowest:
-    """Of one supercell, at all counts n (k,) of the ion: energy_neV (k,) of the whole supercell and a state (k, n_sites) with it.
+    """Lowest states of one supercell.
 
-    listed (k,): all states were looked at. agree (k,): how many searches met that energy; 0 where listed.
+    n (k,): all counts of the ion. energy_neV (k,): of the whole supercell. states (k, n_sites): one state with that energy.
+    listed (k,): whether all states were listed. agree (k,): number of searches that found that energy; 0 where listed.
     """
 
     n: NDArray[np.int64]
@@ -45,7 +46,7 @@ class Lowest:
 
 
 def lowest_states(system: System, searches: int, seed: int, list_all: bool) -> Lowest:
-    """At every count of the ion, by so many independent searches where the states are not listed."""
+    """At every count of the ion. searches: independent ones at each count where the states are not listed."""
     counts, log_states = system.neutral_counts
     listed = list_all | (log_states <= np.log(FEW_STATES) + 1e-9)
     found = [
@@ -57,7 +58,7 @@ def lowest_states(system: System, searches: int, seed: int, list_all: bool) -> L
 
 
 def listed_lowest(system: System, n: int) -> tuple[int, NDArray[np.int8], int]:
-    """Energy (neV) and state (n_sites,) of the lowest of all neutral states with n of the ion; agree is 0."""
+    """Energy (neV) and state (n_sites,) of the lowest of all neutral states with n of the ion; and 0 searches."""
     states = neutral_states(system.supercell, system.ion, n)
     energies = total_energies(states, system.geometry, system.couplings)
     best = int(energies.argmin())
@@ -65,7 +66,7 @@ def listed_lowest(system: System, n: int) -> tuple[int, NDArray[np.int8], int]:
 
 
 def searched_lowest(system: System, n: int, searches: int, seed: int) -> tuple[int, NDArray[np.int8], int]:
-    """The lowest energy (neV) met, a state (n_sites,) with it, and how many of the searches met that energy."""
+    """Lowest energy (neV) found, a state (n_sites,) with it, and the number of searches that found that energy."""
     key = (*system.supercell.hermite.ravel().tolist(), n)
     found = [Search(system, n, seed, (*key, k)).run() for k in range(searches)]
     best = min(range(searches), key=lambda k: found[k][0])
@@ -73,7 +74,7 @@ def searched_lowest(system: System, n: int, searches: int, seed: int) -> tuple[i
 
 
 class Search:
-    """One search at n of the ion. key: tells its random numbers from those of the other searches."""
+    """One search at n of the ion. key: of its random streams."""
 
     def __init__(self, system: System, n: int, seed: int, key: tuple[int, ...]) -> None:
         self.system, self.seed, self.key = system, seed, key
@@ -84,11 +85,11 @@ class Search:
         self.energy, self.state = system.energy_neV(self.start), self.start
 
     def _stream(self, *rung: int) -> NDArray[np.uint64]:
-        """Of the chain that is cooled, or of the replica that it leaves at a rung."""
+        """Random stream of the chain that is cooled, or of the replica that it leaves at a rung."""
         return chain_stream(self.seed, Stream.GROUND_STATE_SEARCH, Stream.CHAIN, *self.key, *rung)
 
     def run(self) -> tuple[int, NDArray[np.int8]]:
-        """The lowest energy (neV) met and its state (n_sites,)."""
+        """Lowest energy (neV) found and its state (n_sites,)."""
         betas, replicas = self._anneal()
         for turn in range(ROUNDS):
             for beta, chain in zip(betas, replicas):
@@ -99,7 +100,7 @@ class Search:
         return self.energy, self.state
 
     def _advance(self, chain: Chain, beta: float, sweeps: int) -> NDArray[np.int64]:
-        """Energies (sweeps,); the state at the end is kept if it is the lowest yet."""
+        """Energies (neV) after each sweep, (sweeps,). Keeps the state at the end if it is the lowest so far."""
         zeros = np.zeros(len(self.tally.sums))
         ensemble = Ensemble(float(beta), np.zeros(len(chain.ions)), zeros, zeros, 0)
         energies = advance(chain, self.system, self.system.canonical_moves, ensemble, self.tally, sweeps).energy
@@ -108,7 +109,7 @@ class Search:
         return energies
 
     def _anneal(self) -> tuple[Float, list[Chain]]:
-        """The ladder, hottest first, and at each rung a replica left there by a chain on its way down."""
+        """beta (1/neV) of the ladder, ascending, and for each rung a replica in the state that a cooled chain had there."""
         chain = start_chain(self.system, self.start, self._stream())
         spread = float(self._advance(chain, 0.0, HOT_SWEEPS).std()) or 1.0
         betas = 1 / (spread * np.geomspace(HOTTEST, COLDEST, RUNGS))

@@ -1,4 +1,4 @@
-"""The states of lowest energy in all small supercells, for the hull at T = 0: who searches what, and the files it is kept in."""
+"""Lowest states in all small supercells, for the convex hull at T = 0: which supercells are searched, and their files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +22,18 @@ from .system import build_system
 
 @dataclass(frozen=True)
 class Task:
-    """A supercell. list_all: every neutral state of it is looked at."""
+    """A supercell. list_all: whether all its neutral states are listed."""
 
     supercell: Supercell
     list_all: bool
 
     def mark(self, searches: int) -> str:
-        """What the file of this supercell depends on, beside the run that it belongs to."""
+        """What the file of this supercell depends on, apart from the identity of the samples."""
         return "listed" if self.list_all else f"{searches} searches"
 
 
 def tasks(given: GroundStatesInput, lattice: Lattice) -> list[Task]:
-    """All distinct supercells that are listed, and the most compact ones of every size beyond; ascending in size."""
+    """All distinct supercells of the sizes that are listed, and the most compact ones of larger sizes; in order of size."""
     found = []
     for n_cells in range(1, max(given.enumerate_up_to, given.anneal_up_to) + 1):
         if not len(count_neutral_states(Supercell(lattice, np.diag([n_cells, 1, 1])))[0]):
@@ -53,9 +53,9 @@ def run_ground_states(
     comm: Any,
     watch: StopWatch,
 ) -> None:
-    """One file per supercell, made where there is none yet. hamiltonian_of: by supercell matrix, on every rank. Collective.
+    """Make the missing files, one for each supercell. hamiltonian_of: by supercell matrix, on every rank.
 
-    Raises Interrupted when asked to stop; finished supercells are kept.
+    Collective. Raises Interrupted when asked to stop; finished supercells are kept.
     """
     missing = bcast_from_root(comm, lambda: [t for t in tasks(given, lattice) if not _is_made(store, t, given.searches)])
     missing = missing[::-1]  # the longest first, so that no rank is left alone with one at the end
@@ -71,7 +71,7 @@ def run_ground_states(
 
 
 def read_ground_states(given: GroundStatesInput, lattice: Lattice, store: SampleStore) -> list[tuple[Supercell, Lowest]]:
-    """What was found, supercells ascending in size. Raises RedoxError if some supercell has not been searched."""
+    """Results in order of the size of the supercell. Raises RedoxError if a supercell has not been searched."""
     found = []
     for task in tasks(given, lattice):
         if not _is_made(store, task, given.searches):

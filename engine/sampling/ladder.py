@@ -1,4 +1,4 @@
-"""The temperatures that are sampled: those asked for, and those between them."""
+"""The temperatures that are sampled: those asked for and those inserted."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,7 @@ class Ladder:
 
 
 def ladder_of(asked_K: tuple[float, ...], inserted_beta: NDArray[np.float64]) -> Ladder:
-    """The temperatures asked for as they were given; those inserted (beta, 1/neV) to three decimals of a kelvin."""
+    """A ladder of the temperatures asked for, exactly as given, and others (beta, 1/neV) rounded to 0.001 K."""
     inserted_K = {round(temperature_of(b), 3) for b in inserted_beta.tolist()} - set(asked_K)
     temperature_K = np.array(sorted({*asked_K, *inserted_K}))
     return Ladder(temperature_K, np.isin(temperature_K, asked_K))

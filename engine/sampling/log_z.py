@@ -1,4 +1,4 @@
-"""Steps of ln Z: ln Z_n - ln Z_(n+step), n the count of the ion. A step is beta times the free-energy difference F_(n+step) - F_n.
+"""Steps of ln Z: ln Z_n - ln Z_(n+step), with n the count of the ion. A step is beta times F_(n+step) - F_n.
 
 Steps are known exactly at beta = 0. At other temperatures they are estimated from tallied moves (transition-matrix estimate).
 """
@@ -28,11 +28,12 @@ def mixed_ends(system: System, size: int, beta: float) -> Float:
 
 
 def estimated_steps(sums: NDArray[np.int64] | Float, reference: Float, step: int) -> Float:
-    """ln Z_n - ln Z_(n+step), (n_max+1,), from the mean acceptance up from n and down from n+step; not finite where one is missing.
+    """ln Z_n - ln Z_(n+step), (n_max+1,), from the mean acceptance up from n and down from n+step; not finite if one is missing.
 
     The acceptance is a_up = min(1, q exp(-beta dE + r_n)) and a_down = min(1, q exp(-beta dE - r_n)), where q is the Hastings
-    factor. Detailed balance gives Z_n <a_up>_n = exp(r_n) Z_(n+step) <a_down>_(n+step) for any reference r_n. Expected transitions
-    take the place of counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999). The estimate has no noise if dE = 0.
+    factor. Detailed balance gives Z_n <a_up>_n = exp(r_n) Z_(n+step) <a_down>_(n+step) for any reference r_n. Expected
+    transitions take the place of counts (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999). The estimate has no noise
+    if dE = 0.
     """
     tries_up, up, tries_down, down = (np.asarray(sums[:, k], float) for k in range(4))
     steps = np.full(len(reference), np.nan)

@@ -22,10 +22,10 @@ NEAR = 1.35  # sites up to this many times the shortest distance between two sub
 class Mix:
     """Probabilities of the families of moves, up to a common factor.
 
-    swap: two unlike species of one sublattice change places, at any distance. near_swap: the same at neighbouring sites, so that
-    an ion or an electron hops. neutral_exchange: species of several sublattices change together without changing the charge, on
-    any sites. near_exchange: the same on neighbouring sites, as for an ion and its electron. pair_hop: a near exchange in one place
-    and its reverse in another, so that an ion takes its electron along.
+    swap: two unlike species of one sublattice change places, at any distance. near_swap: the same at neighbouring sites, so
+    that an ion or an electron hops. neutral_exchange: species of several sublattices change together without changing the
+    charge, on any sites. near_exchange: the same on neighbouring sites, as for an ion and its electron. pair_hop: a near
+    exchange in one place and its reverse in another, so that an ion takes its electron along.
     """
 
     swap: float = 0.1
@@ -52,7 +52,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class MoveSet:
-    """Arrays of the kernel, and for each kind of move its name in the tables of acceptance. A move and its reverse share a name."""
+    """Arrays of the kernel, and for each kind of move its name in the results, which a move and its reverse share."""
 
     arrays: Moves
     names: tuple[str, ...]

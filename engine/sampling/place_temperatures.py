@@ -1,4 +1,4 @@
-"""Temperatures between the asked-for ones, so that neighbours overlap in energy and exchange."""
+"""Temperatures inserted between those asked for, so that neighbours overlap in energy and exchange configurations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,15 @@ from .system import System
 from .tally import empty_tally
 
 Float = NDArray[np.float64]
-STRIDE = 1.6  # beta spacing times the energy's standard deviation: acceptance erfc(0.8) = 0.26 for Gaussians
+STRIDE = 1.6  # spacing in beta times the standard deviation of the energy: acceptance erfc(0.8) = 0.26 for Gaussians
 MOST_RUNGS = 40
 PILOT_SWEEPS = 30
 
 
 def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
-    """Standard deviation of the energy (neV) at fixed composition, largest over a few compositions, at each beta ascending.
+    """Standard deviation of the energy (neV) at each beta (ascending), the largest over a few fixed compositions.
 
-    Short annealing runs from infinite temperature; only the placement of the rungs depends on them.
+    It comes from short annealing runs. Only the placement of the rungs depends on it.
     """
     low, high = system.n_range
     counts, _ = system.neutral_counts
@@ -41,7 +41,7 @@ def pilot_energy_spread(system: System, betas: Float, seed: int) -> Float:
 
 
 def pilot_betas(temperatures_K: tuple[float, ...]) -> Float:
-    """From 0 to the lowest temperature's beta, dense enough to interpolate the spread."""
+    """beta (1/neV) from 0 to that of the lowest temperature, dense enough to interpolate the spread of the energy."""
     betas = [inverse_temperature(t) for t in temperatures_K]
     return np.unique(np.concatenate([np.linspace(0, min(betas), 6), np.geomspace(min(betas), max(betas), 8)]))
 
@@ -49,10 +49,10 @@ def pilot_betas(temperatures_K: tuple[float, ...]) -> Float:
 def place_temperatures(
     asked_K: tuple[float, ...], betas: Float, spread: Float, most: int | None
 ) -> tuple[Ladder, tuple[str, ...]]:
-    """The temperatures asked for and those between them, down to beta = 0 if the ladder leads there; and notes on what was left out.
+    """The ladder, and notes on compromises. It leads to beta = 0 if that takes no more than `most` rungs (None: MOST_RUNGS).
 
-    betas, spread: ascending beta (1/neV) and the energy's standard deviation (neV) there. most: rungs; None for the default.
-    The distance between two rungs is the integral of the standard deviation over beta.
+    betas, spread: beta (1/neV), ascending, and the standard deviation of the energy (neV) there. The distance between two rungs
+    is the integral of the standard deviation over beta.
     """
     distance = np.concatenate([[0.0], np.cumsum(np.diff(betas) * (spread[1:] + spread[:-1]) / 2)])
     asked = sorted(inverse_temperature(t) for t in set(asked_K))
@@ -74,12 +74,14 @@ def place_temperatures(
     if len(asked) + len(inserted(stride, True)) > limit:
         to_zero = False
         notes.append(
-            "the temperature ladder stops at the highest temperature asked for: too many rungs lead to beta = 0 in a cell of this size"
+            "the temperature ladder stops at the highest temperature asked for: "
+            "in a cell of this size it would take too many rungs to reach beta = 0"
         )
     while len(inserted(stride, to_zero)) > max(limit - len(asked), 0):
         stride *= 1.1
     if stride > STRIDE:
         notes.append(
-            f"rungs are {stride / STRIDE:.1f} times further apart than wanted, so that there are no more than {limit}: if they hardly exchange, give more"
+            f"rungs are {stride / STRIDE:.1f} times further apart than wanted, because there may be {limit} at most; "
+            "if they hardly exchange, allow more"
         )
     return ladder_of(asked_K, inserted(stride, to_zero)), tuple(notes)

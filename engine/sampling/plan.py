@@ -34,10 +34,10 @@ class Cycles:
 class Plan:
     """What is sampled. All log weights are those of the whole supercell.
 
-    target_n (windows,), sigma_n: centres and width of the windows, with weight exp[-(n - target)^2 / (2 sigma^2)]. mu_eV: one axis
-    of chemical potentials for each ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), which stays fixed while
-    samples are taken. mix: weights of the moves. scan_reference (asked, 2, n_max+1): the same as `reference` from the scans up and
-    down at the temperatures asked for. cycles: cooling and heating. notes: for the results.
+    target_n (windows,), sigma_n: centres and width of the windows, with weight exp[-(n - target)^2 / (2 sigma^2)]. mu_eV: one
+    axis of chemical potentials for each ion. reference (rungs, n_max+1): estimate of ln Z_n - ln Z_(n+step), which stays fixed
+    while samples are taken. mix: weights of the moves. scan_reference (asked, 2, n_max+1): the same as `reference` from the
+    scans up and down at the temperatures asked for. cycles: cooling and heating. notes: for the results.
     """
 
     ladder: Ladder

@@ -107,7 +107,7 @@ def _read(store: SampleStore) -> Samples:
 
 
 def merged(a: Samples, b: Samples) -> Samples:
-    """One ladder made of two, rungs in order of temperature. Both have the same walkers and sweeps; notes and scans are those of a."""
+    """Two ladders as one, in order of temperature. Both have the same walkers and sweeps. Notes and scans are those of a."""
     temperatures = np.concatenate([a.plan.ladder.temperature_K, b.plan.ladder.temperature_K])
     order = np.argsort(temperatures, kind="stable")
     rung_of = np.argsort(order)  # place of every old rung in the merged ladder

@@ -1,4 +1,4 @@
-"""Scans through composition, at one temperature from one end to the other: up against down shows hysteresis in x."""
+"""Scans through composition at one temperature, from one end to the other. The difference of up and down is hysteresis in x."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from .tally import empty_tally, end_energies
 
 Float = NDArray[np.float64]
 STEPS_PER_WINDOW = 8
-EDGE = 12  # steps of ln Z_n nearest to the unexplored side that are extrapolated
-FORGIVING = 3.0  # a step of ln Z_n that was never accepted is taken to be this much further off
+EDGE = 12  # steps of ln Z nearest to the counts not visited yet, from which those are extrapolated
+NEVER_ACCEPTED = 3.0  # a step of ln Z whose moves were never accepted is taken to be this much further off
 
 
 def scan(
@@ -28,7 +28,10 @@ def scan(
     seed: int,
     key: tuple[int, ...],
 ) -> Float:
-    """Estimate of ln Z_n - ln Z_(n+step), (n_max+1,), by a chain dragged through all targets with a soft spring."""
+    """Estimate of ln Z_n - ln Z_(n+step), (n_max+1,), by a chain that a soft spring draws through all targets.
+
+    key: of the random streams.
+    """
     low, high, e_low, e_high = end_energies(system)
     step = system.step
     beta = inverse_temperature(temperature_K)
@@ -59,13 +62,13 @@ def scan(
 
 
 def _refined(tally: Tally, reference: Float, step: int) -> Float:
-    """The tally's estimate where it has one; where moves were tried and none accepted, the reference moved towards it."""
+    """The estimate from the tally; where moves were tried and none accepted, the reference moved in the direction this shows."""
     found = estimated_steps(tally.sums, reference, step)
-    return np.where(np.isfinite(found), found, reference + np.nan_to_num(np.sign(found), nan=0.0) * FORGIVING)
+    return np.where(np.isfinite(found), found, reference + np.nan_to_num(np.sign(found), nan=0.0) * NEVER_ACCEPTED)
 
 
 def _extrapolate(refined: Float, tally: Tally, frozen: NDArray[np.bool_], step: int, upward: bool) -> Float:
-    """Excess steps: the refined ones where visited, ahead of them the mean of the last ones, weighted by how often tried."""
+    """Excess steps of ln Z: `refined` where visited, and beyond that the mean of the last ones, weighted by their tries."""
     known = np.flatnonzero(frozen)
     edge = known[-EDGE:] if upward else known[:EDGE]
     tries = np.minimum(tally.sums[:, 0], np.roll(tally.sums[:, 2], -step))[edge] + 1e-3

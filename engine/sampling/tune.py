@@ -1,8 +1,8 @@
-"""Weights of the families of moves, from what each does to the states that the annealing left at the rungs.
+"""Weights of the families of moves, from how much each changes the states that the annealing left at the rungs.
 
-Every family is tried by itself, on copies of these states, at equal counted cost. What counts for it is how many sites differ in the
-end: moves to and fro, which single acceptances would reward, leave nothing behind. Sublattices count alike, and so do rungs. The counts are
-whole numbers, so the mix does not depend on the number of ranks, nor on the time that anything took.
+Every family is tried by itself, on copies of these states, with the same number of attempted flips. Its gain is the number of
+sites that differ in the end, so that moves which undo one another count for nothing. All sublattices have the same weight, and
+so have all rungs. The gains are integers: the mix depends neither on the number of ranks nor on how long anything took.
 """
 
 from dataclasses import asdict, replace
@@ -25,13 +25,13 @@ from .tally import empty_tally
 
 Float = NDArray[np.float64]
 NOTHING = Mix(**dict.fromkeys(asdict(Mix()), 0.0))
-LEAST_WEIGHT = 0.05  # of a family, so that all states stay connected and a family that wakes up later has its chance
-FLIPS = 16  # tried per site, of every family, by a chain alone; PROPOSALS times as many in lanes
+LEAST_WEIGHT = 0.05  # of a family, so that all states stay connected and a family that is useful later is tried
+FLIPS = 16  # attempted per site, of every family
 DIGITS = 2
 
 
 def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, comm: Any) -> Mix:
-    """starts (rungs, windows, walkers, n_sites), in the windows of the plan. Collective; the same on any number of ranks."""
+    """The tuned weights. starts (rungs, windows, walkers, n_sites): states in the windows of the plan. Collective."""
     families = {name: moves for name in asdict(NOTHING) if (moves := _alone(system, name)) is not None}
     differing = np.zeros((len(families), len(starts), len(system.lattice.sublattices)), np.int64)
     windows = [(k, w) for k in range(len(plan.target_n)) for w in range(plan.walkers)]
@@ -52,7 +52,7 @@ def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, c
 
 
 def mix_of(families: list[str], gain: Float) -> Mix:
-    """gain (families, ...): what each did per cost. Its share of the gain, mean over the rest, on top of LEAST_WEIGHT."""
+    """Weights: LEAST_WEIGHT plus a share of the rest by gain (families, ...): sites changed per flip attempted."""
     total = gain.sum(axis=0)
     if not (total > 0).any():
         return Mix()
@@ -62,7 +62,7 @@ def mix_of(families: list[str], gain: Float) -> Mix:
 
 
 def _alone(system: System, family: str) -> MoveSet | None:
-    """The moves of one family; None if it has none in this lattice."""
+    """The moves of one family; None if this lattice has none."""
     mix = replace(NOTHING, **{family: 1.0})
     return build_moves(system.supercell, system.ions, mix) if list_moves(system.lattice, system.ions, mix, Scope.ALL) else None
 
@@ -76,14 +76,14 @@ def _sweeps(moves: MoveSet) -> int:
 
 
 def _flips_tried(moves: MoveSet) -> float:
-    """Per site."""
+    """Flips attempted per site."""
     return _sweeps(moves) * _flips_per_move(moves)
 
 
 def _differing(
     system: System, moves: MoveSet, ensembles: Ensembles, species: NDArray[np.int8], seed: int, key: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    """Sites (sublattices,) that differ, over all chains, after one family alone had its turn; species (chains, n_sites)."""
+    """Sites of each sublattice that differ after moves of one family, over all chains; species (chains, n_sites): their start."""
     streams = [chain_stream(seed, Stream.TUNING, Stream.CHAIN, *key, k) for k in range(len(species))]
     chains = start_chains(system, species, streams, chain_stream(seed, Stream.TUNING, Stream.PROPOSALS, *key))
     tally, rows = empty_tally(system), np.zeros(len(chains), np.int64)
