@@ -321,17 +321,18 @@ def test_a_run_of_an_older_format_goes_on(version: int, tmp_path: Path, said: Ca
         archive.extractall(tmp_path, filter="data")
     folder = tmp_path / f"format_{version}"
     old = read_results(folder / "out/results.h5")
-    assert old.attributes["format_version"] == version and old.groups["canonical"]["free_energy_eV"].shape == (1, 5)
+    assert old.attributes.format_version == version
+    assert old.canonical is not None and old.canonical.free_energy_eV.shape == (1, 5) and old.vcsgc is not None
     kept = {p: p.read_bytes() for p in (folder / "out/samples").rglob("segment_*.h5")}
     assert go(folder, "--until", "analyse") == 0
     with h5py.File(folder / "out/results.h5") as file:
         assert file.attrs["format_version"] == storage.FORMAT_VERSION
         for name in ("x", "energy_eV"):
-            assert np.array_equal(file["vcsgc"][name][()], old.groups["vcsgc"][name]), name
+            assert np.array_equal(file["vcsgc"][name][()], getattr(old.vcsgc, name)), name
     replaced("input.yaml", "measure: 80", "measure: 120")(folder)
     assert go(folder, "--until", "analyse") == 0, said()
     assert {p: p.read_bytes() for p in kept} == kept
-    assert read_results(folder / "out/results.h5").attributes["sweeps_measured"] == 120
+    assert read_results(folder / "out/results.h5").attributes.sweeps_measured == 120
 
 
 def test_keys_that_an_older_program_did_not_know_count_where_they_are_given() -> None:

@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.report import figures
+from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.electrochemistry import DifferentialCapacity
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
@@ -33,7 +34,7 @@ def group_of(isotherms: Isotherms) -> DifferentialCapacity:
     trusted = np.broadcast_to(isotherms.x_grid < 0.6, (len(isotherms.rungs), len(isotherms.grid)))
     canonical = replace(all_trusted(isotherms), asked=isotherms.asked, trusted=trusted)
     group = differential_capacity_group(isotherms, REFERENCE_EV, trusted)
-    assert figures.differential_capacity({"canonical": canonical, "differential_capacity": group}, None)
+    assert figures.differential_capacity(Results(Attributes(), canonical=canonical, differential_capacity=group), None)
     return group
 
 

@@ -59,12 +59,13 @@ def test_pymatgen_finds_our_hull(tmp_path: Path) -> None:
     """Rough free energies: vertices, heights above the hull (1e-9 eV) and atoms, after writing and reading."""
     rng = np.random.default_rng(3)
     results = made_up_results(OLIVINE, lambda t, x: -42 - 4 * x + 0.02 * rng.normal(size=(t + x).shape), (300.0, 345.957))
-    results.groups["canonical"]["trusted"][0, 5] = False
+    canonical = results.canonical
+    assert canonical is not None
+    canonical.trusted[0, 5] = False
     assert "pymatgen phase diagrams at 2 temperatures" in write_exports(results, tmp_path)
-    canonical = results.groups["canonical"]
-    x = canonical["x"]
+    x = canonical.x
     for row, name in enumerate(("phase_diagram_300K.json", "phase_diagram_345.957K.json")):
-        f, diagram = canonical["free_energy_eV"][row], loadfn(tmp_path / name)
+        f, diagram = canonical.free_energy_eV[row], loadfn(tmp_path / name)
         vertices = lower_hull(x, f)
         assert 3 < len(vertices) < len(x) / 2
         assert sorted(e.attribute["x"] for e in diagram.stable_entries) == x[vertices].tolist()
@@ -107,13 +108,14 @@ def test_neutral_line(material: Material) -> None:
 def test_a_known_model_is_recovered(material: Material) -> None:
     """From a small cell to the infinite crystal, at temperatures in between too; noise is averaged out, bad points count little."""
     results = made_up_results(material, asymmetric(material), n_fu=60, error_eV=1e-4)
-    canonical, rng = results.groups["canonical"], np.random.default_rng(1)
-    f = canonical["free_energy_eV"]
+    canonical, rng = results.canonical, np.random.default_rng(1)
+    assert canonical is not None
+    f = canonical.free_energy_eV
     f[:, 1:-1] += 1e-4 * rng.normal(size=f[:, 1:-1].shape)
     f[1, 20] += 0.2
-    canonical["free_energy_eV_error"][1, 20] = 0.2
+    canonical.free_energy_eV_error[1, 20] = 0.2
     f[2, 30:] += 0.3
-    canonical["trusted"][2, 30:-1] = False
+    canonical.trusted[2, 30:-1] = False
     f[2, -1] -= 0.3
     model = fit_model(results)
     assert model.polynomial.terms == 3 and 0.8e-4 < model.held_out_eV < 1.5e-4
@@ -146,10 +148,12 @@ def test_deviation_is_that_of_the_data() -> None:
     ours, stray = exact.regions[1], exact.regions[0]
     assert len(exact.regions) == 2 and stray.temperature_K == 500 and ours.temperature_K == 700 and ours.trusted
     assert ours.shift == pytest.approx(0.02, abs=2e-3) and stray.model is not None
-    off = results.groups["canonical"]["free_energy_eV"]
+    canonical = results.canonical
+    assert canonical is not None
+    off = canonical.free_energy_eV
     off[0, 100] += 0.003
     off[2, 7] += 0.5
-    results.groups["canonical"]["trusted"][2, 7] = False
+    canonical.trusted[2, 7] = False
     found = deviation(model, results)
     assert found.largest_eV == pytest.approx(0.003, abs=2e-5) and found.rows[2].largest_of_all_eV == pytest.approx(0.5, abs=1e-4)
     n = sum(row.trusted for row in found.rows)
@@ -180,7 +184,8 @@ def test_why_there_is_no_database(tmp_path: Path) -> None:
         OLIVINE.sublattices[1],
     ]
     untrusted = made_up_results(OLIVINE, regular)
-    untrusted.groups["canonical"]["trusted"][:] = False
+    assert untrusted.canonical is not None
+    untrusted.canonical.trusted[:] = False
     old = made_up_results(OLIVINE, regular)
     old = replace(old, attributes=replace(old.attributes, ion=None))
     cases = {
@@ -202,7 +207,8 @@ def test_files_of_earlier_results_go(tmp_path: Path) -> None:
     """And rungs beyond the temperatures asked for are not exported."""
     write_exports(made_up_results(OLIVINE, regular, (300.0, 400.0)), tmp_path)
     results = made_up_results(SPINEL, asymmetric(SPINEL), (300.0, 500.0, 20_000.0))
-    results.groups["canonical"]["asked"][2] = False
+    assert results.canonical is not None
+    results.canonical.asked[2] = False
     said = write_exports(results, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ZnMn2O4.tdb", "phase_diagram_300K.json", "phase_diagram_500K.json"]
     assert "ZnMn2O4.tdb: RMS" in said

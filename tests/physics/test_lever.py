@@ -58,7 +58,9 @@ def test_one_phase_outside_the_regions_and_on_their_boundaries() -> None:
 def test_where_a_region_may_have_ended_nothing_is_said(t: float, x: float) -> None:
     with pytest.raises(RedoxError, match="ends between"):
         lever_rule(diagram(), t, x)
-    assert [g.certain for g in gaps_at(diagram().groups["phase_diagram"], t) if g.low < x < g.high] == [False]
+    found = diagram().phase_diagram
+    assert found is not None
+    assert [g.certain for g in gaps_at(found, t) if g.low < x < g.high] == [False]
 
 
 @pytest.mark.parametrize(

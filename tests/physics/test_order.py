@@ -309,4 +309,4 @@ def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
         count = structure.composition.as_dict()
         assert structure.charge == 0 and count["Na+"] == count["Fe2+"] == round(8 * found.x[column]) and count["O2-"] == 32
         assert f"# {names[region]}\n# T = {found.temperature_K[row]:g} K" in written.read_text()
-    assert all(draw(results.groups, None) is not None for draw in (order_parameters, short_range_order, dilute_limits))
+    assert all(draw(results, None) is not None for draw in (order_parameters, short_range_order, dilute_limits))

@@ -243,10 +243,13 @@ def test_two_seeds_agree_within_their_bands(importable: str, tmp_path: Path) -> 
             .replace("measure: 60", "measure: 3000")
         )
         assert run(path, 1, "--until", "analyse", PYTHONPATH=importable).returncode == 0
-        canonical = read_results(tmp_path / str(seed) / "out/results.h5").groups["canonical"]
-        at = [int(np.argmin(np.abs(canonical["temperature_K"] - t))) for t in (400.0, 800.0)]
-        names = ("mixing_free_energy_eV", "mixing_free_energy_eV_error", "mixing_free_energy_eV_fit_uncertainty")
-        found.append([canonical[name][at, 1:-1] for name in names])
+        canonical = read_results(tmp_path / str(seed) / "out/results.h5").canonical
+        assert canonical is not None
+        at = [int(np.argmin(np.abs(canonical.temperature_K - t))) for t in (400.0, 800.0)]
+        fit_uncertainty = canonical.mixing_free_energy_eV_fit_uncertainty
+        assert fit_uncertainty is not None
+        values = (canonical.mixing_free_energy_eV, canonical.mixing_free_energy_eV_error, fit_uncertainty)
+        found.append([v[at, 1:-1] for v in values])
     (f1, e1, c1), (f2, e2, c2) = found
     band = np.sqrt(e1**2 + e2**2 + c1**2 + c2**2)
     assert band.max() < 1e-3 and np.ptp(f1) > 0.05

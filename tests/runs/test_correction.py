@@ -60,21 +60,24 @@ def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
         )  # what was not relaxed beforehand is when it is met
         done = run_command(path, ranks, PYTHONPATH=str(tmp_path))
         assert done.returncode == 0, done.stderr
-        groups.append(read_results(path.parent / "out/results.h5").groups["corrected"])
+        groups.append(read_results(path.parent / "out/results.h5").corrected)
     one, two = groups
-    for name, variable in two.variables.items():
-        assert np.array_equal(variable.values, one[name], equal_nan=variable.values.dtype.kind == "f"), name
-    exact = one["enumerated_free_energy_eV"]
-    assert one.attributes["states"] == 70
-    for name, sound in (
-        ("free_energy_eV", one["trusted"]),
-        ("bar_free_energy_eV", one["trusted"]),
-        ("direct_free_energy_eV", one["direct_trusted"]),
+    assert one is not None and two is not None and one.enumerated is not None and one.reweighted is not None
+    assert one.chain is not None and one.direct is not None
+    values = {name: v.values for name, v in one.datasets().items()}
+    for name, v in two.datasets().items():
+        assert np.array_equal(v.values, values[name], equal_nan=v.values.dtype.kind == "f"), name
+    exact = one.enumerated.enumerated_free_energy_eV
+    assert one.enumerated.states == 70
+    for name, trusted in (
+        ("free_energy_eV", one.chain.trusted),
+        ("bar_free_energy_eV", one.chain.trusted),
+        ("direct_free_energy_eV", one.direct.trusted),
     ):
-        error = one[f"{name}_error"][sound, 1:-1]
-        assert (np.abs(one[name] - exact)[sound, 1:-1] <= 4.5 * error).all() and error.max() < 0.01, name
-    assert one["trusted"].all() and one["direct_trusted"][1]
-    assert np.abs(one["expansion_free_energy_eV"] - exact).min() > 1.0
+        error = values[f"{name}_error"][trusted, 1:-1]
+        assert (np.abs(values[name] - exact)[trusted, 1:-1] <= 4.5 * error).all() and error.max() < 0.01, name
+    assert one.chain.trusted.all() and one.direct.trusted[1]
+    assert np.abs(one.reweighted.expansion_free_energy_eV - exact).min() > 1.0
     page = (tmp_path / "1/out/report.html").read_text()
     assert "Sampling with the potential, the expansion proposing (4 formula units)" in page
     assert "the expansion misses the potential&#39;s mixing free energy by up to" in page
@@ -83,7 +86,8 @@ def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
     early = run_command(tmp_path / "2/input.yaml", 1, "--only", "analyse", PYTHONPATH=str(tmp_path))
     assert early.returncode == 0, early.stderr
     results = read_results(tmp_path / "2/out/results.h5")
-    assert "corrected" not in results.groups and "the potential has not been sampled yet" in results.attributes["notes"]
+    assert results.corrected is None
+    assert any("the potential has not been sampled yet" in note for note in results.attributes.notes or [])
     again = run_command(tmp_path / "1/input.yaml", 1, PYTHONPATH=str(tmp_path))
     assert again.returncode == 0 and "nothing has changed" in again.stderr
 
@@ -117,14 +121,16 @@ def test_the_shipped_potential_by_every_way(tmp_path: Path) -> None:
     (tmp_path / "input.yaml").write_text(text)
     done = run_command(tmp_path / "input.yaml", 2, timeout=2400)
     assert done.returncode == 0, done.stderr
-    group = read_results(tmp_path / "out/results.h5").groups["corrected"]
-    exact = group["enumerated_free_energy_eV"]
-    assert group.attributes["states"] == 70 and group.attributes["states_without_energy"] == 0
+    group = read_results(tmp_path / "out/results.h5").corrected
+    assert group is not None and group.enumerated is not None
+    values = {name: v.values for name, v in group.datasets().items()}
+    exact = group.enumerated.enumerated_free_energy_eV
+    assert group.enumerated.states == 70 and group.enumerated.states_without_energy == 0
     for name in ("free_energy_eV", "direct_free_energy_eV", "reweighted_exponential_free_energy_eV", "bar_free_energy_eV"):
-        apart, error = (group[name] - exact)[:, 1:-1], group[f"{name}_error"][:, 1:-1]
+        apart, error = (values[name] - exact)[:, 1:-1], values[f"{name}_error"][:, 1:-1]
         assert np.abs(apart).max() < 1e-3 and error.max() < 0.6e-3, name
         assert chi2.sf(np.sum((apart / error) ** 2), apart.size) > 1e-3, name
-    assert np.abs(group["expansion_free_energy_eV"] - exact).max() > 5e-3
+    assert np.abs(values["expansion_free_energy_eV"] - exact).max() > 5e-3
 
 
 @dataclass

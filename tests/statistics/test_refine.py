@@ -111,12 +111,14 @@ def test_a_sampled_gap_is_traced(tmp_path: Path) -> None:
         path.write_text(SEPARATING.replace("seed: 3", f"seed: {seed}"))
         done = run(path, 2, "--until", "analyse", timeout=1200)
         assert done.returncode == 0, done.stderr
-        diagram = read_results(path.parent / "out/results.h5").groups["phase_diagram"]
-        x, error, side = (diagram[f"boundary_{name}"] for name in ("x", "x_error", "side"))
-        assert diagram["boundary_trusted"].all() and error.max() <= 0.005
-        assert (diagram["boundary_region"] == 0).all() and (side[::2] == 0).all() and (side[1::2] == 1).all()
+        diagram = read_results(path.parent / "out/results.h5").phase_diagram
+        assert diagram is not None
+        boundary, invariant = diagram.boundary, diagram.invariant
+        x, error, side = boundary.x, boundary.x_error, boundary.side
+        assert boundary.trusted.all() and error.max() <= 0.005
+        assert (boundary.region == 0).all() and (side[::2] == 0).all() and (side[1::2] == 1).all()
         assert (np.abs(x[::2] + x[1::2] - 1) <= 4 * np.hypot(error[::2], error[1::2])).all()
-        assert diagram["invariant_trusted"].tolist() == [True]
-        tops.append((diagram["invariant_temperature_K"][0], diagram["invariant_temperature_K_error"][0]))
+        assert invariant.trusted.tolist() == [True]
+        tops.append((invariant.temperature_K[0], invariant.temperature_K_error[0]))
     (a, error_a), (b, error_b) = tops
     assert max(error_a, error_b) <= 2.0 and abs(a - b) <= 4 * np.hypot(error_a, error_b)

@@ -21,7 +21,8 @@ def write_results(path: Path, results: Results) -> None:
 
 def _fill(file: h5py.File, results: Results) -> None:
     for key, value in results.attributes.file_attributes().items():
-        file.attrs[key] = value
+        if key != "format_version":
+            file.attrs[key] = value
     for name, group in results.groups.items():
         target = file.create_group(name, track_order=True)
         for key, value in group.file_attributes().items():

@@ -16,14 +16,14 @@ from .order import Dilute, Order
 from .phase_diagram import Hull, PhaseDiagram
 from .replicas import Exchange, FixedComposition, Semigrand, Vcsgc
 from .schema import Group, attribute, results_group
-from .transition import LegacyAttributes
 
 
 @results_group
-class Attributes(LegacyAttributes, Group):
+class Attributes(Group):
     """What was run, and by what. Results of a round of active learning have a title alone."""
 
     title: str = attribute("title of the run", default="")
+    format_version: int | None = attribute("format of the file that was read; written files have the present one", default=None)
     redoxmc_version: str | None = attribute("version of RedoxMC", default=None)
     git_commit: str | None = attribute("commit of RedoxMC", default=None)
     packages: dict[str, str] | None = attribute("versions of the packages that were used", json=True, default=None)

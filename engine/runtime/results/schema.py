@@ -20,8 +20,6 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_ty
 import numpy as np
 from numpy.typing import NDArray
 
-from .transition import Legacy
-
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -119,7 +117,7 @@ def results_group(cls: type[T]) -> type[T]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Group(Legacy):
+class Group:
     """Base of all groups. Raises TypeError for an array of the wrong type, ValueError for one of the wrong shape."""
 
     replica_axis: ClassVar[str] = ""
