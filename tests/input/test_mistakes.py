@@ -154,7 +154,7 @@ IN_DATA = {
     "eV per atom": (scaled(lambda c: 1 / len(c)), "do not grow with the cells", "allowed: eV of the whole cell"),
     "eV per formula unit": (scaled(lambda c: 1 / units(c)), "do not grow with the cells", "allowed: eV of the whole cell"),
     "meV": (scaled(lambda c: 1000), "eV of the whole cell (meV? divide by 1000)"),
-    "one cell of another unit": (one_off, "from those of the other cells", "mend their unit or reference, or leave them out"),
+    "one cell of another unit": (one_off, "from those of the other cells", "correct their unit or reference, or leave them out"),
     "another material": (other_symbols("Na", "Li"), "holds Li; allowed: Fe, Ga, Na, O, P"),
     "another structure": (another_polymorph, "lies on a site of", "is it another structure of the same atoms?"),
     "labels that leave a charge": (wrong_labels, "has charge", "not 0"),
@@ -222,14 +222,14 @@ def said_before(folder: Path, text: str) -> str:
 
 
 def test_warnings_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
-    """Degrees Celsius; a cell within the reach of the energy; one that cannot hold the orders of the data; energies per atom of cells of one size."""
+    """Degrees Celsius; a cell within the range of the energy; one that cannot hold the orders of the data; energies per atom of cells of one size."""
     assert said_before(tmp_path, GOOD) == ""
     assert (
         "the lowest temperature_K is 25 K" in (said := said_before(tmp_path, GOOD.replace("[300, 600]", "[25, 200]")))
         and "add 273" in said
     )
     said = said_before(tmp_path, GOOD.replace("[2, 2, 2]", "[1, 1, 1]").replace("r_A: [0, 4.0]", "r_A: [0, 6.5]"))
-    assert "repeats after 5.0 A, within the reach of the energy, 6.5 A" in said and "should be [2, 3, 3] or larger" in said
+    assert "repeats after 5.0 A, within the range of the energy, 6.5 A" in said and "should be [2, 3, 3] or larger" in said
     write(tmp_path / "data.extxyz", cells, format="extxyz")
     assert said_before(tmp_path, FITTED.replace("[2, 2, 2]", "[6, 12, 12]")) == ""
     said = said_before(tmp_path, FITTED.replace("[2, 2, 2]", "[6, 3, 3]"))
