@@ -14,13 +14,12 @@ from ...potentials.labelling.configurations import Configuration
 from ...potentials.labelling.relaxations import Relaxations
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.results import Attributes, write_results
-from ...runtime.sample_store import SampleStore
 from ...runtime.storage import write_json, write_whole
 from ...sampling.run import run_sampling
-from ...sampling.samples import read_samples
+from ...sampling.samples import Samples, read_samples
 from ...sampling.system import System
 from ...thermodynamics.analysis import analyse_samples
-from ...thermodynamics.fit_uncertainty import changes, widest_band
+from ...thermodynamics.fit_uncertainty import FitUncertainty, changes, widest_band
 from .choose import choose, ensemble_errors
 from .motion import motion
 from .rounds import Rounds
@@ -36,8 +35,8 @@ def make_round(rounds: Rounds, number: int, store: Relaxations, chosen: list[Con
     run = rounds.run
     fitted = bcast_from_root(comm, lambda: _fitted(rounds, number))
     found = rounds.expansion(number)
-    system, samples = rounds.system(found), SampleStore(rounds.round(number) / "samples")
-    run_sampling(system, rounds.sampled, samples, comm, watch)
+    system = rounds.system(found)
+    run_sampling(system, rounds.sampled, rounds.samples(number), comm, watch)
     visited = visit(
         run.lattice, run.ions, rounds.hamiltonian_of(found), found.get_cluster_space_copy(),
         run.config.label.matrices, run.config.sampler.temperature_K, run.config.seed, number, comm,
@@ -45,9 +44,7 @@ def make_round(rounds: Rounds, number: int, store: Relaxations, chosen: list[Con
     if comm.rank == 0:
         done = [store.read(c) for c in chosen]
         cost = {"labels": len(chosen), "kept": fitted.n_cells, "hours": sum(d.seconds for d in done) / 3600}
-        space = found.get_cluster_space_copy()
-        drawn = [rounds.system(ClusterExpansion(space, p)) for p in fitted.fit.draws]
-        record = cost | _record(rounds, number, fitted, system, drawn, samples, visited, {c.name for c in chosen})
+        record = cost | _record(rounds, number, fitted, system, visited, {c.name for c in chosen})
         write_json(rounds.record(number), record)
         _log(number, record)
     comm.Barrier()
@@ -93,34 +90,19 @@ def _fitted(rounds: Rounds, number: int) -> _Fitted:
     return _Fitted(fit, data.names, vectors[[int(np.argmin(x)), int(np.argmax(x))]])
 
 
-def _record(
-    rounds: Rounds,
-    number: int,
-    fitted: _Fitted,
-    system: System,
-    drawn: list[System],
-    store: SampleStore,
-    visited: Visited,
-    labelled: set[str],
-) -> dict[str, Any]:
-    """The record of the round: errors, changes of the diagram, what to label next. labelled: names that need no label."""
-    config, fit, samples = rounds.run.config, fitted.fit, read_samples(store)
+def _record(rounds: Rounds, number: int, fitted: _Fitted, system: System, visited: Visited, labelled: set[str]) -> dict[str, Any]:
+    """Errors, changes of the diagram, and what to label next. labelled: names of configurations that need no label."""
+    config, fit, samples = rounds.run.config, fitted.fit, read_samples(rounds.samples(number))
+    drawn = [rounds.system(ClusterExpansion(rounds.space, p)) for p in fit.draws]
     analysis = analyse_samples(samples, system, config.analysis, config.seed, drawn=drawn)
     results, uncertainty = analysis.results, analysis.fit_uncertainty
     title = f"{config.title}, round {number}"
     write_results(rounds.round(number) / "results.h5", replace(results, attributes=Attributes(title=title)))
     assert uncertainty is not None and results.phase_diagram is not None and results.canonical is not None
-    diagram, isotherms = uncertainty.diagram, uncertainty.isotherms
-    moved_x, moved_eV = None, None
-    if number:
-        before = rounds.system(rounds.expansion(number - 1))
-        moved_x, moved_eV = motion(diagram, isotherms, changes(samples, isotherms, system, [before]))
+    moved_x, moved_eV = _motion(rounds, number, uncertainty, samples, system)
     line = visited.x[:, None] * fitted.ends[1] + (1 - visited.x[:, None]) * fitted.ends[0]
     mixing = (visited.vectors - line) @ fit.draws.T
-    known = dict(zip(fitted.names, (fit.left_out_eV - fit.reference_eV) ** 2))
-    expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
-    squared = np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])
-    x, errors = ensemble_errors(visited, squared, BIN)
+    x, errors = ensemble_errors(visited, _squared_errors(fitted, visited, mixing), BIN)
     picked = choose(visited, labelled, mixing, widest_band(uncertainty), fit.validation_rmse_eV, rounds.given.labels)
     x_error, f_error = results.phase_diagram.boundary.x_fit_uncertainty, results.canonical.mixing_free_energy_eV_fit_uncertainty
     assert x_error is not None and f_error is not None
@@ -142,3 +124,21 @@ def _record(
             for c in (visited.configurations[k] for k in sorted(picked))
         ],
     }
+
+
+def _motion(
+    rounds: Rounds, number: int, now: FitUncertainty, samples: Samples, system: System
+) -> tuple[float, float] | tuple[None, None]:
+    """Changes of boundaries, in x, and of F, eV/fu, from the interactions of the last round to those of this one."""
+    if number == 0:
+        return None, None
+    before = rounds.system(rounds.expansion(number - 1))
+    return motion(now.diagram, now.isotherms, changes(samples, now.isotherms, system, [before]))
+
+
+def _squared_errors(fitted: _Fitted, visited: Visited, mixing: Float) -> Float:
+    """Expected squared error of every arrangement, eV^2/fu^2: from cross-validation if it has a label, else from the draws."""
+    fit = fitted.fit
+    known = dict(zip(fitted.names, (fit.left_out_eV - fit.reference_eV) ** 2))
+    expected = mixing.var(axis=1, ddof=1) + fit.validation_rmse_eV**2
+    return np.array([known.get(c.name, e) for c, e in zip(visited.configurations, expected)])

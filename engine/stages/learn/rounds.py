@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...errors import RedoxError
 from ...hamiltonian.clusters import cluster_space, from_icet
 from ...input.schema import ClusterExpansionInput, Config, LearningInput, supercell_matrix
+from ...runtime.sample_store import SampleStore
 from ...runtime.storage import read_json
 from ...sampling.electron_ground_state import HamiltonianOf
 from ...sampling.system import System, build_system
@@ -60,6 +61,9 @@ class Rounds:
     def record(self, number: int) -> Path:
         """File of what a round found and chose. It is written last, so a round that has it is finished."""
         return self.round(number) / "round.json"
+
+    def samples(self, number: int) -> SampleStore:
+        return SampleStore(self.round(number) / "samples")
 
     def parameters(self, number: int) -> Path:
         return self.round(number) / "parameters.json"
