@@ -181,7 +181,7 @@ def _unless_stopped(of: Callable[[Occupation], float], watch: StopWatch) -> Call
     """A walk may hold hours of relaxations; they are kept, so that it can stop between any two and be repeated for nothing."""
 
     def energy(representative: Occupation) -> float:
-        if watch.rings():
+        if watch.should_stop():
             raise _Stopped
         return of(representative)
 

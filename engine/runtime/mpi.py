@@ -74,7 +74,7 @@ class StopWatch:
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """A block that asks `rings` or `asks_to_stop` often."""
+        """A block that asks `should_stop` or `any_should_stop` often."""
         self.commits = True
         try:
             yield
@@ -88,14 +88,14 @@ class StopWatch:
         if again or not self.commits:
             raise Interrupted("start the same command again to continue from the last commit", together=False)
 
-    def rings(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether this rank should stop."""
         late = self.walltime_s is not None and time.monotonic() - self.start > self.walltime_s
         return self.signalled_at is not None or late
 
-    def asks_to_stop(self) -> bool:
+    def any_should_stop(self) -> bool:
         """Whether any rank should stop. Collective."""
-        return bool(self.comm.allreduce(int(self.rings()), op=MPI.MAX))
+        return bool(self.comm.allreduce(int(self.should_stop()), op=MPI.MAX))
 
 
 def run_on_all_ranks(work: Callable[[], None]) -> int:

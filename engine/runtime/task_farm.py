@@ -44,12 +44,12 @@ def run_tasks(n_tasks: int, work: Callable[[int], None], comm: Any, watch: StopW
             _serve_and_work(n_tasks, work, comm, watch, what)
         else:
             while True:
-                comm.send(watch.rings(), dest=0, tag=_ASK)
+                comm.send(watch.should_stop(), dest=0, tag=_ASK)
                 task = comm.recv(source=0, tag=_GIVE)
                 if task is None:
                     break
                 work(task)
-        if watch.asks_to_stop():
+        if watch.any_should_stop():
             raise Interrupted(f"{what}: finished tasks are kept; start the same command again to continue")
 
 
@@ -78,7 +78,7 @@ def _serve_and_work(n_tasks: int, work: Callable[[int], None], comm: Any, watch:
     with Progress(what, 0) as progress:
         while not failed and (task := queue.take()) is not None:
             work(task)
-            if watch.rings():
+            if watch.should_stop():
                 queue.close()
             else:
                 progress.update(queue.next, n_tasks)

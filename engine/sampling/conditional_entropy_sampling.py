@@ -68,7 +68,7 @@ def run_conditional_entropies(
             if comm.rank == 0:
                 _write(store, rung, system, points, states, found, mark)
             comm.Barrier()
-            if watch.asks_to_stop() and rung != rungs[-1]:
+            if watch.any_should_stop() and rung != rungs[-1]:
                 raise Interrupted("committed; start the same command again to continue")
 
 

@@ -50,7 +50,7 @@ def sample_ladder(
         def after_block(block: int, n_blocks: int, held_bytes: int) -> Then:
             nonlocal then
             progress.update(block - done_before, n_blocks - done_before)
-            stop = watch.asks_to_stop() and block < n_blocks
+            stop = watch.any_should_stop() and block < n_blocks
             then = Then.STOP if stop else Then.END_SEGMENT if timer.is_due(held_bytes) else Then.GO_ON
             return then
 

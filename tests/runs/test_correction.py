@@ -134,12 +134,12 @@ def test_the_shipped_potential_by_every_way(tmp_path: Path) -> None:
 
 
 @dataclass
-class RingsLater(StopWatch):
+class StopsLater(StopWatch):
     """Asks to stop from the given call on."""
 
     quiet: int = 0
 
-    def rings(self) -> bool:
+    def should_stop(self) -> bool:
         self.quiet -= 1
         return self.quiet < 0
 
@@ -161,7 +161,7 @@ def test_a_stop_between_two_relaxations_loses_none(tmp_path: Path) -> None:
     whole, cut = correction("whole"), correction("cut")
     run_correction(whole, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
     with pytest.raises(Interrupted):
-        run_correction(cut, MPI.COMM_SELF, RingsLater(MPI.COMM_SELF, None, quiet=5))
+        run_correction(cut, MPI.COMM_SELF, StopsLater(MPI.COMM_SELF, None, quiet=5))
     kept = list(cut.relaxations.folder.glob("*.extxyz"))
     assert len(kept) == 5 and not cut.path("corrected", 0, 0).exists()
     run_correction(cut, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))

@@ -96,7 +96,9 @@ def test_rungs_far_apart_have_the_error_of_the_rule_in_theirs() -> None:
     """The levels cross between rungs; with no chance in the energies, what is wrong is the rule alone."""
     for number in (3, 4, 5, 7):
         betas = np.linspace(1.2, 0.05, number)
-        value, error = misses(least_squares(ladder(np.random.default_rng(number), betas, 0.3, 1e-6), betas, ENDS, LOG_STATES, 0), betas)
+        value, error = misses(
+            least_squares(ladder(np.random.default_rng(number), betas, 0.3, 1e-6), betas, ENDS, LOG_STATES, 0), betas
+        )
         assert (np.abs(value) < 5 * error).all(), number
         assert np.median(error) < 1.5
 
@@ -130,7 +132,9 @@ def test_what_was_not_seen_is_bridged_by_hotter_rungs_or_stays_marked() -> None:
             if not energy_known:
                 energy[at] = np.nan
             bent = i.transition_matrix_beta_f + steps - steps[-1] * N / SITES
-            return replace(i, from_annealing=taken, energy_neV=energy, beta_f=bent, transition_matrix_beta_f=bent, closure=i.closure + 3.0)
+            return replace(
+                i, from_annealing=taken, energy_neV=energy, beta_f=bent, transition_matrix_beta_f=bent, closure=i.closure + 3.0
+            )
 
         return Curves(one(c.all), [one(r) for r in c.resampled], one(c.up), one(c.down))
 

@@ -163,14 +163,14 @@ def _trained(
 
         if begin:
             entry = entry.model_copy(update={"start_from": checkpoint(begin, folder / "start.model")})
-        network = train_mace(training, validation, entry, seed, folder, watch.rings)
+        network = train_mace(training, validation, entry, seed, folder, watch.should_stop)
         return weights_of(network, entry.charge_aware, card) if network is not None else None
     torch.manual_seed(seed)
     net = _network(entry, symbols, labels, begin)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net.to(device)  # type: ignore[attr-defined]
     _match_reference(net, training)
-    finished = train_network(net, training, validation, entry, seed, folder, watch.rings)
+    finished = train_network(net, training, validation, entry, seed, folder, watch.should_stop)
     return net.weights(symbols, entry.charge_aware, card) if finished else None
 
 

@@ -72,7 +72,9 @@ def on_grid(found: Conditional, x: Float, ideal_kB: Float) -> tuple[Float, Float
     return inner * ideal_kB, np.interp(x, found.x, error) * ideal_kB, trusted
 
 
-def with_entropy_split(canonical: Canonical, isotherms: Isotherms, splits: dict[int, ConditionalEntropies]) -> tuple[Canonical, list[str]]:
+def with_entropy_split(
+    canonical: Canonical, isotherms: Isotherms, splits: dict[int, ConditionalEntropies]
+) -> tuple[Canonical, list[str]]:
     """The group with the split at the temperatures where it was sampled (nan at the others), and a note for each bound that is broken."""
     parts = free_subsystems(isotherms.system.lattice)
     if not splits or not parts:
