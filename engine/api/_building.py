@@ -36,7 +36,10 @@ def build_system(
     >>> system = build_system(
     ...     lattice={
     ...         "structure": "inputs/structures/LiMnO2.cif",
-    ...         "sublattices": [{"element": "Li", "species": {"Li+": 1, "Va": 0}}, {"element": "Mn", "species": {"Mn3+": 3, "Mn4+": 4}}],
+    ...         "sublattices": [
+    ...             {"element": "Li", "species": {"Li+": 1, "Va": 0}},
+    ...             {"element": "Mn", "species": {"Mn3+": 3, "Mn4+": 4}},
+    ...         ],
     ...         "spectators": {"O": -2},
     ...         "supercell": [4, 4, 1],
     ...     },

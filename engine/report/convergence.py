@@ -30,7 +30,8 @@ COLUMNS = (
 CAPTION = (
     "✓ good, ? doubtful, ✗ do not rely on it. Overall: the worst verdict of the row. "
     f"Moves accepted: median of the replicas (good from {MOVES[0]:.0%}, bad below {MOVES[1]:.1%}). "
-    f"Exchange: median of the pairs of replicas (good from {EXCHANGE[0]:.0%}, bad below {EXCHANGE[1]:.0%}); in T with the next rungs. "
+    f"Exchange: median of the pairs of replicas (good from {EXCHANGE[0]:.0%}, bad below {EXCHANGE[1]:.0%}); "
+    "in T with the next rungs. "
     f"R-hat and effective sample size (ESS): good where all replicas have at most {MOST_R_HAT:g} and at least {LEAST_ESS:g}, "
     f"bad where fewer than {SHARE[1]:.0%} have. "
     f"Closure error of F by the transition-matrix estimate alone: good up to {1e3 * LARGEST_CLOSURE_EV:g} meV/fu, "

@@ -1,4 +1,4 @@
-"""Tables of the phase diagram: single-phase fields, boundaries, invariant points, comparison with other diagrams and experiments."""
+"""Tables of the phase diagram: fields, boundaries, invariant points, comparison with other diagrams and experiments."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from ..thermodynamics.phase_diagram.lever import gaps_at
 from .page import Table
 
 NOT_RESOLVED = (
-    "Closing, opening: at T the free-energy barrier of the region drops below 5 kT for the cell, so that the region is not resolved above "
-    "(below) T. It ends between T and the temperature at which the extrapolated barrier (exponents 1 to 2) vanishes in this cell. "
-    "A larger cell resolves it further."
+    "Closing, opening: at T the free-energy barrier of the region drops below 5 kT for the cell, so that the region is not "
+    "resolved above (below) T. It ends between T and the temperature at which the extrapolated barrier (exponents 1 to 2) "
+    "vanishes in this cell. A larger cell resolves it further."
 )
 
 

@@ -35,16 +35,33 @@ def learning_tables(fit: dict[str, Any] | None) -> list[Table]:
     """Number, cost and effect of the labels of each round."""
     if not fit or "learning" not in fit:
         return []
-    columns = ["labels", "kept", "core hours", "validation (meV/fu)", "largest error over T and x (meV/fu)", "fit uncertainty of F (meV/fu)",
-               "change of F (meV/fu)", "fit uncertainty of boundaries (x)", "change of boundaries (x)", "chosen for the next round"]  # fmt: skip
+    columns = [
+        "labels",
+        "kept",
+        "core hours",
+        "validation (meV/fu)",
+        "largest error over T and x (meV/fu)",
+        "fit uncertainty of F (meV/fu)",
+        "change of F (meV/fu)",
+        "fit uncertainty of boundaries (x)",
+        "change of boundaries (x)",
+        "chosen for the next round",
+    ]
     rows = [
         [
-            str(r["labels"]), str(r["kept"]), f"{r['hours']:.2f}", f"{1e3 * r['validation_rmse_eV']:.1f}",
-            f"{1e3 * r['worst_error_eV']:.1f}", f"± {1e3 * r['band_eV']:.1f}", _known(r["moved_eV"], "{:.1f}", 1e3),
-            _known(r["band_x"], "± {:.3f}"), _known(r["moved_x"], "{:.3f}"), ", ".join(f"{n} {why}" for why, n in r["why"].items()),
+            str(r["labels"]),
+            str(r["kept"]),
+            f"{r['hours']:.2f}",
+            f"{1e3 * r['validation_rmse_eV']:.1f}",
+            f"{1e3 * r['worst_error_eV']:.1f}",
+            f"± {1e3 * r['band_eV']:.1f}",
+            _known(r["moved_eV"], "{:.1f}", 1e3),
+            _known(r["band_x"], "± {:.3f}"),
+            _known(r["moved_x"], "{:.3f}"),
+            ", ".join(f"{n} {why}" for why, n in r["why"].items()),
         ]
         for r in fit["learning"]["rounds"]
-    ]  # fmt: skip
+    ]
     return [Table(f"Active learning: {fit['learning']['finished']}", columns, rows)]
 
 

@@ -24,7 +24,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Point:
-    """One measurement. x: ions per formula unit. Errors are half the length of the bars, 0 where none is given. source: publication."""
+    """One measurement. x: ions per formula unit. Errors are half the length of the bars, 0 where none is given."""
 
     x: float
     temperature_K: float

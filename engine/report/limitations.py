@@ -65,8 +65,8 @@ def _exchange(exchange: Exchange | None) -> list[str]:
     if not len(along_t) or np.median(along_t) >= LEAST_EXCHANGE:
         return []
     text = (
-        f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): the temperatures are too far apart; "
-        "give more rungs, or rungs: auto"
+        f"Replicas hardly exchange along temperature (median acceptance {np.median(along_t):.1%}): "
+        "the temperatures are too far apart; give more rungs, or rungs: auto"
     )
     return [f"{text}; along composition they do." if len(along_x) and np.median(along_x) > LEAST_EXCHANGE else f"{text}."]
 

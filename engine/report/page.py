@@ -76,7 +76,7 @@ class Image(NamedTuple):
 
 
 def write_page(page: Path, captions: dict[str, str], mark: str, content: Content) -> None:
-    """Write the page. captions: by name of the figure in the folder `figures` beside the page; mark: identity of what the page was made from."""
+    """captions: by name of the figure in the folder `figures` beside the page. mark: identity of what the page was made from."""
     images = [_image(page.parent / "figures" / f"{name}.png", caption) for name, caption in captions.items()]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

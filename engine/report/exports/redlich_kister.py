@@ -59,7 +59,7 @@ class RedlichKister:
 
 
 def thermal_coefficients(temperature_K: Float, values: Float) -> Float:
-    """(3,): a, b, c of values (n,) over temperature, as many as the temperatures can tell apart; a alone if they do not change."""
+    """Coefficients a, b, c (3,) of values (n,) over temperature. Those that the temperatures do not determine are 0."""
     powers = 1 if np.ptp(values) < 1e-9 else min(3, len(np.unique(temperature_K)))
     found = np.linalg.lstsq(thermal(temperature_K)[:, :powers], values, rcond=None)[0]
     return np.pad(found, (0, 3 - powers))

@@ -48,14 +48,16 @@ def _header(model: CalphadModel, how_far: Deviation, title: str) -> Iterator[str
     paragraphs = [
         f"{title or unit.name}, made by RedoxMC.",
         f"{species_name(s.ion)} and vacancies on {s.ion_sites}, {species_name(s.reduced)} and {species_name(s.oxidised)} on "
-        f"{s.redox_sites} site(s) per formula unit. The rest, {rest}, never changes: {charge}. So mole fractions count {ion} and {redox} "
-        f"alone: X({ion.upper()}) = x/(x + {s.redox_sites}), x from {low:g} to {high:g} per formula unit. Neutrality ties the electrons "
-        "to the ions, and energies depend on the ions' site fraction.",
-        f"J per mole of formula units. Zero: the end at x = {low:g} and {against} (in the run: {model.zero_eV:.6f} eV per formula unit "
-        f"and {model.ion_eV:.6f} eV per {ion}). Coherency strain is not included.",
-        f"Ideal mixing of ions and of electrons in an infinite crystal and {model.polynomial.terms} Redlich-Kister term(s), chosen by "
-        f"cross-validation ({1e3 * model.held_out_eV:.2f} meV/fu on compositions left out). Ordered phases are corners of F that one "
-        "smooth curve rounds off: do not take them from here.",
+        f"{s.redox_sites} site(s) per formula unit. The rest, {rest}, never changes: {charge}. "
+        f"Mole fractions therefore count {ion} and {redox} only: X({ion.upper()}) = x/(x + {s.redox_sites}), "
+        f"x from {low:g} to {high:g} per formula unit. Neutrality ties the electrons to the ions, and energies depend on the site "
+        "fraction of the ions.",
+        f"J per mole of formula units. Zero: the end at x = {low:g} and {against} "
+        f"(in the run: {model.zero_eV:.6f} eV per formula unit and {model.ion_eV:.6f} eV per {ion}). "
+        "Coherency strain is not included.",
+        f"Ideal mixing of ions and of electrons in an infinite crystal and {model.polynomial.terms} Redlich-Kister term(s), "
+        f"chosen by cross-validation ({1e3 * model.held_out_eV:.2f} meV/fu for compositions that were held out). "
+        "A smooth curve rounds off ordered phases: do not take them from this database.",
         f"Deviation from the run: {how_far}.",
     ]
     for paragraph in paragraphs:

@@ -39,29 +39,29 @@ Draw = Callable[[Results, dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Incoherent phase diagram. Two-phase regions are shaded; bands are the errors of their boundaries. Small ticks: sampled "
-        "temperatures, at which boundaries have points. Open symbols and hatching: not trusted. Numbers: single-phase fields, as in the "
-        "table. Invariant points that 90 % of the resamples show are black, open where not trusted. Dotted lines: the region is not "
-        "resolved from their beginning on and ends somewhere along them. Small dots: F of the cell loses its convexity. Dashed: a smaller "
-        "cell. Experiments: filled symbols are boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the "
-        "stated range.",
+        "Incoherent phase diagram. Two-phase regions are shaded; bands are the errors of their boundaries. Small ticks:"
+        " sampled temperatures, at which boundaries have points. Open symbols and hatching: not trusted. Numbers: "
+        "single-phase fields, as in the table. Invariant points that 90 % of the resamples show are black, open where "
+        "not trusted. Dotted lines: the region is not resolved from their beginning on and ends somewhere along them. "
+        "Small dots: F of the cell loses its convexity. Dashed: a smaller cell. Experiments: filled symbols are "
+        "boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the stated range.",
     ),
     "phase_diagrams": (phase_diagrams, "Incoherent phase diagrams of this run and of the run that it is compared with."),
     "fit_uncertainty": (
         fit_uncertainty,
-        "Fit uncertainty of the mixing free energy (left) and of the boundaries (right). Bands: one standard deviation over effective "
-        "cluster interactions fitted to labels drawn with replacement, to first order. Bars: the same for invariant temperatures. Errors "
-        "that the cluster expansion cannot express are not included.",
+        "Fit uncertainty of the mixing free energy (left) and of the boundaries (right). Bands: one standard deviation "
+        "over effective cluster interactions fitted to labels drawn with replacement, to first order. Bars: the same "
+        "for invariant temperatures. Errors that the cluster expansion cannot express are not included.",
     ),
     "hysteresis": (
         hysteresis,
-        "Energy of short chains at fixed composition on heating minus that on cooling, with one standard error. Points: the difference "
-        "exceeds its error.",
+        "Energy of short chains at fixed composition on heating minus that on cooling, with one standard error. Points:"
+        " the difference exceeds its error.",
     ),
     "mixing_free_energy": (
         mixing_free_energy,
-        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed). Dotted: not trusted; "
-        "likewise in the figures over x below.",
+        "Free energy above the line between the ends, with two standard errors, and its lower convex hull (dashed). "
+        "Dotted: not trusted; likewise in the figures over x below.",
     ),
     "mixing_enthalpy": (
         mixing_enthalpy,
@@ -73,13 +73,14 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "scans": (
         scans,
-        "One fast scan up (dotted) and one down (dashed) in x at each temperature, closure error included. Where they differ, phases form "
-        "or vanish with hysteresis. The result (solid) comes from chains cooled from infinite temperature.",
+        "One fast scan up (dotted) and one down (dashed) in x at each temperature, closure error included. Where they "
+        "differ, phases form or vanish with hysteresis. The result (solid) comes from chains cooled from infinite "
+        "temperature.",
     ),
     "isotherms": (
         isotherms,
-        "Composition against chemical potential. Points: semigrand chains, with one standard error, open where not trusted. Lines: "
-        "derivative of the free energy.",
+        "Composition against chemical potential. Points: semigrand chains, with one standard error, open where not "
+        "trusted. Lines: derivative of the free energy.",
     ),
     "voltage": (
         voltage,
@@ -87,30 +88,31 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "differential_capacity": (
         differential_capacity,
-        "Charge per volt, with two standard errors, broadened by 5 mV. Peaks are plateaus; the broadening determines their height. Dotted: "
-        "not trusted.",
+        "Charge per volt, with two standard errors, broadened by 5 mV. Peaks are plateaus; the broadening determines "
+        "their height. Dotted: not trusted.",
     ),
     "entropy_coefficient": (
         entropy_coefficient,
-        "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors. The entropy of the metal is "
-        "not included.",
+        "Temperature coefficient of the voltage between neighbouring temperatures, with two standard errors. The "
+        "entropy of the metal is not included.",
     ),
     "entropy": (entropy, "Joint entropy of ions and electrons, with two standard errors."),
     "entropy_split": (
         entropy_split,
-        "Entropy of the ions and of the electrons by the chain rule. Dashed: electrons with the ions frozen. Bands: two standard errors.",
+        "Entropy of the ions and of the electrons by the chain rule. Dashed: electrons with the ions frozen. Bands: two"
+        " standard errors.",
     ),
     "correction": (
         correction,
-        "Free energy of the potential in a small cell, above the line between its ends, with two standard errors, by each method: "
-        "proposals by the cluster expansion that the potential accepts; single moves with the potential; reweighted samples of the "
-        "expansion; all states, where they were enumerated.",
+        "Free energy of the potential in a small cell, above the line between its ends, with two standard errors, by "
+        "each method: proposals by the cluster expansion that the potential accepts; single moves with the potential; "
+        "reweighted samples of the expansion; all states, where they were enumerated.",
     ),
     "learning_curve": (
         learning_curve,
-        "Left: errors after each round of labels, for states that the expansion of the round visits in the labelled supercells and in "
-        "cross-validation, and the fit uncertainty of the free energy. Right: change and fit uncertainty of the two-phase regions, as mean "
-        "width in x.",
+        "Left: errors after each round of labels, for states that the expansion of the round visits in the labelled "
+        "supercells and in cross-validation, and the fit uncertainty of the free energy. Right: change and fit "
+        "uncertainty of the two-phase regions, as mean width in x.",
     ),
     "fit_quality": (
         fit_quality,
@@ -122,22 +124,22 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "order": (
         order_parameters,
-        "Order parameter of the strongest waves. Symbols: long-range order, by wave vector. Bars: one long wave across the cell, that is "
-        "two phases or two domains of an order side by side.",
+        "Order parameter of the strongest waves. Symbols: long-range order, by wave vector. Bars: one long wave across "
+        "the cell, that is two phases or two domains of an order side by side.",
     ),
     "short_range_order": (
         short_range_order,
-        "Warren-Cowley parameters of nearest neighbours at the lowest and the highest temperature, with two standard errors. Above zero "
-        "the two species attract each other.",
+        "Warren-Cowley parameters of nearest neighbours at the lowest and the highest temperature, with two standard "
+        "errors. Above zero the two species attract each other.",
     ),
     "dilute": (
         dilute_limits,
-        "One ion with its electron in the empty host, and one vacancy with its hole in the full host: exact energies by distance (left), "
-        "probability of nearest neighbours (right).",
+        "One ion with its electron in the empty host, and one vacancy with its hole in the full host: exact energies by"
+        " distance (left), probability of nearest neighbours (right).",
     ),
     "solubility": (
         solubility,
-        "Solubility limits at both ends on a logarithmic scale, with one standard error. Open: not trusted; triangle: below the error of "
-        "the end itself.",
+        "Solubility limits at both ends on a logarithmic scale, with one standard error. Open: not trusted; triangle: "
+        "below the error of the end itself.",
     ),
 }

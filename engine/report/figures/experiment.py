@@ -15,7 +15,7 @@ FILLS = dict(zip(KINDS, ("full", "none", "left")))
 
 
 def draw_experiment(axes: Axes, group: ExperimentalPoints) -> None:
-    """Draw the points with their errors (filled: boundary, open: one phase, half: two phases) and extend the range of T to contain them."""
+    """Draw the points with their errors; filled: boundary, open: one phase, half: two phases. Extends the range of T."""
     for marker, label in zip(cycle(MARKERS), dict.fromkeys(group.label.tolist())):
         for kind, fill in FILLS.items():
             mine = (group.label == label) & (group.kind == kind)

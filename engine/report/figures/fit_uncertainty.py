@@ -11,7 +11,7 @@ from .style import colour_of, legend_above, rows_asked, side_by_side
 
 
 def fit_uncertainty(results: Results, fit: dict[str, Any] | None) -> Figure | None:
-    """Mixing free energies and boundaries with bands of one standard deviation over draws of the effective cluster interactions."""
+    """Mixing free energies and boundaries with one standard deviation over draws of the effective cluster interactions."""
     canonical, diagram = results.canonical, results.phase_diagram
     if canonical is None or diagram is None or diagram.boundary.x_fit_uncertainty is None:
         return None

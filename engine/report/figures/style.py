@@ -94,7 +94,7 @@ def hatch_untrusted(axes: Axes, x: NDArray[np.float64], trusted: Any, label: str
 
 
 def draw_curves(canonical: Canonical, values: Float, errors: Float, scale: float = 1.0) -> tuple[Figure, Axes]:
-    """Values (temperatures, x) over x at the temperatures given by the user, with bands of two standard errors; dotted if not trusted."""
+    """Values (temperatures, x) at the temperatures given by the user, with two standard errors; dotted if not trusted."""
     figure, axes = one_column()
     rows, x = rows_asked(canonical), canonical.x
     for k, row in enumerate(rows):
