@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ..sampling.system import System
 from ..sampling.tally import empty_tally, end_energies
 from ..thermodynamics.free_energy.transition_matrix import Ends, isotherm
-from ..units import BOLTZMANN_EV_PER_K, inverse_temperature
-from .correct import Correction, Lazy
+from ..units import BOLTZMANN_EV_PER_K
+from .correct import Correction, LazyPotential
 from .energies import Energies, relaxed_energies
+from .methods import Method
 from .walker import Walk
 
 Float = NDArray[np.float64]
@@ -52,7 +53,7 @@ class SmallCell:
     @cached_property
     def energies(self) -> Energies:
         """Energies of the potential by state, from disk where they are there."""
-        return relaxed_energies(self.system.supercell, self.correction.relaxations, Lazy(self.correction))
+        return relaxed_energies(self.system.supercell, self.correction.relaxations, LazyPotential(self.correction))
 
     @cached_property
     def ends(self) -> Ends:
@@ -68,13 +69,13 @@ class SmallCell:
         energy_eV = np.array([self.energies(self.system.any_state(n)) if exact else np.nan for n, exact in states])
         return self.beta_per_eV[:, None] * energy_eV
 
-    def walks(self, method: str) -> list[list[Walk]]:
+    def walks(self, method: Method) -> list[list[Walk]]:
         """Walks of every rung. Raises RedoxError if one is not there yet."""
         return [self.correction.walks(method, r) for r in range(len(self.temperatures_K))]
 
     def expansion_beta_f(self, walks: list[Walk], rung: int) -> Float:
         """beta F of the expansion (n,), from its own moves between counts."""
-        beta, step = inverse_temperature(float(self.temperatures_K[rung])), self.system.step
+        beta, step = float(self.correction.beta_per_neV[rung]), self.system.step
         weight = walks[0].log_weight
         reference = np.append(weight[step:] - weight[:-step], np.zeros(step))
         sums = np.sum([w.sums for w in walks], axis=0)

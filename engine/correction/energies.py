@@ -1,4 +1,4 @@
-"""Energies of occupations by a potential: one number for all that symmetry makes equal, each worked out once."""
+"""Energies of occupations by a potential: the same for all symmetry-equivalent occupations, and computed once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ Occupation = NDArray[np.int8]
 
 @dataclass
 class Energies:
-    """Call it with an occupation (n_sites,): energy of the cell, eV; inf where the potential has none, so that no chain goes there.
+    """Called with an occupation (n_sites,), it returns the energy of the cell (eV); inf if the potential has none there.
 
-    of: energy of a symmetry representative, eV. A relaxation may find any of several minima, and which one hangs on rounding:
-    so the representative stands for its whole class, and a state's energy is a function of the state. known: what was worked
-    out, by representative.
+    of: energy (eV) of a symmetry representative. A relaxation may find one of several minima, which can depend on rounding. The
+    energy of the representative is therefore used for its whole class, so that the energy is a function of the state. known:
+    energies computed, by representative; seen: by state.
     """
 
     permutations: NDArray[np.int64]
@@ -40,8 +40,10 @@ class Energies:
 
 
 def relaxed_energies(supercell: Supercell, store: Relaxations, potential: Callable[[], LabelledCalculator]) -> Energies:
-    """By relaxation, kept on disk; one that fails, or loses its charge order, is no state of the labelled crystal: inf.
-    potential: called when it is needed."""
+    """Energies by relaxation, kept on disk. A relaxation that fails or loses its charge order has no energy: inf.
+
+    potential: called when a relaxation is missing.
+    """
     matrix = tuple(tuple(int(v) for v in row) for row in supercell.matrix)
 
     def of(representative: Occupation) -> float:

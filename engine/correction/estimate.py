@@ -1,4 +1,4 @@
-"""Free energies of the potential: by transitions, by reweighting samples of the expansion, by Bennett's acceptance ratio, by enumeration."""
+"""Free energies of the potential by transitions, by reweighting, by Bennett's acceptance ratio and by enumeration."""
 
 import warnings
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class Curve:
 def by_transitions(walks: Sequence[Walk], counts: NDArray[np.int64], ends: Sequence[float] | Float) -> Curve:
     """From the probabilities of transitions between counts, of all walkers with the same weights together.
 
-    The stationary distribution of these transitions is that of the chain (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282, 1999);
-    visits alone would also have the noise of the chain's walk over the counts. ends: exact beta F at the first and the last
-    count, nan where that has several states; the closure error is distributed evenly.
+    The stationary distribution of these transitions is that of the chain (Fitzgerald, Picard, Silver, Europhys. Lett. 46, 282,
+    1999); visits alone would also have the noise of the chain's walk over the counts. ends: exact beta F at the first and the
+    last count, nan where that has several states; the closure error is distributed evenly.
     """
     matrix = np.sum([transitions(w, counts) for w in walks], axis=0)
     beta_f = walks[0].log_weight[counts] - np.log(stationary(matrix))
@@ -52,7 +52,10 @@ def _mean(values: Float) -> float:
 
 @dataclass(frozen=True)
 class Shift:
-    """beta (F_potential - F_expansion) (n,) of the cell, by the exponential average and by its second cumulant; ess: effective samples."""
+    """beta (F_potential - F_expansion) of the cell, (n,), by the exponential average and by its second cumulant.
+
+    ess (n,): effective samples.
+    """
 
     exponential: Float
     cumulant: Float

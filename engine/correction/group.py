@@ -21,6 +21,7 @@ from .estimate import (
     by_transitions,
     resampled,
 )
+from .methods import Method
 from .walker import Walk
 
 Float = NDArray[np.float64]
@@ -30,10 +31,10 @@ LARGEST_CLOSURE_EV = 5e-3
 def corrected_group(correction: Correction) -> tuple[Corrected, list[str]]:
     """The group, and notes for the report. Raises RedoxError if a method has not been sampled yet."""
     cell, rng, methods = SmallCell(correction), generator(correction.seed, Stream.CORRECTION_BOOTSTRAP), correction.given.methods
-    chain = _chain(cell, cell.walks("corrected"), rng) if "corrected" in methods else None
-    direct = _chain(cell, cell.walks("direct"), rng) if "direct" in methods else None
-    reweighted = _reweighted(cell, "corrected" in methods, rng) if "reweighted" in methods else None
-    enumerated = _enumerated(cell) if "enumerated" in methods else None
+    chain = _chain(cell, cell.walks(Method.CORRECTED), rng) if Method.CORRECTED in methods else None
+    direct = _chain(cell, cell.walks(Method.DIRECT), rng) if Method.DIRECT in methods else None
+    reweighted = _reweighted(cell, Method.CORRECTED in methods, rng) if Method.REWEIGHTED in methods else None
+    enumerated = _enumerated(cell) if Method.ENUMERATED in methods else None
     notes = [
         *(_chain_notes(cell, chain, "corrected sampling") if chain else []),
         *(_chain_notes(cell, direct, "direct sampling") if direct else []),
@@ -109,7 +110,7 @@ def _health(walks: list[Walk]) -> Health:
 
 def _reweighted(cell: SmallCell, with_bar: bool, rng: np.random.Generator) -> Reweighted:
     """From samples of the expansion; with_bar: also by Bennett's acceptance ratio with those of the corrected chain."""
-    walks, scale = cell.walks("reweighted"), cell.scale
+    walks, scale = cell.walks(Method.REWEIGHTED), cell.scale
     own = np.array([cell.expansion_beta_f(w, r) for r, w in enumerate(walks)])
     each = np.array([[cell.expansion_beta_f([one], r) for one in w] for r, w in enumerate(walks)])
     own_error = each.std(axis=1, ddof=1) / np.sqrt(each.shape[1])
@@ -137,7 +138,7 @@ def _shifts(cell: SmallCell, rung: int, walks: list[Walk]) -> Float:
 
 def _bar(cell: SmallCell, of_expansion: list[list[Walk]], rng: np.random.Generator) -> tuple[Float, Float]:
     """beta F of the potential minus that of the expansion by Bennett's acceptance ratio, and its error, (rungs, n)."""
-    of_potential, values, errors = cell.walks("corrected"), [], []
+    of_potential, values, errors = cell.walks(Method.CORRECTED), [], []
     for a, b, beta in zip(of_expansion, of_potential, cell.beta_per_eV):
         values.append(by_bennett(a, b, cell.counts, beta))
         again = [by_bennett(resampled(a, rng), resampled(b, rng), cell.counts, beta) for _ in range(RESAMPLED // 4)]
@@ -148,12 +149,13 @@ def _bar(cell: SmallCell, of_expansion: list[list[Walk]], rng: np.random.Generat
 def _reweighting_notes(cell: SmallCell, found: Reweighted) -> list[str]:
     if not (few := found.reweighting_ess < LEAST_ESS).any():
         return []
-    differences = [[w.potential_eV - w.expansion_eV for w in some] for some in cell.walks("reweighted")]
+    differences = [[w.potential_eV - w.expansion_eV for w in some] for some in cell.walks(Method.REWEIGHTED)]
     spread = max(np.nanstd(np.concatenate([d[np.isfinite(d)] for d in some])) for some in differences)
     return [
-        f"correction: reweighting gives no result at {int(few.sum())} of {few.size} points, where it has fewer than {LEAST_ESS:g} effective "
-        f"samples; the standard deviation of potential minus expansion is up to {1e3 * spread / cell.n_fu:.1f} meV/fu: label more "
-        "configurations, take a smaller cell or more proposals, or use the corrected chain"
+        f"correction: reweighting gives no result at {int(few.sum())} of {few.size} points, where it has fewer than "
+        f"{LEAST_ESS:g} effective samples; the standard deviation of potential minus expansion is up to "
+        f"{1e3 * spread / cell.n_fu:.1f} meV/fu: label more configurations, take a smaller cell or more proposals, "
+        "or use the corrected chain"
     ]
 
 

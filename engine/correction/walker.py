@@ -1,4 +1,4 @@
-"""One walker of the potential over all counts of the ion, and the expansion's own samples beside it, at one temperature."""
+"""One walker of the potential over all counts of the ion at one temperature, and samples of the expansion for reweighting."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -16,33 +16,37 @@ from ..units import NEV_PER_EV
 from .corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
 
 Float = NDArray[np.float64]
-ROUNDS = 8  # in which the weights are mended, before the stretch is tuned
-LARGEST_MEND = 1.0  # of a step from one count to the next in a round, kT: what a round saw may be far from equilibrium
-THIN_SWEEPS = 10  # between the expansion's own samples
-MOST_STARTS = 1000
+ROUNDS = 8  # of correcting the weights, before the length of proposals is tuned
+LARGEST_CHANGE = 1.0  # kT; of a step from one count to the next in a round, which may be far from equilibrium
+THIN_SWEEPS = 10  # between samples of the expansion
+MOST_STARTS = 1000  # sweeps
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What is found before anything is measured: log_weight (n_max+1,) that makes all counts alike likely for the potential, and
-    proposer_weight (n_max+1,) that does for the expansion; attempted moves in a proposal."""
+    """What is found before the measurement.
+
+    log_weight (n_max+1,): makes all counts equally likely for the potential; proposer_weight (n_max+1,): for the proposer.
+    stretch: attempted moves in a proposal.
+    """
 
     log_weight: Float
     proposer_weight: Float
     stretch: int
 
     @property
-    def lean(self) -> Float:
+    def extra_weight(self) -> Float:
         return self.log_weight - self.proposer_weight
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What one walker saw. The chain sampled exp[-beta E + log_weight[n]], E the potential's energy (reweighting: the expansion's).
+    """The samples of one walker of exp[-beta E + log_weight[n]], E the energy of the potential (reweighting: of the expansion).
 
-    potential_eV, expansion_eV (samples,): of the cell; n (samples,) count of the ion, before, proposed (samples,): that before the
-    proposal and that of the proposal, accepted with `probability`; changed, asked (samples,): see `Record`; log_weight (n_max+1,);
-    stretch: attempted moves in a proposal; sums (n_max+1, 6): of the expansion's moves, as in `Tally`, where it is sampled.
+    potential_eV, expansion_eV (samples,): energies of the cell. n (samples,): count of the ion. before, proposed (samples,):
+    counts before a proposal and in it; probability (samples,): of its acceptance. changed, asked (samples,): see `Record`.
+    log_weight (n_max+1,). stretch: attempted moves in a proposal. sums (n_max+1, 6): tally of the expansion's moves if that is
+    sampled, else 0.
     """
 
     potential_eV: Float
@@ -59,21 +63,22 @@ class Walk:
 
     @property
     def data(self) -> dict[str, NDArray]:
-        """For a file."""
+        """All fields as arrays, for a file."""
         return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
 
     def at(self, pick: NDArray[np.int64]) -> "Walk":
-        """Some of its samples."""
+        """The walk with the picked samples only."""
         series = [f.name for f in fields(self) if f.name not in ("log_weight", "stretch", "sums")]
         return replace(self, **{name: getattr(self, name)[pick] for name in series})
 
 
 def walk_of(data: dict[str, NDArray]) -> Walk:
+    """The inverse of `Walk.data`."""
     return Walk(**{**data, "stretch": int(data["stretch"])})  # type: ignore[arg-type]
 
 
 def transitions(walk: Walk, counts: NDArray[np.int64]) -> Float:
-    """(n, n): how often a count was left for another, by the probabilities of the proposals rather than by their fates."""
+    """Transitions between counts, (n, n). A proposal adds its probability of acceptance, whether it was accepted or not."""
     matrix, size = np.zeros((len(counts), len(counts))), len(counts)
     row, column = np.searchsorted(counts, walk.before), np.searchsorted(counts, walk.proposed)
     np.add.at(matrix, (row, column), walk.probability)
@@ -84,7 +89,7 @@ def transitions(walk: Walk, counts: NDArray[np.int64]) -> Float:
 def begin(
     system: System, ensemble: Ensemble, energy_of: EnergyOf, species: NDArray[np.int8], stream: NDArray[np.uint64]
 ) -> Corrected:
-    """From there, or from the first state on the expansion's way that the potential has an energy for.
+    """A chain at `species` or, if the potential has no energy there, at the next state of the proposer's chain that has one.
 
     Raises RedoxError if there is none in MOST_STARTS sweeps.
     """
@@ -120,24 +125,29 @@ def tune(
     system: System, beta: float, reference: Float, log_weight: Float, energy_of: EnergyOf, species: NDArray[np.int8],
     stream: NDArray[np.uint64], proposals: int, stretch: int | None = None,
 ) -> Tuned:  # fmt: skip
-    """Weights, from those given, and the stretch unless it is given. reference: the proposer's, as for `first_weights`."""
+    """Correct the weights given, and choose the length of proposals unless `stretch` is given.
+
+    reference (n_max+1,): ln Z_n - ln Z_(n+step) of the proposer. proposals: number of them that this takes.
+    """
     log_weight, own = log_weight.copy(), integrate_steps(reference, system.step)
     counts, _ = system.neutral_counts
     state = begin(system, ensemble_by_count(system, beta, own), energy_of, species, stream)
     length, each = stretch or system.supercell.n_sites, max(1, proposals // (ROUNDS + ROUNDS // 2))
-    alike = np.eye(len(counts)) + np.eye(len(counts), k=1) + np.eye(len(counts), k=-1)  # a few imagined moves: no count is unseen
+    prior = np.eye(len(counts)) + np.eye(len(counts), k=1) + np.eye(len(counts), k=-1)  # one of each: all counts are connected
     for _ in range(ROUNDS):
         found = _measure(state, system, beta, Tuned(log_weight, own, length), energy_of, each)
-        steps = np.diff(np.log(stationary(transitions(found, counts) + alike)))
-        log_weight[counts[1:]] -= np.cumsum(np.clip(steps, -LARGEST_MEND, LARGEST_MEND))
+        steps = np.diff(np.log(stationary(transitions(found, counts) + prior)))
+        log_weight[counts[1:]] -= np.cumsum(np.clip(steps, -LARGEST_CHANGE, LARGEST_CHANGE))
     if stretch is None:
-        lean = log_weight - own
-        length = tuned_stretch(state, system, system.moves, ensemble_by_count(system, beta, own), energy_of, proposals // 3, lean)
+        extra_weight = log_weight - own
+        length = tuned_stretch(
+            state, system, system.moves, ensemble_by_count(system, beta, own), energy_of, proposals // 3, extra_weight
+        )
     return Tuned(log_weight, own, length)
 
 
 def stationary(matrix: Float) -> Float:
-    """Distribution (n,) that a matrix of transitions (n, n) leaves alone, its rows normalised; nan if not all counts are connected."""
+    """Stationary distribution (n,) of transitions (n, n), whose rows are normalised here; nan if counts are not connected."""
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = matrix / matrix.sum(axis=1, keepdims=True)
     if not np.isfinite(rows).all():
@@ -151,7 +161,7 @@ def walk(
     system: System, beta: float, tuned: Tuned, energy_of: EnergyOf, species: NDArray[np.int8], stream: NDArray[np.uint64],
     equilibrate: int, proposals: int,
 ) -> Walk:  # fmt: skip
-    """So many proposals that are measured, after some that are not."""
+    """Sample with one walker: `equilibrate` proposals that are dropped, then `proposals` that are measured."""
     state = begin(system, ensemble_by_count(system, beta, tuned.proposer_weight), energy_of, species, stream)
     _measure(state, system, beta, tuned, energy_of, equilibrate)
     return _measure(state, system, beta, tuned, energy_of, proposals)
@@ -160,7 +170,7 @@ def walk(
 def _measure(state: Corrected, system: System, beta: float, tuned: Tuned, energy_of: EnergyOf, proposals: int) -> Walk:
     first = state.chain.ions[:1].copy()
     ensemble = ensemble_by_count(system, beta, tuned.proposer_weight)
-    r = advance_corrected(state, system, system.moves, ensemble, energy_of, tuned.stretch, proposals, tuned.lean)
+    r = advance_corrected(state, system, system.moves, ensemble, energy_of, tuned.stretch, proposals, tuned.extra_weight)
     n = r.ions[:, 0]
     return Walk(
         r.potential_eV, r.expansion_eV, n, np.append(first, n[:-1]), r.proposed[:, 0], r.probability, r.changed, r.asked,
@@ -172,7 +182,7 @@ def expansion_samples(
     system: System, beta: float, reference: Float, energy_of: EnergyOf, species: NDArray[np.int8], stream: NDArray[np.uint64],
     samples: int,
 ) -> Walk:  # fmt: skip
-    """States of the expansion, THIN_SWEEPS apart, each with the potential's energy: for reweighting."""
+    """States of the expansion, THIN_SWEEPS apart, with the potential's energies, for reweighting."""
     log_weight = integrate_steps(reference, system.step)
     ensemble, chain, tally = (
         ensemble_by_count(system, beta, log_weight, reference),
@@ -184,8 +194,16 @@ def expansion_samples(
     for k in range(samples):
         advance(chain, system, system.moves, ensemble, tally, THIN_SWEEPS)
         potential_eV[k], expansion_eV[k], n[k] = energy_of(chain.species), chain.energy / NEV_PER_EV, chain.ions[0]
-    always = np.ones(samples)
-    stretch = THIN_SWEEPS * system.supercell.n_sites
     return Walk(
-        potential_eV, expansion_eV, n, n, n, always, always.astype(np.int64), always.astype(np.bool_), log_weight, stretch, tally.sums
-    )  # fmt: skip
+        potential_eV=potential_eV,
+        expansion_eV=expansion_eV,
+        n=n,
+        before=n,
+        proposed=n,
+        probability=np.ones(samples),
+        changed=np.ones(samples, np.int64),
+        asked=np.ones(samples, np.bool_),
+        log_weight=log_weight,
+        stretch=THIN_SWEEPS * system.supercell.n_sites,
+        sums=tally.sums,
+    )

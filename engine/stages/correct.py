@@ -30,7 +30,7 @@ def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
 def try_potential(run: Run, correction: "Correction | None", comm: Any) -> None:
     """Load it on rank 0, unless its samples are complete: it should fail before anything long begins. Raises RedoxError."""
     if correction is not None and run.options.includes("sample") and comm.rank == 0:
-        from ..correction.correct import try_potential as load
+        from ..correction.run import try_potential as load
 
         load(correction)
 
@@ -38,6 +38,6 @@ def try_potential(run: Run, correction: "Correction | None", comm: Any) -> None:
 def run(run: Run, correction: "Correction | None", comm: Any, watch: StopWatch) -> None:
     """Collective; raises Interrupted: finished relaxations and walks are kept."""
     if correction is not None and run.options.includes("sample"):
-        from ..correction.correct import run_correction
+        from ..correction.run import run_correction
 
         run_correction(correction, comm, watch)

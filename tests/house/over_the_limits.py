@@ -20,11 +20,6 @@ OVER: dict[str, set[str]] = {
     },
     "long_lines": {
         "engine/api/_building.py",
-        "engine/correction/corrected.py",
-        "engine/correction/energies.py",
-        "engine/correction/estimate.py",
-        "engine/correction/group.py",
-        "engine/correction/walker.py",
         "engine/hamiltonian/polynomial.py",
         "engine/input/checks/lattice.py",
         "engine/input/checks/sampling.py",

@@ -9,7 +9,9 @@ from mpi4py import MPI
 from scipy.stats import chi2
 
 from redoxmc.engine.cli import main
-from redoxmc.engine.correction.correct import Correction, run_correction
+from redoxmc.engine.correction.correct import Correction, Task
+from redoxmc.engine.correction.methods import Method
+from redoxmc.engine.correction.run import run_correction
 from redoxmc.engine.errors import Interrupted
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.mpi import StopWatch
@@ -163,8 +165,8 @@ def test_a_stop_between_two_relaxations_loses_none(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run_correction(cut, MPI.COMM_SELF, StopsLater(MPI.COMM_SELF, None, quiet=5))
     kept = list(cut.relaxations.folder.glob("*.extxyz"))
-    assert len(kept) == 5 and not cut.path("corrected", 0, 0).exists()
+    assert len(kept) == 5 and not cut.path(Task(Method.CORRECTED, 0, 0)).exists()
     run_correction(cut, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
     for rung in (0, 1):
-        for a, b in zip(whole.walks("corrected", rung), cut.walks("corrected", rung)):
+        for a, b in zip(whole.walks(Method.CORRECTED, rung), cut.walks(Method.CORRECTED, rung)):
             assert all(np.array_equal(x, y) for x, y in zip(a.data.values(), b.data.values()))
