@@ -41,24 +41,30 @@ def test_imports_point_downward(tmp_path: Path) -> None:
     assert "0 broken" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("module", "line", "contract"),
-    [
-        ("engine/crystal/lattice.py", "from ..sampling import system", "Imports within the engine point downward"),
-        ("engine/report/page.py", "from .. import workflow", "Imports within the engine point downward"),
-        ("engine/report/page.py", "from .. import correction", "Imports within the engine point downward"),
-        ("kernels/energy.py", "from redoxmc.engine import units", "The Python interface is above the engine"),
-        ("engine/sampling/system.py", "from redoxmc import _sampling", "The Python interface is above the engine"),
-        ("engine/crystal/lattice.py", "from . import symmetry", "No cycles between the modules of a package"),
-    ],
-)
-def test_a_forbidden_import_is_found(mutant: Path, module: str, line: str, contract: str) -> None:
-    changed = mutant / module
-    changed.write_text(f"{changed.read_text()}\n\n{line}\n")
+def test_forbidden_imports_are_found(mutant: Path) -> None:
+    """Upward, between neighbours, around the engine from both sides, and in a circle."""
+    for module, line in (
+        ("engine/crystal/lattice.py", "from ..sampling import system"),
+        ("engine/report/page.py", "from .. import workflow"),
+        ("engine/report/page.py", "from .. import correction"),
+        ("engine/crystal/lattice.py", "from . import symmetry"),
+        ("engine/sampling/system.py", "from redoxmc import _sampling"),
+        ("kernels/energy.py", "from redoxmc.engine import units"),
+    ):
+        with (mutant / module).open("a") as file:
+            file.write(f"\n{line}\n")
     done = lint(mutant, mutant / "place")
     assert done.returncode == 1, done.stdout + done.stderr
     broken = done.stdout.split("Broken contracts")[1]
-    assert contract in broken and line.split()[-1] in broken, broken
+    for found in (
+        "redoxmc.engine.crystal.lattice -> redoxmc.engine.sampling.system",
+        "redoxmc.engine.report.page -> redoxmc.engine.workflow",
+        "redoxmc.engine.report.page -> redoxmc.engine.correction",
+        "redoxmc.engine.sampling.system -> redoxmc._sampling",
+        "redoxmc.kernels.energy -> redoxmc.engine.units",
+        "No cycles are allowed in redoxmc.engine.crystal.",
+    ):
+        assert found in broken, broken
 
 
 def test_a_new_room_must_be_given_its_place(mutant: Path) -> None:

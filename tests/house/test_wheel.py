@@ -16,6 +16,7 @@ import redoxmc
 from ..helpers.command import environment
 from ..helpers.paths import ROOT
 
+pytestmark = pytest.mark.runs
 SOURCES = (
     "engine",
     "kernels",
@@ -79,7 +80,6 @@ def test_a_plain_install_is_whole(wheel: Path, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.runs
 def test_a_wheel_in_an_environment_of_its_own_runs_an_example(wheel: Path, tmp_path: Path) -> None:
     """Its dependencies are those of the environment of the tests, whose site-packages it sees by a .pth file: nothing is downloaded."""
     place, ours = tmp_path / "place", tmp_path / "environment"
