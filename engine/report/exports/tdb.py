@@ -50,8 +50,8 @@ def _header(model: CalphadModel, how_far: Deviation, title: str) -> Iterator[str
         f"{species_name(s.ion)} and vacancies on {s.ion_sites}, {species_name(s.reduced)} and {species_name(s.oxidised)} on "
         f"{s.redox_sites} site(s) per formula unit. The rest, {rest}, never changes: {charge}. "
         f"Mole fractions therefore count {ion} and {redox} only: X({ion.upper()}) = x/(x + {s.redox_sites}), "
-        f"x from {low:g} to {high:g} per formula unit. Neutrality ties the electrons to the ions, and energies depend on the site "
-        "fraction of the ions.",
+        f"x from {low:g} to {high:g} per formula unit. Neutrality ties the electrons to the ions, and energies depend on the "
+        "site fraction of the ions.",
         f"J per mole of formula units. Zero: the end at x = {low:g} and {against} "
         f"(in the run: {model.zero_eV:.6f} eV per formula unit and {model.ion_eV:.6f} eV per {ion}). "
         "Coherency strain is not included.",
