@@ -7,28 +7,20 @@ test_interruptions.py.
 import os
 import random
 import re
-import resource
 import shutil
-import subprocess
-import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
-from redoxmc.engine.cli import main
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime import storage
-from redoxmc.engine.runtime.changes import differences, known_before
-from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.storage import SEAL_LENGTH, read_h5, read_json, write_h5, write_json
 
-from ..helpers.command import LABELLED_LATTICE, SMALL, hashes
-from ..helpers.paths import ROOT, STRUCTURE
+from ..helpers.command import LABELLED_LATTICE, SMALL, go, hashes
+from ..helpers.paths import STRUCTURE
 
 LABELLED = f"""\
 {LABELLED_LATTICE}  supercell: [1, 1, 1]
@@ -40,21 +32,6 @@ energy: {{cluster_expansion: {{cutoffs_A: [3.5]}}}}
 Change = Callable[[Path], None]
 
 
-def go(folder: Path, *options: str) -> int:
-    return main([str(folder / "input.yaml"), *options])
-
-
-@pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of three segments, without report."""
-    folder = tmp_path_factory.mktemp("sampled")
-    for measure in (40, 80, 120):
-        (folder / "input.yaml").write_text(SMALL.replace("MEASURE", str(measure)))
-        assert go(folder, "--until", "analyse") == 0
-    assert len(list((folder / "out/samples/exchange").iterdir())) == 3
-    return folder
-
-
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Labels and a fit."""
@@ -62,18 +39,6 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "input.yaml").write_text(LABELLED + SMALL[SMALL.index("sampling:") :].replace("MEASURE", "40"))
     assert go(folder, "--until", "fit") == 0
     return folder
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """What has been written to stderr since; at most one error, and never a traceback."""
-
-    def read() -> str:
-        text = capsys.readouterr().err
-        assert text.count("error:") <= 1 and "Traceback" not in text and "error on rank" not in text, text
-        return text
-
-    return read
 
 
 # What damage does.
@@ -314,108 +279,4 @@ def test_records_notice_a_changed_number(tmp_path: Path) -> None:
 # Older and newer formats.
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_run_of_an_older_format_goes_on(version: int, tmp_path: Path, said: Callable[[], str]) -> None:
-    """Format 1: from before files had digests; 2: from before every use of random numbers had a stream of its own."""
-    with tarfile.open(ROOT / f"tests/data/format_{version}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    folder = tmp_path / f"format_{version}"
-    old = read_results(folder / "out/results.h5")
-    assert old.attributes.format_version == version
-    assert old.canonical is not None and old.canonical.free_energy_eV.shape == (1, 5) and old.vcsgc is not None
-    kept = {p: p.read_bytes() for p in (folder / "out/samples").rglob("segment_*.h5")}
-    assert go(folder, "--until", "analyse") == 0
-    with h5py.File(folder / "out/results.h5") as file:
-        assert file.attrs["format_version"] == storage.FORMAT_VERSION
-        for name in ("x", "energy_eV"):
-            assert np.array_equal(file["vcsgc"][name][()], getattr(old.vcsgc, name)), name
-    replaced("input.yaml", "measure: 80", "measure: 120")(folder)
-    assert go(folder, "--until", "analyse") == 0, said()
-    assert {p: p.read_bytes() for p in kept} == kept
-    assert read_results(folder / "out/results.h5").attributes.sweeps_measured == 120
-
-
-def test_keys_that_an_older_program_did_not_know_count_where_they_are_given() -> None:
-    old = {"sampling": {"walkers": 2}, "terms": [{"species": "Na+"}]}
-    new = {"sampling": {"walkers": 2, "added": 5}, "terms": [{"species": "Na+", "scale": 1.0}], "files": {}}
-    assert differences(old, known_before(new, old, {"sampling": {"walkers": 2}, "terms": [{"species": "Na+"}]})) == []
-    given = {"sampling": {"added": 5}, "terms": [{"species": "Na+"}]}
-    assert differences(old, known_before(new, old, given)) == ["sampling.added: null -> 5"]
-    assert differences({"seed": 1}, known_before({"seed": 2}, {"seed": 1}, {})) == ["seed: 1 -> 2"]
-
-
 # Disks.
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts (or remounts) a small disk in memory with such options; root only."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(options: str) -> Path:
-        kind = ["-t", "tmpfs", "tmpfs"] if "remount" not in options else []
-        done = subprocess.run(["mount", *kind, "-o", options, str(place)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
-        return place
-
-    yield mount
-    if place.is_mount():
-        subprocess.run(["umount", "-l", str(place)], check=False)
-
-
-def on(disk: Path, folder: Path) -> Path:
-    (folder / "input.yaml").write_text(SMALL.replace("MEASURE", "120").replace("output: out", f"output: {disk}/out"))
-    return folder
-
-
-@pytest.mark.parametrize("size_kB", [4, 40, 120, 300])
-def test_full_disk(size_kB: int, sampled: Path, mounted: Callable[[str], Path], tmp_path: Path, said: Callable[[], str]) -> None:
-    """Full at the log, the ladder, the segments, the results; with room again, the same command finishes."""
-    disk = mounted(f"size={size_kB}k")
-    folder = on(disk, tmp_path)
-    begin = time.monotonic()
-    assert go(folder, "--until", "analyse") == 2
-    assert time.monotonic() - begin < 30
-    message = said()
-    assert str(disk) in message and "No space left on device" in message, message
-    mounted("remount,size=10m")
-    assert go(folder, "--until", "analyse") == 0, said()
-    assert hashes(disk / "out/results.h5") == hashes(sampled / "out/results.h5")
-    assert not list((disk / "out").rglob("*.partial*"))
-
-
-def test_read_only_disk(sampled: Path, mounted: Callable[[str], Path], tmp_path: Path, said: Callable[[], str]) -> None:
-    """Whole samples on it can still not be analysed there, and say so; nothing of them changes."""
-    disk = mounted("size=10m")
-    folder = on(disk, tmp_path)
-    shutil.copytree(sampled / "out", disk / "out")
-    mounted("remount,ro")
-    for options in ((), ("--only", "analyse"), ("--only", "report"), ("--fresh",)):
-        assert go(folder, *options) == 2
-        message = said()
-        assert f"cannot write to the output folder {disk}/out: Read-only file system" in message, message
-    mounted("remount,rw")
-    assert go(folder, "--until", "analyse") == 0 and "nothing has changed" in said()
-
-
-def test_output_below_a_file(tmp_path: Path, said: Callable[[], str]) -> None:
-    (tmp_path / "taken").write_text("")
-    assert go(on(tmp_path / "taken", tmp_path)) == 2
-    assert "cannot write to the output folder" in said()
-
-
-def test_file_size_limit(sampled: Path, tmp_path: Path, said: Callable[[], str]) -> None:
-    """Of 12 kB a file, as a quota has it: the ladder cannot be written. No root needed."""
-    (tmp_path / "input.yaml").write_text(SMALL.replace("MEASURE", "120"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, hard))
-    try:
-        code = go(tmp_path, "--until", "analyse")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    message = said()
-    assert code == 2 and "ladder.h5: File too large; what was committed is kept" in message, message
-    assert go(tmp_path, "--until", "analyse") == 0
-    assert hashes(tmp_path / "out/results.h5") == hashes(sampled / "out/results.h5")

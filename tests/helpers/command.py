@@ -11,6 +11,7 @@ from pathlib import Path
 
 import h5py
 
+from redoxmc.engine.cli import main
 from redoxmc.engine.runtime.sample_store import SampleStore
 
 from .paths import ROOT
@@ -161,3 +162,8 @@ def wait_for_samples(folder: Path, process: subprocess.Popen[str], segments: int
     store = SampleStore(folder / "out/samples")
     while store.committed() < segments and process.poll() is None:
         time.sleep(0.02)
+
+
+def go(folder: Path, *options: str) -> int:
+    """Run the command on the folder's input.yaml in this process; its exit code."""
+    return main([str(folder / "input.yaml"), *options])

@@ -1,23 +1,18 @@
 """Ordered phases: structure factors and short-range order of states that are known, and the names given to regions."""
 
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
 from redoxmc.engine.crystal.lattice import (
     Lattice,
-    Species,
-    Sublattice,
     Supercell,
-    build_lattice,
     diagonal_form,
     hermite_form,
 )
@@ -29,46 +24,20 @@ from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.thermodynamics.order.group import MOST_SNAPSHOTS, _thinned
 from redoxmc.engine.thermodynamics.order.long_range import FALSE_ALARM, LEAST_ORDER, Recognised, recognise
 from redoxmc.engine.thermodynamics.order.probe import ChainMeans
-from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
 from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
 
 from ..helpers.blank import blank
 from ..helpers.command import run, write_input
+from ..helpers.cubic import NON_DIAGONAL, cells_of, cubic_lattice, random_states, state
 
-NON_DIAGONAL = np.array([[2, -2, 0], [0, 2, -2], [2, 2, 2]])  # 24 cells; holds period 2 and period 3 along (1 1 1)
 Float = np.ndarray
 Deviations = Callable[[Field, Supercell, np.ndarray], Float]
 
 
 @pytest.fixture(scope="module")
 def cubic() -> Lattice:
-    """Perovskite NaFeF3: a simple cubic lattice of ions and one of electrons."""
-    places = [[0, 0, 0], [2, 2, 2], [2, 2, 0], [2, 0, 2], [0, 2, 2]]
-    atoms = Atoms("NaFeF3", positions=places, cell=[4, 4, 4], pbc=True)
-    ions = Sublattice("Na", (Species("Na+", 1), Species("Va", 0)))
-    electrons = Sublattice("Fe", (Species("Fe2+", 2), Species("Fe3+", 3)))
-    return build_lattice(atoms, (ions, electrons), {"F": -1})
-
-
-def cells_of(supercell: Supercell) -> np.ndarray:
-    return np.array(np.unravel_index(np.arange(supercell.n_cells), supercell.shape)).T
-
-
-def state(supercell: Supercell, ions: np.ndarray, electrons: np.ndarray) -> np.ndarray:
-    """(1, n_sites) of a cubic supercell, from whether each cell holds the ion and the electron."""
-    return np.column_stack([~ions, ~electrons]).astype(np.int8).reshape(1, -1)
-
-
-def random_states(supercell: Supercell, number: int, share: float, seed: int) -> np.ndarray:
-    """(number, n_sites) with a fixed share of every sublattice at random."""
-    rng = np.random.default_rng(seed)
-    states = np.ones((number, supercell.n_sites), np.int8)
-    for g in np.unique(supercell.site_sublattice):
-        sites = np.flatnonzero(supercell.site_sublattice == g)
-        for s in states:
-            s[rng.choice(sites, round(share * len(sites)), replace=False)] = 0
-    return states
+    return cubic_lattice()
 
 
 def strongest(supercell: Supercell, field: Field, states: np.ndarray) -> tuple[float, list[float], Recognised]:
@@ -182,61 +151,6 @@ def test_phases_side_by_side_are_no_order(cubic: Lattice) -> None:
     short = Supercell(cubic, np.diag([3, 3, 3]))
     rows = cells_of(short)[:, 0] == 0
     assert strongest(short, field, state(short, rows, rows))[2].ordered[0]
-
-
-def plain_correlation(supercell: Supercell, one: np.ndarray, sites: tuple[int, int], distance_A: float) -> float:
-    """1 - P(other species at that distance | the species) / c, over all pairs of sites and images one by one."""
-    cells, atoms = cells_of(supercell), supercell.lattice.atoms
-    edges = supercell.matrix @ np.asarray(atoms.cell)
-    images = np.array(list(product(range(-4, 5), repeat=3))) @ edges
-    occupied = one.reshape(supercell.n_cells, -1) == 0
-    met = others = 0
-    for a, b in product(range(supercell.n_cells), repeat=2):
-        if occupied[a, sites[0]]:
-            places = (
-                (cells[b] - cells[a]) @ np.asarray(atoms.cell) + atoms.positions[sites[1]] - atoms.positions[sites[0]] + images
-            )
-            number = int(np.isclose(np.linalg.norm(places, axis=1), distance_A, atol=1e-3).sum())
-            met, others = met + number, others + number * int(not occupied[b, sites[1]])
-    return 1 - others / met / (1 - occupied[:, sites[1]].mean())
-
-
-@pytest.mark.parametrize("matrix", [np.diag([3, 2, 2]), np.array([[2, 1, 0], [0, 2, -1], [1, 0, 3]])])
-def test_correlations_are_the_plain_count_of_neighbours(matrix: np.ndarray, cubic: Lattice) -> None:
-    supercell = Supercell(cubic, matrix)
-    electrons = electron_field(cubic)
-    assert electrons is not None
-    fields = [ion_field(cubic, "Na+"), electrons]
-    shells = neighbour_shells(supercell, fields)
-    assert [s.distance_A for s in shells[:3]] == pytest.approx([4, 4 * 2**0.5, 4 * 3**0.5])
-    assert [s.neighbours for s in shells] == [6, 12, 8, 6, 8, 24, 24, 32, 6, 12, 8, 6]
-    states = random_states(supercell, 2, 0.4, 5)
-    found = correlations(shells, [deviations(f, supercell, states) for f in fields])
-    for s, row in product(range(len(shells)), range(2)):
-        plain = plain_correlation(supercell, states[row], shells[s].fields, shells[s].distance_A)
-        assert found[row, s] == pytest.approx(plain, abs=1e-12)
-
-
-def test_short_range_order_of_known_states(cubic: Lattice) -> None:
-    supercell = Supercell(cubic, NON_DIAGONAL)
-    electrons = electron_field(cubic)
-    assert electrons is not None
-    fields = [ion_field(cubic, "Na+"), electrons]
-    shells = neighbour_shells(supercell, fields)
-    own, between = (
-        [k for k, s in enumerate(shells) if s.fields == (0, 0)],
-        [k for k, s in enumerate(shells) if s.fields == (0, 1)],
-    )
-    board = cells_of(supercell).sum(axis=1) % 2 == 0
-    found = correlations(shells, [deviations(f, supercell, state(supercell, board, board)) for f in fields])[0]
-    assert found[own] == pytest.approx([-1, 1, -1, 1]) and found[between] == pytest.approx(0)
-    states = random_states(supercell, 4000, 0.25, 3)
-    values = correlations(shells, [deviations(f, supercell, states) for f in fields])
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    expected = np.array([-1 / (supercell.n_cells - 1) if a == b else 0.0 for a, b in (s.fields for s in shells)])
-    assert (error < 0.005).all() and (np.abs(values.mean(axis=0) - expected) < 4 * error).all()
-    empty = correlations(shells, [deviations(f, supercell, np.ones((1, supercell.n_sites), np.int8)) for f in fields])
-    assert np.isnan(empty).all()
 
 
 def test_chain_means() -> None:
