@@ -11,7 +11,7 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.report.figures.diagram import phase_diagram
 from redoxmc.engine.report.figures.style import STYLE
 from redoxmc.engine.runtime.results import Attributes, Results, group_classes
-from redoxmc.engine.runtime.results.schema import build
+from redoxmc.engine.runtime.results.build import build
 
 from ._opening import open_results
 

@@ -72,7 +72,7 @@ def analyse_samples(
     vibrations: Vibrations | None = None,
     drawn: Sequence[System] = (),
 ) -> Analysis:
-    """All groups that follow from the samples of one cell; drawn: the system with other draws of its effective cluster interactions."""
+    """All groups that follow from the samples of one cell; drawn: the system with other effective cluster interactions."""
     health, plan = _health(samples), samples.plan
     kinds = [kind for kind in EnsembleKind if any(s.kind is kind for s in plan.slots)]
     replicas: dict[str, Any] = {kind.group: replica_group(kind, samples, system, health) for kind in kinds}

@@ -22,9 +22,9 @@ def differential_capacity_group(
 ) -> DifferentialCapacity:
     """The group /differential_capacity.
 
-    Every step of the count along the hull of F has its voltage, and V is linear in the charge from the middle of one step to the next.
-    Small portions of charge are put on a grid of voltages and broadened. No derivative of noisy data is taken, and the integral over V
-    is the charge between the ends of composition.
+    Every step of the count along the hull of F has its voltage, and V is linear in the charge from the middle of one step to
+    the next. Small portions of charge are put on a grid of voltages and broadened. No derivative of noisy data is taken, and
+    the integral over V is the charge between the ends of composition.
 
     reference_energy_eV: per atom, of the ion's element. trusted (rungs, x): of /canonical.
     """

@@ -1,8 +1,8 @@
-"""Fit uncertainty: the uncertainty of the effective cluster interactions (ECIs), propagated to free energies and the phase diagram.
+"""Fit uncertainty: that of the effective cluster interactions (ECIs), propagated to free energies and the phase diagram.
 
-Each draw of the ECIs changes the energy of every sampled state. To first order F(T, x) changes by the mean of that, which is also an upper
-bound (Gibbs, Bogoliubov). The boundaries are then those of the hull of each draw's free energies. What the expansion cannot express at all is
-not included: the validation error measures it.
+Each draw of the ECIs changes the energy of every sampled state. To first order F(T, x) changes by the mean of that, which is
+also an upper bound (Gibbs, Bogoliubov). The boundaries are then those of the hull of each draw's free energies. What the
+expansion cannot express at all is not included: the validation error measures it.
 """
 
 from collections.abc import Sequence
@@ -121,7 +121,7 @@ def with_fit_uncertainty(
 
 
 def widest_band(uncertainty: FitUncertainty) -> Float:
-    """The least certain number of the diagram, for every draw (draws,): the x of a boundary, or a mixing free energy if there is none."""
+    """The least certain number of the diagram, for every draw (draws,): x of a boundary, or a mixing free energy."""
     diagram, found = uncertainty.diagram, uncertainty.changes
     trace = found.traced(uncertainty.isotherms, diagram.trace)
     ends = [boundaries_drawn(trace.x, f, gap).T for row, f in zip(diagram.rows, trace.resampled) for gap in row]

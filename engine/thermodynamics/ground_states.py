@@ -89,7 +89,7 @@ def ground_state_notes(group: GroundStates, samples: Samples | None, n_fu: int) 
             at = np.unravel_index(int(depth.argmax()), depth.shape)
             t = samples.plan.ladder.temperature_K[samples.plan.slots[at[0]].rung]
             notes.append(
-                f"ground states: the sampler found a state {1e3 * depth[at]:.2f} meV/fu below the hull, at {t:g} K and x = {x[at]:.4f}: "
-                "the search missed a state; give larger supercells or more searches"
+                f"ground states: the sampler found a state {1e3 * depth[at]:.2f} meV/fu below the hull, "
+                f"at {t:g} K and x = {x[at]:.4f}: the search missed a state; give larger supercells or more searches"
             )
     return notes

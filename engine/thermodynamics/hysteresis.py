@@ -35,6 +35,6 @@ def hysteresis_note(group: Hysteresis) -> str | None:
     t, x = group.temperature_K[present.any(axis=1)], group.x[present.any(axis=0)]
     difference = np.abs(group.energy_heating_eV - group.energy_cooling_eV)[present].max()
     return (
-        f"Energies of short chains on cooling and on heating differ by up to {1e3 * difference:.1f} meV/fu between {t.min():g} and "
-        f"{t.max():g} K at x = {x.min():.2f} to {x.max():.2f}: hysteresis in temperature."
+        f"Energies of short chains on cooling and on heating differ by up to {1e3 * difference:.1f} meV/fu "
+        f"between {t.min():g} and {t.max():g} K at x = {x.min():.2f} to {x.max():.2f}: hysteresis in temperature."
     )

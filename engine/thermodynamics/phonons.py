@@ -1,4 +1,4 @@
-"""Vibrational free energies of structures, as phonopy writes them, fitted over composition."""
+"""Vibrational free energies of structures from phonopy, and their fit over composition."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,12 @@ Float = NDArray[np.float64]
 KJ_PER_MOL_OF_EV = 96.48533212  # e N_A of the SI of 2019
 MOST_ORDER = 3
 FEWEST_TEMPERATURES = 4
-GAMMA_ACOUSTIC = 3  # modes of zero frequency, which phonopy leaves out
+GAMMA_ACOUSTIC = 3  # modes of zero frequency, which phonopy omits
 
 
 @dataclass(frozen=True)
 class Phonons:
-    """Of one structure: temperature_K (t,), free_energy_eV (t,) per formula unit; imaginary: it has such modes."""
+    """F_vib of one structure: temperature_K (t,), free_energy_eV (t,) per formula unit; imaginary: it has imaginary modes."""
 
     name: str
     x: float
@@ -31,10 +31,11 @@ class Phonons:
 
 @dataclass(frozen=True)
 class Fit:
-    """A polynomial in x at every temperature, as its values free_energy_eV (t, order + 1) at as many x.
+    """A polynomial in x at every temperature, as its values free_energy_eV (t, order + 1) at order + 1 compositions.
 
-    residual_eV (t,): standard error of the fit, what depends on the arrangement (nan: as many coefficients as structures); left_out_eV
-    (t,): root mean square error for structures left out one by one (nan: none can be left out). imaginary: names of those that have such modes.
+    residual_eV (t,): standard error of the fit, from the dependence on the arrangement; nan: as many coefficients as
+    structures. left_out_eV (t,): root mean square error for structures left out one by one; nan: none can be left out.
+    imaginary: names of the structures with imaginary modes.
     """
 
     temperature_K: Float
@@ -50,18 +51,14 @@ class Fit:
         return len(self.x) - 1
 
     def note(self, temperatures_K: Float) -> str:
-        """For a reader, with the errors at some temperatures."""
+        """A note for the report, with the errors at some temperatures."""
 
         def sizes(values: Float) -> str:
             return ", ".join(f"{1e3 * np.interp(t, self.temperature_K, values):.2f} at {t:g} K" for t in temperatures_K)
 
         text = f"vibrations are a polynomial of order {self.order} in x through the phonons of {self.n_structures} structures; "
-        text += "what depends on the arrangement is left out"
-        text += (
-            f", rms meV/fu: {sizes(self.residual_eV)}"
-            if np.isfinite(self.residual_eV).all()
-            else ", and how much that is is not known"
-        )
+        text += "the dependence on the arrangement is neglected"
+        text += f", rms meV/fu: {sizes(self.residual_eV)}" if np.isfinite(self.residual_eV).all() else "; its size is not known"
         if np.isfinite(self.left_out_eV).all():
             text += f"; error for structures left out: {sizes(self.left_out_eV)}"
         if self.imaginary:
@@ -70,7 +67,7 @@ class Fit:
 
 
 def read_phonons(path: Path, x: float, lattice: Lattice, ion: str) -> Phonons:
-    """phonopy's thermal_properties.yaml, of a primitive cell of `natom` atoms. Raises RedoxError with what is wrong."""
+    """Read thermal_properties.yaml of phonopy, for a primitive cell of `natom` atoms. Raises RedoxError with what is wrong."""
     try:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         units, n_atoms = [data["unit"][key] for key in ("temperature", "free_energy")], int(data["natom"])
@@ -92,18 +89,18 @@ def read_phonons(path: Path, x: float, lattice: Lattice, ion: str) -> Phonons:
 
 
 def atoms_per_formula_unit(x: float, lattice: Lattice, ion: str) -> float:
-    """Raises RedoxError where x does not tell how many sites are vacant."""
+    """Atoms per formula unit at x. Raises RedoxError where x does not determine how many sites are vacant."""
     vacant = [VACANCY in (sp.name for sp in s.species) for s in lattice.sublattices]
     if any(v and {sp.name for sp in s.species} != {ion, VACANCY} for v, s in zip(vacant, lattice.sublattices)):
         raise RedoxError(
-            f"x does not tell how many atoms a formula unit has, as {ion} is not all that leaves vacancies; give a table"
+            f"x does not determine how many atoms a formula unit has, as not only {ion} leaves vacancies; give a table"
         )
     sites = lattice.sites_per_sublattice[vacant].sum()
     return float((len(lattice.atoms) - sites) / lattice.n_formula_units + (x if sites else 0.0))
 
 
 def fit_phonons(structures: list[Phonons]) -> Fit:
-    """The order, at most MOST_ORDER, is the one that predicts structures left out best, over all temperatures.
+    """Fit a polynomial of the order, at most MOST_ORDER, that best predicts structures left out, over all temperatures.
 
     Raises RedoxError if the temperatures differ or there is only one composition.
     """
@@ -129,7 +126,7 @@ def fit_phonons(structures: list[Phonons]) -> Fit:
 
 
 def _left_out(x: Float, values: Float, order: int) -> Float:
-    """Root mean square error (t,) for each structure predicted by the others; nan if one cannot be."""
+    """Root mean square error (t,) of predicting each structure from the others; nan if one cannot be predicted."""
     design = np.vander(x, order + 1)
     hat = design @ np.linalg.pinv(design)
     leverage = np.diag(hat)

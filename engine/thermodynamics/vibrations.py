@@ -1,6 +1,7 @@
-"""Vibrations as one more free energy, F_vib(T, x), beside that of the configurations (van de Walle, Ceder, Rev. Mod. Phys. 74, 11, 2002).
+"""Vibrations: a free energy F_vib(T, x) beside that of the configurations (van de Walle, Ceder, Rev. Mod. Phys. 74, 11, 2002).
 
-It depends on temperature and composition alone: no average at fixed composition changes, and F(T, x) gets it after sampling, exactly.
+It depends on temperature and composition alone, so that no average at fixed composition changes: it is added to F(T, x) after
+sampling, and this is exact.
 """
 
 import csv
@@ -24,7 +25,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Vibrational:
-    """Per formula unit at temperatures and compositions, (temperatures, x) each."""
+    """Thermodynamics of the vibrations per formula unit, (temperatures, x) each."""
 
     free_energy_eV: Float
     energy_eV: Float
@@ -34,9 +35,9 @@ class Vibrational:
 
 @dataclass(frozen=True)
 class Vibrations:
-    """A table over temperature_K (temperatures,) and x (compositions,), both ascending; free_energy_eV (temperatures, compositions).
+    """A table of F_vib per formula unit: free_energy_eV (temperatures, x) over temperature_K and x, both ascending.
 
-    fit: how it was made of phonons of structures; None for a table that was given.
+    fit: how it was made from phonons of structures; None for a table in the user's file.
     """
 
     temperature_K: Float
@@ -53,11 +54,11 @@ class Vibrations:
 
     @property
     def content(self) -> list[str]:
-        """All numbers, for a hash."""
+        """All numbers as text, for a hash."""
         return [values.tobytes().hex() for values in (self.temperature_K, self.x, self.free_energy_eV)]
 
     def at(self, temperature_K: Float, x: Float) -> Vibrational:
-        """By splines, cubic where there are nodes enough, within the table: S = -dF/dT, U = F + TS, C = -T d2F/dT2."""
+        """Interpolate within the table by splines, cubic where there are enough nodes: S = -dF/dT, U = F + TS, C = -T d2F/dT2."""
         over_t = make_interp_spline(self.temperature_K, self.free_energy_eV, CUBIC)
 
         def along_x(values: Float) -> Float:
@@ -73,9 +74,10 @@ class Vibrations:
 
 
 def read_vibrations(path: Path, lattice: Lattice, ion: str) -> Vibrations:
-    """A CSV file: free energies of a formula unit over temperature and x, or structures by x and file, fitted over x.
+    """Read a CSV file: free energies of a formula unit over temperature and x, or structures by x and file.
 
-    The structures' files are phonopy's thermal_properties.yaml; their names are relative to the CSV file. Raises RedoxError with what is wrong.
+    Structures are fitted over x. Their files are thermal_properties.yaml of phonopy; their names are relative to the CSV
+    file. Raises RedoxError with what is wrong.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
@@ -106,7 +108,7 @@ def _number(path: Path, row: int, cells: dict[str, str], column: str) -> float:
 
 
 def _table(path: Path, rows: Float) -> Vibrations:
-    """Every temperature at every x, in any order."""
+    """A table from rows (temperature, x, F) in any order, one for every temperature at every x."""
     (t, at_t), (x, at_x) = (np.unique(rows[:, k], return_inverse=True) for k in (0, 1))
     if len(t) <= CUBIC or len(x) < 2:
         raise RedoxError(

@@ -1,4 +1,4 @@
-"""Warnings about the input that only the results can give: chemical potentials beside the point, a reference energy in another unit."""
+"""Warnings about the input that need results: wrong chemical potentials, a reference energy in another unit."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ LOWEST_V, HIGHEST_V = -1.0, 7.0  # no cell has less or more
 
 
 def chemical_potential_warning(semigrand: Semigrand, canonical: Canonical) -> str | None:
-    """A sentence if the given chemical potentials do not reach from one end of composition to the other at a requested temperature."""
+    """A sentence if the chemical potentials do not span all compositions at the requested temperatures."""
     grand, mu = semigrand.grand, semigrand.chemical_potential_eV
     if grand is None or mu is None:
         return None
@@ -22,8 +22,8 @@ def chemical_potential_warning(semigrand: Semigrand, canonical: Canonical) -> st
         return None
     needed = canonical.chemical_potential_eV[requested]
     return (
-        f"the given chemical_potential_eV, {mu.min():g} to {mu.max():g} eV, reach only x = {np.nanmin(found):.2f} to {np.nanmax(found):.2f}: "
-        "/semigrand does not show what lies beyond, transitions included; "
+        f"the given chemical_potential_eV, {mu.min():g} to {mu.max():g} eV, reach only "
+        f"x = {np.nanmin(found):.2f} to {np.nanmax(found):.2f}: /semigrand does not show what lies beyond, transitions included; "
         f"give min: {np.nanmin(needed):.2f} and max: {np.nanmax(needed):.2f}, or auto"
     )
 
@@ -35,6 +35,6 @@ def voltage_warning(voltage: Voltage) -> str | None:
         return None
     wanted = voltage.reference.split(";")[0]
     return (
-        f"the voltage is {np.median(values):.1f} V: reference_energy_eV ({voltage.reference_energy_eV:g}) must be the {wanted} in eV, "
-        "by the same method and on the same zero as the energies, which must be in eV too"
+        f"the voltage is {np.median(values):.1f} V: reference_energy_eV ({voltage.reference_energy_eV:g}) must be "
+        f"the {wanted} in eV, by the same method and on the same zero as the energies, which must be in eV too"
     )

@@ -42,11 +42,9 @@ def test_shapes_and_types_are_checked() -> None:
         replace(hull(), on_hull=np.zeros((2, 3)))
     with pytest.raises(TypeError, match="Hull.x is missing"):
         replace(hull(), x=None)  # type: ignore[arg-type]
+    short = Scans(up_mixing_free_energy_eV=np.zeros((1, 1)), down_mixing_free_energy_eV=np.zeros((1, 1)))
     with pytest.raises(ValueError, match="Canonical.scan_up_mixing_free_energy_eV: found the length 1 along x"):
-        blank(Canonical, temperature_K=[300.0], x=[0.0, 1.0], scan=Scans(**dict.fromkeys(SCANS, np.zeros((1, 1)))))  # type: ignore[arg-type]
-
-
-SCANS = ("up_mixing_free_energy_eV", "down_mixing_free_energy_eV")
+        blank(Canonical, temperature_K=[300.0], x=[0.0, 1.0], scan=short)
 
 
 def everything() -> Results:
@@ -54,8 +52,17 @@ def everything() -> Results:
     ions = ("Na+", "Li+")
     axes = {ion: np.arange(2.0 + k) for k, ion in enumerate(ions)}
     x = {ion: np.full((1, 2, 3), k) for k, ion in enumerate(ions)}
-    several = blank(Semigrand, temperature_K=[300.0], move=["swap"], acceptance=np.ones((1, 2, 3, 1)), trusted=np.ones((1, 2, 3), bool),
-                    chemical_potential_by_ion_eV=axes, x_by_ion=x, x_by_ion_error=x, **SEMIGRAND)  # fmt: skip
+    several = Semigrand(
+        **{name: np.zeros((1, 2, 3)) for name in SERIES},
+        temperature_K=np.array([300.0]),
+        chemical_potential_by_ion_eV=axes,
+        x_by_ion=x,
+        x_by_ion_error=x,
+        move=np.array(["swap"]),
+        acceptance=np.ones((1, 2, 3, 1)),
+        equilibrated_after_sweeps=np.zeros((1, 2, 3), int),
+        trusted=np.ones((1, 2, 3), bool),
+    )
     pair = DilutePair(
         pair="Na+ and Fe2+",
         distance_A=np.array([3.0]),
@@ -67,13 +74,15 @@ def everything() -> Results:
     return Results(attributes, hull=hull(), semigrand=several, dilute=Dilute(temperature_K=np.array([300.0]), high=pair))
 
 
-SEMIGRAND = {
-    name: np.zeros((1, 2, 3), int if name == "equilibrated_after_sweeps" else float)
-    for name in (
-        "energy_eV", "energy_eV_error", "autocorrelation_sweeps", "equilibrated_after_sweeps", "ess", "r_hat", "heat_capacity_mu_kB",
-        "heat_capacity_mu_kB_error",
-    )
-}  # fmt: skip
+SERIES = (
+    "energy_eV",
+    "energy_eV_error",
+    "autocorrelation_sweeps",
+    "ess",
+    "r_hat",
+    "heat_capacity_mu_kB",
+    "heat_capacity_mu_kB_error",
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

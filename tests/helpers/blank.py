@@ -13,7 +13,7 @@ EMPTY = {"f": np.nan, "i": 0, "b": False, "U": ""}
 
 
 def blank(cls: type[G], **given: Any) -> G:
-    """The group with what is given, and nan, 0, False and "" in all else that it must have; dimensions not given have length 0."""
+    """The group with what is given, and nan, 0, False or "" in all other required fields; unknown dimensions have length 0."""
     return _blank(cls, given, dict(LENGTHS))
 
 

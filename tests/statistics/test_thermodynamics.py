@@ -14,7 +14,7 @@ from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.run import FitData
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
-from redoxmc.engine.thermodynamics.phase_diagram.boundaries import find_gaps, join_regions
+from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps
 from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 
@@ -108,7 +108,7 @@ def test_gap_of_a_regular_solution() -> None:
         )
         == []
     )
-    rows = join_regions(
+    rows = connect_regions(
         [
             find_gaps(x, regular_solution(x, t), np.empty((0, len(x))), halves(x, t), regular_solution(x, t), 0.01, 0.0)
             for t in (0.7, 0.8, 1.4)

@@ -22,7 +22,10 @@ class CrossChecks(Group):
 
 @results_group
 class EntropySplit(Group):
-    """The joint entropy split by the chain rule, S(ions, electrons) = S(ions) + S(electrons | ions), at the temperatures where it was sampled."""
+    """The joint entropy split by the chain rule, S(ions, electrons) = S(ions) + S(electrons | ions).
+
+    nan at temperatures where it was not sampled.
+    """
 
     entropy_electron_given_ion_kB: Float | None = variable(
         TX, "k_B/fu", "entropy of the electrons with the ions frozen, S(e|ions)", default=None
@@ -107,7 +110,7 @@ class Canonical(Group):
     closure_eV: Float = variable(
         T,
         "eV/fu",
-        "closure error: F missing at the far end by the transition-matrix estimate of this temperature alone; nan: one end is not known",
+        "closure error of the transition-matrix estimate: F missing at the far end; nan: one end is not known",
     )
     closure_eV_error: Float = error_of("closure_eV")
     free_energy_up_eV: Float = variable(TX, "eV/fu", "free energy from the walkers that started at the lowest x")

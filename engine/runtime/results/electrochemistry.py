@@ -31,7 +31,8 @@ class DifferentialCapacity(Group):
     differential_capacity_mAh_per_g_per_V: Float = variable(
         TV,
         "mAh/(g V)",
-        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the fully occupied compound, broadened by a Gaussian of broadening_V",
+        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the fully occupied compound, "
+        "broadened by a Gaussian of broadening_V",
     )
     differential_capacity_mAh_per_g_per_V_error: Float = error_of("differential_capacity_mAh_per_g_per_V")
     trusted: Bool = variable(TV, "1", "most of the charge stored near this voltage is stored at trusted compositions")

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ...errors import RedoxError
 from ...runtime.storage import open_h5, write_sealed_h5
+from .build import build
 from .migration import Stored, migrated
 from .run import Attributes, Results, group_classes
-from .schema import Group, Variable, build
+from .schema import Group, Variable
 
 
 def write_results(path: Path, results: Results) -> None:

@@ -46,7 +46,8 @@ class Invariants(Group):
     temperature_K_fit_uncertainty: Float | None = variable(
         INVARIANT,
         "K",
-        "standard deviation of invariant_temperature_K over draws of the effective cluster interactions; nan: most draws have no such point within 80 K",
+        "standard deviation of invariant_temperature_K over draws of the effective cluster interactions; "
+        "nan: most draws have no such point within 80 K",
         default=None,
     )
     x: Float = variable((*INVARIANT, "of_three"), "1", "composition of the low, middle and high phase; nan: there is none")
@@ -55,8 +56,9 @@ class Invariants(Group):
     height_vanishes_K: Float = variable(
         (*INVARIANT, "of_two"),
         "K",
-        "closing, opening: at invariant_temperature_K the region is no longer resolved, as its free-energy barrier is lower than 5 kT in the whole "
-        "cell or than the noise; the extrapolated barrier vanishes between these two temperatures (infinite: it does not fall; nan: other kinds, or not known)",
+        "closing, opening: at invariant_temperature_K the region is no longer resolved, as its free-energy barrier is lower than "
+        "5 kT in the whole cell or than the noise; the extrapolated barrier vanishes between these two temperatures "
+        "(infinite: it does not decrease; nan: other kinds, or not known)",
     )
     trusted: Bool = variable(INVARIANT, "1", "most of the compositions between are trusted")
 
@@ -69,7 +71,8 @@ class Spinodals(Group):
     x: Float = variable(
         SPINODAL,
         "1",
-        "limit of stability of this cell: where its F loses convexity, between the boundary and the spinodal of the homogeneous solution",
+        "limit of stability of this cell: where its F loses convexity, "
+        "between the boundary and the spinodal of the homogeneous solution",
     )
     x_error: Float = error_of("x")
     region: Int = variable(SPINODAL, "1", "number of the two-phase region")
@@ -78,7 +81,7 @@ class Spinodals(Group):
 
 @results_group
 class PhaseDiagram(Group):
-    """Two-phase regions, invariant points, spinodals and single-phase fields. temperature_K: sampled temperatures and those between."""
+    """Two-phase regions, invariant points, spinodals and single-phase fields, at sampled temperatures and between."""
 
     temperature_K: Float = coordinate("K", "temperatures of the diagram: sampled ones and those between")
     sampled_temperature_K: Float = coordinate("K", "temperatures that were sampled")

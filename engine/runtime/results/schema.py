@@ -11,7 +11,6 @@ converted to the type of the annotation, and the shapes of all arrays of a group
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType
@@ -26,7 +25,6 @@ Bool = NDArray[np.bool_]
 Text = NDArray[np.str_]
 FloatByIon = Mapping[str, Float]
 T = TypeVar("T")
-G = TypeVar("G", bound="Group")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def coordinate(units: str, long_name: str, *, default: Any = MISSING) -> Any:
 
 
 def variable(dims: tuple[str, ...], units: str, long_name: str, *, default: Any = MISSING) -> Any:
-    """An array over `dims`. "{replica_axis}" in dims is that class variable; "{part}" and, in long_name, "{words}" are those of the part."""
+    """An array over `dims`. "{replica_axis}" in dims is that class variable; "{part}" and "{words}" are those of the part."""
     return _field(_Described(dims, units, long_name), default)
 
 
@@ -89,7 +87,8 @@ def error_of(name: str, *, default: Any = MISSING) -> Any:
 def by_ion(name: str, pattern: str, *, default: Any = MISSING) -> Any:
     """Takes the place of the field `name` where there are several ions: a mapping from the ion to its array.
 
-    pattern: of the datasets' names, such as x_{ion}. If the field is a coordinate, a dimension of its name becomes one for each ion.
+    pattern: of the datasets' names, such as x_{ion}. If the field is a coordinate, a dimension of its name becomes one for
+    each ion.
     """
     return _field(_ByIon(name, pattern), default)
 
@@ -276,45 +275,3 @@ def _attributes(group: Group, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, _, described, _ in parts(type(group)):
         if (inner := getattr(group, name)) is not None:
             yield from _attributes(inner, prefix + described.prefix)
-
-
-# From datasets to fields.
-
-
-def build(cls: type[G], arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> G:
-    """The group that a file holds; names that the class does not know are left out. Raises KeyError with what is missing."""
-    return _build(cls, arrays, attributes, "")
-
-
-def _build(cls: type[G], arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any], prefix: str) -> G:
-    given: dict[str, Any] = {}
-    known = {layout.name for layout in layouts(cls, prefix)}
-    for layout in layouts(cls, prefix):
-        if "{ion}" in layout.name:
-            given[layout.field] = _of_ions(layout.name, arrays, known)
-        elif layout.name in arrays:
-            given[layout.field] = arrays[layout.name]
-        elif not layout.optional:
-            raise KeyError(layout.name)
-    for name, spec, optional in attribute_fields(cls):
-        if prefix + name in attributes:
-            value = attributes[prefix + name]
-            given[name] = json.loads(value) if spec.json else value
-        elif not optional:
-            raise KeyError(prefix + name)
-    for name, inner, described, optional in parts(cls):
-        if not optional or _is_there(inner, arrays, prefix + described.prefix):
-            given[name] = _build(inner, arrays, attributes, prefix + described.prefix)
-    return cls(**given)
-
-
-def _of_ions(pattern: str, arrays: Mapping[str, NDArray[Any]], known: set[str]) -> dict[str, NDArray[Any]] | None:
-    before, after = pattern.split("{ion}")
-    named = re.compile(f"{re.escape(before)}(.+){re.escape(after)}")
-    matches = {name: match for name in arrays if name not in known and (match := named.fullmatch(name))}
-    found = {match[1]: arrays[name] for name, match in matches.items() if after.endswith("_error") or not name.endswith("_error")}
-    return found or None
-
-
-def _is_there(cls: type[Group], arrays: Mapping[str, NDArray[Any]], prefix: str) -> bool:
-    return any(layout.name in arrays for layout in layouts(cls, prefix))

@@ -101,7 +101,8 @@ def _vibration_notes(isotherms: Isotherms, vibrations: Vibrations) -> list[str]:
     hotter = isotherms.plan.ladder.temperature_K[len(isotherms.rungs) :]
     if (hotter := hotter[np.isfinite(hotter)]).size:
         notes.append(
-            f"vibrations are not known above {vibrations.temperature_K[-1]:g} K: nothing is given for the rungs from {hotter[0]:g} K on"
+            f"vibrations are not known above {vibrations.temperature_K[-1]:g} K: "
+            f"nothing is given for the rungs from {hotter[0]:g} K on"
         )
     return notes
 
@@ -136,13 +137,13 @@ def _trust_notes(isotherms: Isotherms, closure_eV: Float) -> list[str]:
     if any(not _steps_sampled(steps, isotherms).all() for _, steps in taken):
         rows = [f"{t:g} K ({int(steps.sum())})" for t, steps in taken if steps.any()]
         notes.append(
-            "ΔF between n and n+1 is taken from annealing (not sampled), and not trusted, where the chains were not seen to go both ways: "
+            "ΔF between n and n+1 is taken from annealing (not sampled), and not trusted, where the chains did not go both ways: "
             + ", ".join(rows)
         )
     if np.nanmax(np.abs(closure_eV), initial=0.0) > LARGEST_CLOSURE_EV:
         notes.append(
-            "the closure error of the transition-matrix estimate alone exceeds 1 meV/fu at some temperatures: sample longer there; F is not "
-            "trusted where this estimate differs from it by as much"
+            "the closure error of the transition-matrix estimate alone exceeds 1 meV/fu at some temperatures: "
+            "sample longer there; F is not trusted where this estimate differs from it by as much"
         )
     return notes
 

@@ -1,7 +1,7 @@
 """Cross-checks of F(T, x): two more methods that do not use the transition matrix, and whether all of them agree.
 
-One integrates the energy U(beta, n) from beta = 0, where ln Z_n is the exact number of neutral states. The other is MBAR (Shirts, Chodera,
-J. Chem. Phys. 129, 124105, 2008) over all replicas together, where the samples are few enough.
+One integrates the energy U(beta, n) from beta = 0, where ln Z_n is the exact number of neutral states. The other is MBAR
+(Shirts, Chodera, J. Chem. Phys. 129, 124105, 2008) over all replicas together, where the samples are few enough.
 """
 
 import logging
@@ -31,7 +31,8 @@ SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -> tuple[CrossChecks, list[str]]:
     """The free energies by each method alone, and a note where methods disagree.
 
-    The least-squares F(T, n) of /canonical is compared with the transition-matrix estimate alone, and that with every other method.
+    The least-squares F(T, n) of /canonical is compared with the transition-matrix estimate alone, and that with every other
+    method.
     """
     given = canonical.free_energy_eV, canonical.free_energy_eV_error
     matrix = _with_vibrations(_by_transition_matrix(isotherms), isotherms)
@@ -49,7 +50,8 @@ def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -
         if differ.any():
             worst, trusted = 1e3 * np.nanmax(np.abs(found[0] - other[0])[differ]), int((differ & canonical.trusted).sum())
             notes.append(
-                f"free energies {name} differ from {of} by up to {worst:.2f} meV/fu at {int(differ.sum())} points, {trusted} of them trusted"
+                f"free energies {name} differ from {of} by up to {worst:.2f} meV/fu at {int(differ.sum())} points, "
+                f"{trusted} of them trusted"
             )
     checks = CrossChecks(
         free_energy_ratios_eV=matrix[0],
@@ -119,7 +121,7 @@ def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[
 
 
 def _by_mbar(isotherms: Isotherms, samples: Samples) -> Estimate | None:
-    """From samples of all replicas together, with the error over blocks; None where there are too many replicas or no solution."""
+    """From samples of all replicas together, with the error over blocks; None for too many replicas or no solution."""
     plan = samples.plan
     if len(plan.slots) > MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in plan.slots):
         return None
@@ -168,7 +170,7 @@ def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -
 
 
 def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] | None:
-    """Free energies of the states, and ln of the mixture density sum_k N_k exp(f_k - u_k) of every sample; None if they are not consistent."""
+    """Free energies of the states, and ln sum_k N_k exp(f_k - u_k) of every sample; None if they are not self-consistent."""
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it warns that JAX is missing
     from pymbar.mbar_solvers import adaptive  # slow to import
 

@@ -17,15 +17,16 @@ LARGEST_DEVIATION_KB = 0.01  # of the mean energy over kT (k_B/fu) from that of 
 SIGNIFICANCE = 3.0
 ROUNDING_KB = 1e-6
 DEFINITION = (
-    "per formula unit; ions: which element is on which site; electrons: the charges of the elements. Chain rule: S(ions, electrons) = "
-    "S(ions) + S(electrons | ions); conditional entropies are averages over states drawn at (T, x), marginal ones the difference"
+    "per formula unit; ions: which element is on which site; electrons: the charges of the elements. "
+    "Chain rule: S(ions, electrons) = S(ions) + S(electrons | ions); "
+    "conditional entropies are averages over states drawn at (T, x), marginal ones the difference"
 )
 WITHOUT_VIBRATIONS = "; the joint entropy in it is entropy_kB without vibrational_entropy_kB"
 
 
 @dataclass(frozen=True)
 class Conditional:
-    """Entropy (k_B/fu) of the electrons given the ions, or reverse, at compositions x; trusted: the conditional runs were equilibrated."""
+    """Entropy (k_B/fu) of the electrons given the ions, or the reverse, at compositions x; trusted: equilibrated."""
 
     x: Float
     entropy_kB: Float
@@ -37,8 +38,8 @@ class Conditional:
 def conditional(split: ConditionalEntropies, part: int, n_fu: int, beta: float) -> Conditional:
     """Averages over the states drawn; part: 0, the electrons are free and the ions frozen; 1, the reverse.
 
-    In equilibrium the mean energy is that of the states drawn. If the free part was cooled too fast, its energy is too high and so
-    is its entropy, by about beta times as much.
+    In equilibrium the mean energy is that of the states drawn. If the free part was cooled too fast, its energy is too high
+    and so is its entropy, by about beta times as much.
     """
     values = split.entropy_kB[..., part] / n_fu
     missing = beta * (split.energy_neV[..., part] - split.drawn_neV) / n_fu
@@ -48,7 +49,7 @@ def conditional(split: ConditionalEntropies, part: int, n_fu: int, beta: float) 
 
 
 def _standard_error(values: Float) -> Float:
-    """Standard error (points,) of the mean over walkers and states drawn: the larger of that between walkers and that between all values."""
+    """Standard error (points,) of the mean over walkers and states drawn, from the scatter of walkers or of all values."""
     points, walkers, snapshots = values.shape
     number = walkers * snapshots
     between = values.mean(axis=2).var(axis=1, ddof=1) / walkers
@@ -61,8 +62,8 @@ def _standard_error(values: Float) -> Float:
 def on_grid(found: Conditional, x: Float, ideal_kB: Float) -> tuple[Float, Float, NDArray[np.bool_]]:
     """Value, error and trust at every x between the ends.
 
-    The share of the ideal entropy, which is smooth up to both ends, is interpolated by shape-preserving cubics. Beyond the outermost
-    compositions it is constant; the ends themselves have no entropy.
+    The share of the ideal entropy, which is smooth up to both ends, is interpolated by shape-preserving cubics. Beyond the
+    outermost compositions it is constant; the ends themselves have no entropy.
     """
     share, error = found.entropy_kB / found.ideal_kB, found.error_kB / found.ideal_kB
     at = np.clip(x, found.x[0], found.x[-1])
@@ -75,7 +76,7 @@ def on_grid(found: Conditional, x: Float, ideal_kB: Float) -> tuple[Float, Float
 def with_entropy_split(
     canonical: Canonical, isotherms: Isotherms, splits: dict[int, ConditionalEntropies]
 ) -> tuple[Canonical, list[str]]:
-    """The group with the split at the temperatures where it was sampled (nan at the others), and a note for each bound that is broken."""
+    """The group with the split at the temperatures where it was sampled, and a note for each bound that is violated."""
     parts = free_subsystems(isotherms.system.lattice)
     if not splits or not parts:
         return canonical, []
@@ -109,7 +110,7 @@ def with_entropy_split(
 
 @dataclass(frozen=True)
 class _Conditionals:
-    """S(e|ions) and S(ions|e) on the grid: value_kB, error_kB (2, rungs, x), nan where not sampled; ideal_kB: one (x,) for each."""
+    """S(e|ions) and S(ions|e): value_kB, error_kB (2, rungs, x), nan where not sampled; ideal_kB: one (x,) for each."""
 
     value_kB: Float
     error_kB: Float

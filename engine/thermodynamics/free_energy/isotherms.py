@@ -27,8 +27,8 @@ MOST_BLOCKS = 20
 class Isotherms:
     """F(T, n) of one cell.
 
-    rungs: of finite temperature, where vibrations, if they are included, are known. curves: one per rung. hotter: those of the rungs
-    above, up to beta = 0 if the ladder reaches it. grid: indices into an isotherm of the requested compositions.
+    rungs: of finite temperature, where vibrations, if they are included, are known. curves: one per rung. hotter: those of
+    the rungs above, up to beta = 0 if the ladder reaches it. grid: indices into an isotherm of the requested compositions.
     """
 
     system: System
@@ -129,7 +129,7 @@ def build_isotherms(
 
 
 def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
-    """The isotherms of one rung. Bins that overlap the equilibration are dropped for all rungs of a ladder alike: they exchange."""
+    """The isotherms of one rung. Bins that overlap the equilibration are dropped for all rungs of a ladder, as they exchange."""
     plan, sums = samples.plan, samples.tallies
     ladders = {samples.origin[k][0] for k, s in enumerate(plan.slots) if s.rung == rung}
     own = [k for k, (ladder, _) in enumerate(samples.origin) if ladder in ladders]

@@ -1,9 +1,10 @@
-"""Least-squares F(T, n): all measured differences between neighbours at once, counts at one temperature and temperatures at one count.
+"""Least-squares F(T, n): all measured differences at once, between counts at one temperature and temperatures at one count.
 
-The transition matrix gives ΔF between counts, the energies give beta ΔF between rungs. Both are differences on a grid whose rim is known
-exactly (the ends of composition, beta = 0), and weighted least squares fits all of them together, as in networks of free energy
-differences (Xu, J. Chem. Inf. Model. 59, 4720, 2019). Where ordered phases follow one another, the transition matrix at low
-temperature rests on rare transitions between them. A step in temperature needs none, and is more precise the closer the rungs are.
+The transition matrix gives ΔF between counts, the energies give beta ΔF between rungs. Both are differences on a grid whose
+rim is known exactly (the ends of composition, beta = 0), and weighted least squares fits all of them together, as in networks
+of free energy differences (Xu, J. Chem. Inf. Model. 59, 4720, 2019). Where ordered phases follow one another, the transition
+matrix at low temperature rests on rare transitions between them. A step in temperature needs none, and is more precise the
+closer the rungs are.
 """
 
 from dataclasses import replace
@@ -27,9 +28,9 @@ SMOOTHER = 4.0  # least ratio of the errors of the rule with every second node a
 def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, seed: int) -> list[Curves]:
     """The ladder with beta_f of every isotherm, and of every resample, from the fit; transition_matrix_beta_f stays.
 
-    betas (rungs,) descending; log_states (n,): ln of the number of states at every count, -beta F at beta = 0. The error of the rule of
-    integration, which resampling does not show, is drawn for each resample, the same for all counts. An outlier gets the variance
-    of its own deviation.
+    betas (rungs,) descending; log_states (n,): ln of the number of states at every count, -beta F at beta = 0. The error of
+    the rule of integration, which resampling does not show, is drawn for each resample, the same for all counts. An outlier
+    gets the variance of its own deviation.
     """
     picks = [[c.all for c in ladder], [c.up for c in ladder], [c.down for c in ladder]]
     picks += [[c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled))]
@@ -65,7 +66,7 @@ def _steps(curve: Isotherm) -> Float:
 
 
 def energy_steps(curves: list[Isotherm], betas: Float, stride: int = 1) -> Float:
-    """beta F of every rung minus that `stride` rungs hotter, (rungs-stride, n), by Hermite's cubic rule; nan where no energy is known."""
+    """beta F of every rung minus that `stride` rungs hotter, (rungs-stride, n), by Hermite's cubic rule; nan: not known."""
     mean, variance = (np.array([getattr(c, name) for c in curves]) for name in ("energy_neV", "energy_variance_neV2"))
     h = (betas[:-stride] - betas[stride:])[:, None]
     cold, hot = slice(None, -stride), slice(stride, None)
@@ -73,7 +74,7 @@ def energy_steps(curves: list[Isotherm], betas: Float, stride: int = 1) -> Float
 
 
 def _not_bypassed(curves: list[Isotherm], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(rungs, n): steps up from a count that are taken from annealing, and that no measured path over hotter rungs leads around."""
+    """(rungs, n): steps up from a count that are taken from annealing, and that no measured path over hotter rungs avoids."""
     taken = np.array([c.from_annealing for c in curves])
     both = known & np.append(known[:, 1:], np.zeros((len(known), 1), bool), axis=1)
     for k in range(len(known) - 1, -1, -1):

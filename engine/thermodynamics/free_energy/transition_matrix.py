@@ -30,9 +30,9 @@ class Ends:
 class Isotherm:
     """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
 
-    beta_f (n,): -ln Z_n, the best estimate; transition_matrix_beta_f (n,): by the transition matrix of this temperature alone.
-    closure: beta F that was missing in the latter at the far end, before it was distributed evenly; nan unless both ends are exact.
-    from_annealing (n,): the step up from here is taken from annealing, as it was not sampled both ways.
+    beta_f (n,): -ln Z_n, the best estimate; transition_matrix_beta_f (n,): by the transition matrix of this temperature
+    alone. closure: beta F that was missing in the latter at the far end, before it was distributed evenly; nan unless both
+    ends are exact. from_annealing (n,): the step up from here is taken from annealing, as it was not sampled both ways.
     energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
     """
 
@@ -48,7 +48,7 @@ class Isotherm:
 
 @dataclass(frozen=True)
 class Curves:
-    """Isotherms of one rung: from all samples, from each bootstrap resample, from the walkers that started at low and at high x."""
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from the walkers started at low and high x."""
 
     all: Isotherm
     resampled: list[Isotherm]
@@ -57,9 +57,9 @@ class Curves:
 
 
 def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:
-    """From sums (n_max+1, 6) as in Tally. A step that was not accepted both ways is taken from the reference, which annealing made.
+    """The transition-matrix estimate from sums (n_max+1, 6) as in Tally.
 
-    reference (n_max+1,): beta F_{n+step} - beta F_n.
+    reference (n_max+1,): beta F_{n+step} - beta F_n from annealing, taken for a step that was not accepted both ways.
     """
     n = np.arange(ends.low, ends.high + 1, step)
     found = estimated_steps(sums, reference, step)

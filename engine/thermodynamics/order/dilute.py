@@ -1,4 +1,4 @@
-"""/dilute of results.h5: one ion with its electron in the empty host, one vacancy with its hole in the full one; solubility limits."""
+"""The group /dilute: an ion with its electron in the empty host, a vacancy with its hole in the full one; solubility limits."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Pairs:
 
 
 def dilute_pairs(system: System, side: int) -> Pairs | None:
-    """At the lowest composition (side 0) or at the highest (1). Energies are exact, by the Hamiltonian in this supercell.
+    """Pairs at the lowest composition (side 0) or at the highest (1), with exact energies of the Hamiltonian in this supercell.
 
     None where the host is not one state, or its first neighbours in composition are more than one ion and one electron.
     """
@@ -65,7 +65,7 @@ def _exchanges(lattice: Lattice, ion: str, change: int) -> list[Exchange]:
 
 
 def _pairs(system: System, host: NDArray[np.int8], exchange: Exchange) -> list[Pairs]:
-    """For one site of the ion in each orbit of the cell, with every site of the electron."""
+    """Pairs of one site of the ion in each orbit of the cell with every site of the electron."""
     supercell, (first, second) = system.supercell, exchange.flips
     names = [system.lattice.sublattices[f.sublattice].species[f.new].name for f in (first, second)]
     orbits = site_orbits(system.lattice)
@@ -76,7 +76,7 @@ def _pairs(system: System, host: NDArray[np.int8], exchange: Exchange) -> list[P
         members = in_cell[orbits[in_cell] == orbit]
         site, partners = int(members[0]), electron[electron != members[0]]
         if not len(partners):
-            continue  # with three valences some exchanges find nothing to change in the host
+            continue  # with three valences some exchanges are impossible in the host
         sites = np.column_stack([np.full(len(partners), site), partners])
         count = np.full(len(partners), len(members) * supercell.n_cells)
         distance_A, energy_neV = _distances(supercell, site, partners), _energies(system, host, exchange, site, partners)
@@ -135,7 +135,7 @@ def _by_shells(pairs: Pairs, temperature_K: Float) -> DilutePair:
 
 @dataclass(frozen=True)
 class Solubility:
-    """What dissolves at an end before a second phase forms, against temperature. x: distance from that end."""
+    """Largest x, as a distance from one end, at which a second phase has not formed yet, over temperature."""
 
     temperature_K: Float
     x: Float

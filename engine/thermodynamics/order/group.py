@@ -22,7 +22,7 @@ MOST_SNAPSHOTS = 16  # of each chain that are measured
 
 
 def order_group(samples: Samples, system: System, health: Health, x: Float) -> Order:
-    """Order at the finite temperatures of the ladder and the compositions x (points,); each snapshot counts at the nearest one."""
+    """Order at the finite temperatures of the ladder and the compositions x (points,); a snapshot counts at the nearest."""
     probe, plan = build_probe(system), samples.plan
     rungs = np.flatnonzero(np.isfinite(plan.ladder.temperature_K))
     means = ChainMeans((len(rungs), len(x)), probe.quantities)
@@ -78,7 +78,7 @@ def _group(probe: Probe, temperature_K: Float, x: Float, means: ChainMeans, exam
 
 
 def _formula(system: System, n: int) -> str:
-    """With n of the ion in the supercell, in the order of the structure file."""
+    """Formula of the compound with n ions in the supercell, elements in the order of the structure file."""
     state = system.any_state(n)
     counts = Counter(sp.element for sp in species_of_atoms(system.supercell, state) if sp.name != VACANCY)
     whole = gcd(*counts.values())

@@ -15,16 +15,16 @@ LEAST_ORDER = 0.1  # share of a field in one star above which it has long-range 
 FALSE_ALARM = 1e-3  # probability that random arrangements pass the other test, at any star
 LONG_WAVE_SPACINGS = 4.0  # mean distances between sites: a longer wave may be phases side by side
 CRITERION = (
-    f"ordered: the strongest star of equivalent waves q holds a share of at least {LEAST_ORDER:g} beyond that of disorder, and more than "
-    f"random arrangements would give at any star with probability {FALSE_ALARM:g}. Short-range order gives shares that decrease as 1/N with "
-    "the size of the cell. separated: the same, but in a long wave that passes only once through the cell: two phases, or two domains of an "
-    "order, side by side, or an order too long for the cell"
+    f"ordered: the strongest star of equivalent waves q holds a share of at least {LEAST_ORDER:g} beyond that of disorder, "
+    f"and more than random arrangements would give at any star with probability {FALSE_ALARM:g}. Short-range order gives shares "
+    "that decrease as 1/N with the size of the cell. separated: the same, but in a long wave that passes only once through the "
+    "cell: two phases, or two domains of an order, side by side, or an order too long for the cell"
 )
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """The strongest star at each of the points (...). weight: its share of the field; parameter: sqrt of the share beyond disorder."""
+    """The strongest star at each point (...). weight: its share of the field; parameter: sqrt of the share beyond disorder."""
 
     star: Int
     weight: Float

@@ -14,7 +14,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Probe:
-    """Measures the shares of all stars for each field, then the correlations in all shells. electrons: None where there are none."""
+    """Measures the shares of all stars for each field, then the correlations in all shells; electrons: None without any."""
 
     system: System
     waves: Waves

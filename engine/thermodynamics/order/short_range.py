@@ -14,15 +14,15 @@ from ...crystal.lattice import Supercell
 from .structure_factor import Field
 
 Float = NDArray[np.float64]
-SHELLS = 4  # nearest ones that are looked at, for each pair of fields
+SHELLS = 4  # nearest shells of each pair of fields
 SAME_SHELL_A = 1e-2
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Pairs of a site of one field and a site of another at one distance. fields: their two places in the list of fields.
+    """Pairs of a site of one field and a site of another at one distance. fields: their two indices in the list of fields.
 
-    links (sites of the first, sites of the second): how often each pair is at that distance, periodic images included.
+    links (sites of the first, sites of the second): number of images of each pair at that distance.
     """
 
     fields: tuple[int, int]
@@ -54,7 +54,7 @@ def _shells(supercell: Supercell, fields: Sequence[Field], pair: tuple[int, int]
 
 
 def _neighbours(supercell: Supercell, first: Field, second: Field) -> tuple[NDArray[Any], ...]:
-    """Directed pairs of sites of the cell: both sites, cell shift, distance (A), number of the shell; beyond the last one too."""
+    """Directed pairs of sites of the cell: both sites, cell shift, distance (A), number of the shell (also beyond the last)."""
     lattice = supercell.lattice
     active, cutoff_A = lattice.atoms[lattice.site_atom], 3.0
     while True:
@@ -71,8 +71,8 @@ def correlations(shells: Sequence[Shell], deviations: Sequence[Float]) -> Float:
     """Warren-Cowley parameters (k, shells) from the deviations (k, n_cells, sites) of every field.
 
     alpha = <d_i d'_j> over the shell / sqrt(<d^2> <d'^2>). On one sublattice of two species this is Cowley's
-    1 - P(B next to A) / c_B; between an ion and an electron 1 - P(no electron next to the ion) / c(no electron). So > 0: they
-    seek each other, < 0: they avoid each other, 1: always together, 0: random (-1/(sites - 1) among a fixed number).
+    1 - P(B next to A) / c_B; between an ion and an electron 1 - P(no electron next to the ion) / c(no electron). Hence > 0: they
+    attract each other, < 0: they avoid each other, 1: always together, 0: random (-1/(sites - 1) at a fixed number).
     nan where a field does not vary.
     """
     flat = [d.reshape(len(d), -1) for d in deviations]

@@ -1,4 +1,4 @@
-"""Structure factors of occupations: in which waves of the lattice the ions and the electrons are ordered."""
+"""Structure factors of occupations: the waves of the lattice in which the ions and the electrons are ordered."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,9 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Field:
-    """What is ordered: a number for every (sublattice, species), `table`; `sites` of the cell are those where it can vary.
+    """A quantity that can be ordered: a number for every (sublattice, species), `table`; `sites` of the cell where it can vary.
 
-    orbit (sites,): symmetry-equivalent ones share a number.
+    orbit (sites,): symmetry-equivalent sites have the same number.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Field:
 
 
 def ion_field(lattice: Lattice, ion: str) -> Field:
-    """1 where the ion is, else 0."""
+    """The field of an ion: 1 where it is, else 0."""
     table = np.zeros((len(lattice.sublattices), lattice.n_species))
     for row in lattice.rows(ion):
         table[row] = 1
@@ -37,7 +37,7 @@ def ion_field(lattice: Lattice, ion: str) -> Field:
 
 
 def electron_field(lattice: Lattice) -> Field | None:
-    """Electrons held: by how much a charge is below the highest one of its element there (Fe2+: 1, Fe3+: 0); None without any."""
+    """The field of electrons: how far a charge is below the highest of its element (Fe2+: 1, Fe3+: 0); None without electrons."""
     if not has_electrons(lattice):
         return None
     table, names = np.zeros((len(lattice.sublattices), lattice.n_species)), []
@@ -64,7 +64,7 @@ def site_orbits(lattice: Lattice) -> Int:
 def deviations(field: Field, supercell: Supercell, states: NDArray[np.int8]) -> Float:
     """The field of states (k, n_sites) minus its mean over symmetry-equivalent sites, (k, n_cells, sites of the field).
 
-    Only what the space group does not ask for is order: sites of two Wyckoff positions are unequally filled in any phase.
+    Sites of two Wyckoff positions are unequally filled in any phase: that is no order.
     """
     cells = states.reshape(len(states), supercell.n_cells, -1)
     values = field.table[supercell.lattice.site_sublattice[field.sites], cells[..., field.sites]]
@@ -86,13 +86,13 @@ class Waves:
 
     @cached_property
     def _place(self) -> Int:
-        """Of each cell in the box of the diagonal form, where translations add without carrying over."""
+        """Index of each cell in the box of the diagonal form, where translations add component by component."""
         sizes, columns = self._diagonal
         return np.ravel_multi_index(tuple((self.supercell.cells @ columns % sizes).T), tuple(sizes))
 
     @cached_property
     def period(self) -> int:
-        """Smallest number that makes every q whole."""
+        """Smallest number that makes every component of q an integer."""
         return int(np.lcm.reduce(self._diagonal[0]))
 
     @cached_property
@@ -113,7 +113,7 @@ class Waves:
 
     @cached_property
     def star(self) -> Int:
-        """(n_cells,) number of the star: waves that the point group and time reversal make equivalent."""
+        """(n_cells,) number of the star of each wave: waves that are equivalent by the point group and time reversal."""
         rotations, _ = space_group(self.supercell.lattice.atoms)
         key = np.full(self.supercell.n_cells, np.iinfo(np.int64).max)
         for rotation in np.unique(np.concatenate([rotations, -rotations]), axis=0):
@@ -128,20 +128,20 @@ class Waves:
 
     @cached_property
     def star_q(self) -> Float:
-        """(stars, 3) one q of each star: few negative components, the last ones largest."""
+        """(stars, 3) one q of each star, with few negative components and the last ones largest."""
         nicest = np.lexsort([*(-self.whole.T), (self.whole < 0).sum(axis=1)])
         first = np.unique(self.star[nicest], return_index=True)[1]
         return self.q[nicest[first]]
 
     @cached_property
     def star_wavelength_A(self) -> Float:
-        """(stars,) length of a period in space; inf for q = 0."""
+        """(stars,) wavelength, A; inf for q = 0."""
         length = np.linalg.norm(self._star_shortest @ self._reciprocal, axis=1)
         return np.divide(1, length, out=np.full(len(length), np.inf), where=length > 1e-9)
 
     @cached_property
     def star_passes(self) -> Int:
-        """(stars,) how often a wave passes through the supercell, along that of its shortest edges where it does most often."""
+        """(stars,) number of wavelengths in the supercell, along that of its shortest edges where there are most."""
         edges, _ = minkowski_reduce(self.supercell.matrix @ np.asarray(self.supercell.lattice.atoms.cell))
         return np.rint(np.abs(self._star_shortest @ self._reciprocal @ edges.T)).max(axis=1).astype(np.int64)
 
@@ -152,7 +152,7 @@ class Waves:
 
     @cached_property
     def _star_shortest(self) -> Float:
-        """(stars, 3) star_q, less the reciprocal vector that makes it shortest."""
+        """(stars, 3) star_q minus the reciprocal vector that makes it shortest."""
         images = self.star_q[:, None] - np.indices((5, 5, 5)).reshape(3, -1).T + 2
         nearest = np.linalg.norm(images @ self._reciprocal, axis=-1).argmin(axis=1)
         return images[np.arange(len(images)), nearest]

@@ -1,4 +1,4 @@
-"""Two-phase regions of an isotherm, and how they hang together over temperature."""
+"""Two-phase regions of an isotherm, and how they connect over temperature."""
 
 from dataclasses import dataclass, replace
 
@@ -9,16 +9,16 @@ from .hull import Facet, facets, lower_hull
 from .trace import Trace
 
 Float = NDArray[np.float64]
-DISTINCT_KT = 5.0  # height of a gap over the whole cell, in kT: below it the cell hops freely between the two phases
+DISTINCT_KT = 5.0  # least barrier of a gap in the whole cell, in kT: below it the cell changes freely between the two phases
 SIGNIFICANCE = 3.0  # standard errors by which the curve must lie above a facet
-FLICKER_K = 12.0  # a region that is lost and seen again within so much is there all the same
+FLICKER_K = 12.0  # longest interruption of a region, by noise, that is filled in
 
 
 @dataclass(frozen=True)
 class Gap:
     """A two-phase region at one temperature: x of both phases with errors, height of F above the common tangent (eV).
 
-    certain: higher than the noise by SIGNIFICANCE; else it is one only as the continuation of one that is.
+    certain: higher than the noise by SIGNIFICANCE; others count only as the continuation of a certain one.
     """
 
     x: tuple[float, float]
@@ -28,19 +28,19 @@ class Gap:
     certain: bool = True
 
     def overlap(self, other: "Gap") -> float:
-        """Length in x that both cover; negative: how far they are apart."""
+        """Length in x that both cover; if negative, the distance between them."""
         return min(self.x[1], other.x[1]) - max(self.x[0], other.x[0])
 
 
 def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
     """Gaps at every temperature of the trace; least_height_eV (temperatures,).
 
-    One that fades into the noise on its way to where it closes is followed there, or its end would be the noise's: kept are all
-    that hang together, from temperature to temperature, with one that is certain.
+    A gap that becomes lower than the noise before it closes is followed to where it closes: all gaps are kept that are
+    connected, from temperature to temperature, with a certain one.
     """
     rows = [
-        find_gaps(trace.x, value, resampled, halves, cubic, trace.spacing, float(least))
-        for value, resampled, halves, cubic, least in zip(
+        find_gaps(trace.x, value, resampled, either, cubic, trace.spacing, float(least))
+        for value, resampled, either, cubic, least in zip(
             trace.value, trace.resampled, trace.from_either_end, trace.cubic, least_height_eV
         )
     ]
@@ -51,13 +51,13 @@ def gaps_of(trace: Trace, least_height_eV: Float) -> list[list[Gap]]:
 
 
 def find_gaps(
-    x: Float, f_eV: Float, f_bootstrap_eV: Float, f_halves_eV: Float, f_cubic_eV: Float, spacing: float, least_height_eV: float
+    x: Float, f_eV: Float, f_bootstrap_eV: Float, f_ends_eV: Float, f_cubic_eV: Float, spacing: float, least_height_eV: float
 ) -> list[Gap]:
-    """Gaps of F (n,) that are wider than `spacing` in x, higher than least_height and higher than the noise; certain if by SIGNIFICANCE.
+    """Gaps of F (n,) wider than `spacing` in x and higher than least_height_eV and than the noise; certain: by SIGNIFICANCE.
 
-    The noise is that of F_bootstrap (samples, n), or half of what the two halves of the walkers, f_halves (2, n), differ
-    by, whichever is larger: a few walkers that have not met would fool the bootstrap. What F_cubic (n,), by a lower rule of
-    interpolation in temperature, differs by is added to it, and to the errors in x.
+    The noise is that of f_bootstrap_eV (samples, n), or half the difference between the walkers that started at either end,
+    f_ends_eV (2, n), if that is larger: the bootstrap misses it while few walkers have met. The difference of
+    f_cubic_eV (n,), by a lower order of interpolation in temperature, is added to it and to the errors in x.
     """
     if not np.isfinite(f_eV).all():
         return []
@@ -71,7 +71,7 @@ def find_gaps(
     for facet in wide:
         statistical = _heights(x, usable, facet).std(ddof=1) if len(usable) > 1 else 0.0
         rule = abs(float(_heights(x, f_cubic_eV[None], facet)[0]) - facet.depth)
-        noise = max(statistical, float(np.ptp(_heights(x, f_halves_eV, facet))) / 2) + rule
+        noise = max(statistical, float(np.ptp(_heights(x, f_ends_eV, facet))) / 2) + rule
         if facet.depth <= noise:
             continue
         ends = np.array([_facet_around(x, h, facet.deepest) for h in hulls])
@@ -84,7 +84,7 @@ def find_gaps(
 
 
 def _heights(x: Float, f: Float, facet: Facet) -> Float:
-    """Heights of the curves f (curves, n) above their chords between the facet's own ends."""
+    """Heights of the curves f (curves, n) above their chords between the ends of the facet."""
     t = (x[facet.deepest] - x[facet.left]) / (x[facet.right] - x[facet.left])
     return f[:, facet.deepest] - (1 - t) * f[:, facet.left] - t * f[:, facet.right]
 
@@ -96,13 +96,13 @@ def _facet_around(x: Float, vertices: NDArray[np.int64], index: int) -> tuple[fl
 
 
 def boundaries_drawn(x: Float, curves: Float, gap: Gap) -> Float:
-    """Ends in x, (curves, 2), of the facet that each of the curves (curves, n) has where the gap is."""
+    """Ends in x, (curves, 2), of the facet of each of the curves (curves, n) at the gap."""
     middle = int(np.argmin(np.abs(x - sum(gap.x) / 2)))
     return np.array([_facet_around(x, lower_hull(x, f), middle) for f in curves])
 
 
 def without_flicker(gaps: list[list[Gap]], temperature_K: Float) -> list[list[Gap]]:
-    """Fill in a region that noise hides between two temperatures at which it is seen, FLICKER_K apart at most."""
+    """Fill in regions that noise hides between two temperatures at which they are found, at most FLICKER_K apart."""
     rows = [list(row) for row in gaps]
     for k, row in enumerate(gaps[:-1]):
         for gap in row:
@@ -126,12 +126,12 @@ def _mean(a: Gap, b: Gap, t: float) -> Gap:
     return Gap(mix(a.x, b.x), mix(a.x_error, b.x_error), (1 - t) * a.height_eV + t * b.height_eV)
 
 
-def join_regions(gaps: list[list[Gap]]) -> list[list[Gap]]:
-    """Number the regions: gaps of neighbouring temperatures that overlap in x are one region."""
-    joined: list[list[Gap]] = []
+def connect_regions(gaps: list[list[Gap]]) -> list[list[Gap]]:
+    """Number the regions: gaps at neighbouring temperatures that overlap in x are one region."""
+    connected: list[list[Gap]] = []
     count = 0
     for row in gaps:
-        below = joined[-1] if joined else []
+        below = connected[-1] if connected else []
         pairs = sorted(((g.overlap(b), i, b.region) for i, g in enumerate(row) for b in below if g.overlap(b) > 0), reverse=True)
         number: dict[int, int] = {}
         for _, i, region in pairs:
@@ -140,5 +140,5 @@ def join_regions(gaps: list[list[Gap]]) -> list[list[Gap]]:
         for i in range(len(row)):
             if i not in number:
                 number[i], count = count, count + 1
-        joined.append([replace(g, region=number[i]) for i, g in enumerate(row)])
-    return joined
+        connected.append([replace(g, region=number[i]) for i, g in enumerate(row)])
+    return connected

@@ -1,4 +1,4 @@
-"""Two phase diagrams: how far apart their boundaries and their transition temperatures are."""
+"""Comparison of two phase diagrams: differences of their boundaries and of their transition temperatures."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from ...runtime.results.phase_diagram import PhaseDiagram
 
 Float = NDArray[np.float64]
-SAME_X = 0.15  # invariant points of one kind whose middle phases are no further apart than this in x are the same
+SAME_X = 0.15  # largest distance in x of the middle phases of matching invariant points
 
 
 @dataclass(frozen=True)
 class Transition:
-    """An invariant point of the first diagram and of the second; nan in one of them: it has none. All in K but x."""
+    """A pair of matching invariant points. temperature_K, error_K: in the first diagram and in the second; nan: it has none."""
 
     kind: str
     x: float
@@ -22,7 +22,7 @@ class Transition:
 
     @property
     def difference_K(self) -> float:
-        """Of the second from the first."""
+        """Second minus first."""
         return self.temperature_K[1] - self.temperature_K[0]
 
     @property
@@ -31,7 +31,7 @@ class Transition:
 
 
 def transitions(first: PhaseDiagram, second: PhaseDiagram) -> list[Transition]:
-    """Every invariant point that half of the resamples show, matched by kind and x; ascending in temperature."""
+    """All invariant points that more than half of the resamples show, matched by kind and x; ascending in temperature."""
     ours, theirs = _points(first), _points(second)
     found = []
     for kind, x, t, error in ours:
@@ -52,7 +52,7 @@ def _points(diagram: PhaseDiagram) -> list[tuple[str, float, float, float]]:
 
 
 def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> Float:
-    """x of the second diagram's boundaries minus that of the first's, at every boundary point of the first; nan: it has none there.
+    """x of the second diagram's boundaries minus that of the first's, at every point of the first; nan: the second has none.
 
     Two-phase regions are matched by their overlap in x, at the temperature of the second diagram nearest to the point's.
     """

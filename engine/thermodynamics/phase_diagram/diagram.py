@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...runtime.results.order import Order
 from ...units import BOLTZMANN_EV_PER_K
 from ..free_energy.isotherms import Isotherms
-from .boundaries import DISTINCT_KT, Gap, gaps_of, join_regions, without_flicker
+from .boundaries import DISTINCT_KT, Gap, connect_regions, gaps_of, without_flicker
 from .invariants import Invariant, invariants
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
@@ -35,16 +35,19 @@ def build_diagram(isotherms: Isotherms) -> Diagram:
     """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points."""
     traced = trace(isotherms)
     least = least_height_eV(traced, isotherms.n_fu)
-    rows = join_regions(without_flicker(gaps_of(traced, least), traced.temperature_K))
+    rows = connect_regions(without_flicker(gaps_of(traced, least), traced.temperature_K))
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
     return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Order) -> Invariant:
-    """A critical point between phases of different order is no critical point: one transforms into the other at one composition.
+    """The point, called congruent if it is a critical point between phases of different order.
 
-    The orders are compared where the region is wide enough: at the rung nearest to the point at which /order resolves both its sides.
+    One of these transforms into the other at one composition.
+
+    The orders are compared where the region is wide enough: at the rung nearest to the point at which /order resolves both
+    its sides.
     """
     spans = {t: g.x for t, row in zip(diagram.trace.temperature_K, diagram.rows) for g in row if g.region == point.regions[0]}
     spacing = np.diff(order.x).max(initial=0.0)

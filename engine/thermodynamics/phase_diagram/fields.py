@@ -1,4 +1,4 @@
-"""The single-phase fields between the two-phase regions, numbered over temperature and brought to the sampled points."""
+"""The single-phase fields between the two-phase regions, numbered over temperature and mapped to the sampled points."""
 
 from dataclasses import dataclass, replace
 
@@ -10,21 +10,22 @@ from .boundaries import Gap
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 STEPS = 3
-LEAST_TEMPERATURES = 3  # of the trace at which a field must be there to be given a name
+LEAST_TEMPERATURES = 3  # of the trace at which a field must exist to get a name
 
 
 @dataclass(frozen=True)
 class Field:
-    """A stretch of one phase at one temperature: from x[0] to x[1]."""
+    """The range of x, from x[0] to x[1], of one phase at one temperature."""
 
     x: tuple[float, float]
     number: int = -1
 
 
 def single_phase_fields(rows: list[list[Gap]], x: tuple[float, float], spacing: float) -> list[list[Field]]:
-    """What the gaps leave of the range x at every temperature, numbered: where fields meet or part on heating, new ones begin.
+    """The fields between the gaps in the range x at every temperature, numbered.
 
-    spacing: of the compositions looked at; fields of no width may be STEPS of it apart.
+    Where fields meet or part on heating, new ones begin. spacing: of the compositions of the trace; fields that are at most
+    STEPS of it apart count as touching.
     """
     bare = [[Field(span) for span in _between(row, x)] for row in rows]
     numbered: list[list[Field]] = []
@@ -52,9 +53,10 @@ def _near(a: Field, b: Field, distance: float) -> bool:
 
 
 def labels(fields: list[list[Field]], traced_K: Float, sampled_K: Float, x: Float) -> Int:
-    """(sampled temperatures, x): number of the field, counted anew from 0 among those that last; -1: two phases, or none that lasts.
+    """Number of the field (sampled temperatures, x); -1: two phases, or a field with fewer than LEAST_TEMPERATURES.
 
-    A field that lies between two compositions takes the one nearest to its middle. Temperatures beyond the trace have none.
+    Numbers count the fields from 0. A field between two compositions gets the one nearest to its middle. Temperatures beyond
+    the trace have no fields.
     """
     numbers = [f.number for row in fields for f in row]
     lasting = [n for n in sorted(set(numbers)) if numbers.count(n) >= min(LEAST_TEMPERATURES, len(fields))]

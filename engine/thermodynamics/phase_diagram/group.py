@@ -141,8 +141,8 @@ def trusted_between(canonical: Canonical, temperature_K: float, x: tuple[float, 
 def _not_resolved(diagram: Diagram, canonical: Canonical) -> str:
     t = diagram.trace.temperature_K
     text = [
-        f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, or if their free-energy barrier is "
-        f"lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell."
+        f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, or if their free-energy "
+        f"barrier is lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell."
     ]
     if diagram.rows and diagram.rows[-1]:
         text.append(f"At {t[-1]:g} K, the highest temperature, there are still two phases: where the region closes is not known.")

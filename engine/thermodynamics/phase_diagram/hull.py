@@ -11,7 +11,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Facet:
-    """A straight stretch of the hull between two vertices; depth: how far the curve lies above it, at `deepest` (index)."""
+    """A straight part of the hull between two vertices; depth: largest height of the curve above it, at the index `deepest`."""
 
     left: int
     right: int
@@ -20,7 +20,7 @@ class Facet:
 
 
 def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
-    """Indices of the vertices of the lower hull of points (x ascending, f), both ends among them."""
+    """Indices of the vertices of the lower hull of points (x ascending, f), both ends included."""
     if len(x) < 3:
         return np.arange(len(x))
     scale = float(np.ptp(f)) or 1.0
@@ -33,11 +33,12 @@ def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
 
 
 def hull_values(x: Float, f: Float, vertices: NDArray[np.int64]) -> Float:
+    """The hull at every x."""
     return np.interp(x, x[vertices], f[vertices])
 
 
 def facets(x: Float, f: Float, vertices: NDArray[np.int64], wider_than: float = 0.0, deeper_than: float = -np.inf) -> list[Facet]:
-    """Every stretch between neighbouring vertices that is wider in x and has more depth than this."""
+    """All parts between neighbouring vertices that are wider in x and deeper than this."""
     above = f - hull_values(x, f, vertices)
     depth = np.maximum.reduceat(above, vertices[:-1])
     result = []

@@ -1,10 +1,10 @@
-"""Where two-phase regions open, close, split and merge over temperature: invariant points, with their errors.
+"""Invariant points, with their errors: where two-phase regions open, close, split and merge over temperature.
 
-On heating, two regions that become one lose the phase between them (peritectoid); one that becomes two gains it (eutectoid).
-A region that shrinks to a point ends in a critical point, or, if the phases on its two sides are of different order, in a congruent one.
-One that is still wide when it has become too low to be told from the noise of this cell is lost to sight, which is not where it ends: a
-closing (or an opening) says up to which temperature it is seen, and where its height, followed on, vanishes in this cell: a finite cell keeps
-a height beyond the end in the infinite one, so that the end lies between the two.
+- Two regions that become one on heating lose the phase between them (peritectoid); one that becomes two gains it (eutectoid).
+- A region that shrinks to a point ends in a critical point, or in a congruent one if its two phases have different order.
+- A region that is still wide when its free-energy barrier drops below the limit of this cell can no longer be resolved. A
+  closing (or opening) gives the last temperature at which it is resolved, and the one at which the extrapolated barrier
+  vanishes. A finite cell keeps a barrier beyond the end in the infinite crystal, so that the end lies between the two.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from .trace import Trace
 
 Float = NDArray[np.float64]
 LEAST_FOUND = 0.5  # share of the resamples that must show where a region begins or ends
-REACH_K = 80.0  # how far from an event its resamples are looked for
-NARROW = 0.02  # a region narrower than this in x where it is last seen ends in a point
-HISTORY_K = 15.0  # over which its width is looked at
+REACH_K = 80.0  # largest distance of an event in a resample
+NARROW = 0.02  # a region narrower than this in x where it is last resolved ends in a point
+HISTORY_K = 15.0  # range of temperatures from which its width is extrapolated
 EXPONENTS = (0.326, 0.5)
 HEIGHT_EXPONENTS = (1.0, 2.0)
 NONE = float("nan")
@@ -30,12 +30,13 @@ NONE = float("nan")
 
 @dataclass(frozen=True)
 class Invariant:
-    """kind: eutectoid, peritectoid, critical, congruent, closing or opening. x: of the low, middle and high phase (nan: no such phase).
+    """One invariant point. kind: eutectoid, peritectoid, critical, congruent, closing or opening.
 
-    error_K: of the resamples, or half of what the walkers from either end differ by if that is more (few that have not met would
-    fool the resamples), with what a lower rule of interpolation between the rungs makes of it.
-    regions: numbers of the two-phase regions that meet. found: share of the resamples that show it within REACH_K.
-    vanishes_K: of a closing or opening, between what temperatures its height vanishes; infinite: it does not fall; nan: other kinds.
+    x: of the low, middle and high phase; nan: no such phase. error_K: standard deviation over the resamples, or half the
+    difference between the walkers from either end if that is larger, combined with the change by a lower order of
+    interpolation between rungs. regions: numbers of the two-phase regions that meet. found: share of the resamples that show
+    it within REACH_K. vanishes_K: range in which the barrier of a closing or opening vanishes; infinite: it does not
+    decrease; nan: other kinds.
     """
 
     kind: str
@@ -52,16 +53,16 @@ Spans = Callable[[int], list[Float]]  # row of the trace -> per curve the ends i
 
 
 def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> list[Invariant]:
-    """rows: numbered gaps per temperature of the trace."""
+    """All invariant points. rows: numbered gaps at every temperature of the trace; least_height_eV (temperatures,)."""
     events: list[Invariant] = []
     spans = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.resampled[row]])
     rules = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])
-    halves = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.from_either_end[row]])
+    ends_of_walkers = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.from_either_end[row]])
     for k, (low, high) in enumerate(zip(rows, rows[1:])):
         t = float(trace.temperature_K[k : k + 2].mean())
         for event, count, colder in _events(low, high, t):
             found = _resampled(event, count, colder, trace.temperature_K, k, spans)
-            by_rule, apart = (_width(_found_at(event, count, colder, trace.temperature_K, s)) for s in (rules, halves))
+            by_rule, apart = (_width(_found_at(event, count, colder, trace.temperature_K, s)) for s in (rules, ends_of_walkers))
             events.append(replace(found, error_K=float(np.hypot(max(found.error_K, apart / 2), by_rule))))
     ends = ("closing", "opening")
     known = [e for e in events if e.kind not in ends or e.found >= LEAST_FOUND]
@@ -69,7 +70,7 @@ def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> l
 
 
 def _events(low: list[Gap], high: list[Gap], t: float) -> list[tuple[Invariant, int, bool]]:
-    """Between two rows: the event, the larger number of gaps in its range of x, and whether that is the colder side's."""
+    """Events between two rows: each with the larger number of gaps in its range of x, and whether the colder row has it."""
     found = []
     for gap in high:
         parents = [g for g in low if _same(g, gap)]
@@ -91,7 +92,7 @@ def _beside(gap: Gap, others: list[Gap]) -> bool:
 
 
 def _same(a: Gap, b: Gap) -> bool:
-    """One covers most of the other: not merely a boundary between two that has moved by a step."""
+    """Whether one covers most of the other, so that it is not a neighbour whose boundary moved by a step."""
     return a.overlap(b) > min(a.x[1] - a.x[0], b.x[1] - b.x[0]) / 2
 
 
@@ -108,12 +109,12 @@ def _point(kind: str, t: float, gap: Gap) -> Invariant:
 
 
 def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
-    """The event, called critical and moved to where the width vanishes if its region was on the way to a point; else with vanishes_K.
+    """A critical point, where the extrapolated width vanishes, if the region shrinks to a point; else the event with vanishes_K.
 
-    The last of it is too shallow to be seen. Width^(1/exponent) is a straight line in T near a critical point, with an exponent
-    between that of the 3D Ising model, 0.326 (Pelissetto, Vicari, Phys. Rep. 368, 549, 2002), and the 1/2 of mean-field theory.
-    Height^(1/exponent) likewise: 1 is the tension of a 2D Ising interface (Onsager, Phys. Rev. 65, 117, 1944), 2 the height of a
-    homogeneous mean-field solution; the 3D interface's 1.26 and the mean-field one's 3/2 lie between.
+    The last part of the region is too shallow to be resolved. Width^(1/exponent) is linear in T near a critical point, with an
+    exponent between 0.326, of the 3D Ising model (Pelissetto, Vicari, Phys. Rep. 368, 549, 2002), and 1/2, of mean-field theory.
+    Height^(1/exponent) is linear likewise: 1 for the tension of a 2D Ising interface (Onsager, Phys. Rev. 65, 117, 1944), 2 for a
+    homogeneous mean-field solution. The exponents of interfaces in 3D, 1.26, and in mean-field theory, 3/2, lie between.
     """
     order = range(len(rows)) if event.kind == "opening" else range(len(rows) - 1, -1, -1)
     seen = [(t[k], g.x[1] - g.x[0], g.height_eV) for k in order for g in rows[k] if g.region == event.regions[0]]
@@ -130,12 +131,12 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
 
 
 def _ahead(t_last: float, t_before: float, last: float, before: float, exponents: tuple[float, float]) -> Float:
-    """How far beyond t_last what was `before` and is `last` vanishes, for each exponent."""
+    """Distance beyond t_last at which a value vanishes that is `before` at t_before and `last` at t_last, for each exponent."""
     return np.array([(t_last - t_before) / ((before / last) ** (1 / e) - 1) for e in exponents])
 
 
 def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
-    """Temperature and error from where each resample has the event."""
+    """The event with its error and share from the resamples."""
     found, step = _found_at(event, count, colder, t, spans), float(t[k + 1] - t[k])
     spread = float(np.sqrt(np.mean((found - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
     return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(len(spans(k)), 1))
@@ -146,7 +147,7 @@ def _width(temperatures_K: Float) -> float:
 
 
 def _found_at(event: Invariant, count: int, colder: bool, t: Float, spans: Spans) -> Float:
-    """Temperatures within REACH_K at which the curves, those that do, have the event: the last row, seen from its side, with `count` gaps."""
+    """Temperatures within REACH_K at which curves have the event: where the number of gaps reaches `count` or drops below it."""
     known = [v for v in event.x if np.isfinite(v)]
     window = (min(known), max(known)) if len(known) == 3 else (known[0] - event.x_error[1], known[0] + event.x_error[1])
     rows = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K)

@@ -1,4 +1,4 @@
-"""The lever rule: which phases there are at (T, x), and how much of each."""
+"""The lever rule: the phases at (T, x), and the share of each."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class PhaseShare(NamedTuple):
 
 
 class GapAt(NamedTuple):
-    """A two-phase region at one temperature; not certain: it ends somewhere between here and where it was last seen."""
+    """A two-phase region at one temperature; not certain: it ends somewhere between here and the last temperature that has it."""
 
     low: float
     high: float
@@ -28,19 +28,20 @@ def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseS
     """One phase of composition x, or two on the boundaries of a two-phase region, low x first; shares add up to 1.
 
     Raises RedoxError outside the temperatures and compositions of the run, and where a region may have ended already:
-    between the last temperature that has it and the next one looked at.
+    between the last temperature that has it and the next one of the diagram.
     """
     diagram, canonical = results.phase_diagram, results.canonical
     if diagram is None or canonical is None:
         raise RedoxError("these results have no phase diagram")
     for what, value, known in (("x", x, canonical.x), ("temperature_K", temperature_K, diagram.temperature_K)):
         if not known.min() <= value <= known.max():
-            raise RedoxError(f"{what}: found {value:g}; allowed: {known.min():g} to {known.max():g}, which the run looked at")
+            raise RedoxError(f"{what}: found {value:g}; allowed: {known.min():g} to {known.max():g}, the range of the run")
     for gap in gaps_at(diagram, temperature_K):
         if gap.low < x < gap.high:
             if not gap.certain:
                 raise RedoxError(
-                    f"at x = {x:g} a two-phase region ends between the temperatures looked at, above or below {temperature_K:g} K"
+                    f"at x = {x:g} a two-phase region ends between two temperatures of the diagram, "
+                    f"above or below {temperature_K:g} K"
                 )
             right = (x - gap.low) / (gap.high - gap.low)
             return PhaseShare(gap.low, 1 - right), PhaseShare(gap.high, right)
@@ -49,13 +50,13 @@ def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseS
 
 def gaps_at(diagram: PhaseDiagram, temperature_K: float) -> list[GapAt]:
     """Two-phase regions of /phase_diagram, ascending in x; boundaries are straight between a region's own temperatures."""
-    looked_at, points, found = diagram.temperature_K, diagram.boundary, []
+    temperatures, points, found = diagram.temperature_K, diagram.boundary, []
     for region in np.unique(points.region):
         sides = [(points.region == region) & (points.side == side) for side in (0, 1)]
         low, high = (float(np.interp(temperature_K, *_ascending(points.temperature_K[s], points.x[s]))) for s in sides)
         first, last = points.temperature_K[sides[0]].min(), points.temperature_K[sides[0]].max()
         certain = bool(first <= temperature_K <= last)
-        gone = (looked_at > last) & (looked_at <= temperature_K) | (looked_at < first) & (looked_at >= temperature_K)
+        gone = (temperatures > last) & (temperatures <= temperature_K) | (temperatures < first) & (temperatures >= temperature_K)
         if certain or not gone.any():
             found.append(GapAt(low, high, certain))
     return sorted(found)

@@ -1,4 +1,4 @@
-"""The single-phase regions by name, and an example structure of each."""
+"""Names of the single-phase regions, and an example structure of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from ...sampling.segment_files import read_snapshots
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 LARGEST_DENOMINATOR = 6  # of a composition that is named as a fraction
-MOST_ORDERS = 3  # named in a region that is mostly not ordered
-LEAST_POINTS = 2  # that an order must hold to be named there
+MOST_ORDERS = 3  # orders named in a region that is mostly not ordered
+LEAST_POINTS = 2  # points of an order that is named there
 
 
 @dataclass(frozen=True)
 class Ordered:
-    """One order within a region: of which species, its q, where it holds (temperature, x) and where it is strongest."""
+    """One order within a region. points (temperature, x): where it is found; strongest: the point with the largest weight."""
 
     species: str
     q: tuple[float, float, float]
@@ -38,7 +38,7 @@ def name_regions(order: Order, labels: Int) -> list[str]:
 
 
 def name_region(order: Order, region: Bool) -> str:
-    """Ordered if one order holds at half the points or more that were seen; else by its end of composition, if it has one."""
+    """The order, if one holds at half of the sampled points or more; else the end of composition, if the region has one."""
     seen = region & (order.chains > 0)
     if not seen.any():
         return "not sampled"
@@ -52,7 +52,7 @@ def name_region(order: Order, region: Bool) -> str:
 
 
 def orders_within(order: Order, region: Bool) -> list[Ordered]:
-    """Orders found in a region, the one that holds at most points first."""
+    """Orders found in a region, those with most points first."""
     found = []
     for kind in order.long_range:
         mine = kind.ordered & region
@@ -64,7 +64,7 @@ def orders_within(order: Order, region: Bool) -> list[Ordered]:
 
 
 def composition(order: Order, column: int) -> str:
-    """x of a column: as a simple fraction where one is no further away than the next column, else as a decimal."""
+    """x of a column: a simple fraction if one is at most one column away, else a decimal."""
     x = order.x
     fraction = Fraction(float(x[column])).limit_denominator(LARGEST_DENOMINATOR)
     near = abs(float(fraction) - x[column]) <= np.diff(x).max(initial=0.0)
@@ -72,7 +72,7 @@ def composition(order: Order, column: int) -> str:
 
 
 def wave(q: Sequence[float]) -> str:
-    """(0 1/3 0)"""
+    """A wave vector as text, such as (0 1/3 0)."""
     return "(" + " ".join(str(Fraction(v).limit_denominator(1000)) for v in q) + ")"
 
 
@@ -93,7 +93,7 @@ def _unordered(order: Order, region: Bool) -> str:
 
 
 def example_point(order: Order, region: Bool) -> tuple[int, int] | None:
-    """Where the region's order is strongest if it is named after one, else the middle of its coldest row."""
+    """Where the region's order is strongest if it is named after one, else the middle of its coldest row; (temperature, x)."""
     seen = region & (order.chains > 0)
     if not seen.any():
         return None
@@ -108,7 +108,7 @@ def example_point(order: Order, region: Bool) -> tuple[int, int] | None:
 def write_examples(
     order: Order, labels: Int, names: Sequence[str], samples: Samples, supercell: Supercell, folder: Path
 ) -> list[Path]:
-    """One sampled state of each region, on ideal positions and with its charges, as folder/region_NN.cif."""
+    """Write one sampled state of each region, on ideal positions and with its charges, as folder/region_NN.cif."""
     for old in folder.glob("region_*.cif"):
         old.unlink()
     written = []

@@ -1,7 +1,8 @@
-"""Where F(T, x) loses its convexity inside a two-phase region.
+"""Spinodals of the cell: where F(T, x) loses its convexity inside a two-phase region.
 
-A finite cell that can hold both phases side by side flattens F there; then these are the limits up to which *this cell* stays one
-phase, between the boundary and the spinodal of the homogeneous solution. The smaller the cell, the nearer to the latter.
+In a finite cell that can hold both phases side by side, F is flat there. These are then the limits up to which *this cell*
+stays one phase. They lie between the boundary and the spinodal of the homogeneous solution, nearer to the latter in a smaller
+cell.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ SMOOTH_X = 0.06  # width in x of the local cubics
 
 @dataclass(frozen=True)
 class Spinodal:
-    """At one temperature, inside one two-phase region: both compositions, with errors."""
+    """Both limits of stability inside one two-phase region at one temperature, with errors."""
 
     temperature_K: float
     region: int
@@ -30,7 +31,10 @@ class Spinodal:
 
 
 def spinodals(trace: Trace, rows: list[list[Gap]], log_states_per_fu: Float) -> list[Spinodal]:
-    """log_states_per_fu (compositions of the trace,): ln of the number of states over the formula units, so that the ideal part is exact."""
+    """All limits of stability; log_states_per_fu (x of the trace,): ln of the number of states per formula unit.
+
+    The entropy of these states is the ideal part of F, which is exact: only the rest is differentiated numerically.
+    """
     found = []
     for k, (t, row) in enumerate(zip(trace.temperature_K, rows)):
         if not row:
@@ -62,6 +66,6 @@ def _curvature(x: Float, f: Float, ideal: Float) -> tuple[Float, Float]:
 
 
 def _unstable(x: Float, curvature: Float, gap: Gap) -> tuple[float, float] | None:
-    """Ends of the stretch of negative curvature inside a gap."""
+    """Ends of the range of negative curvature inside a gap."""
     inside = np.flatnonzero((x > gap.x[0]) & (x < gap.x[1]) & (curvature < 0))
     return (float(x[inside[0]]), float(x[inside[-1]])) if len(inside) > 1 else None

@@ -1,7 +1,8 @@
-"""F(T, x) between the temperatures that were sampled, closely enough to trace boundaries.
+"""F(T, x) between the sampled temperatures, in steps small enough to trace boundaries.
 
-At fixed composition d(beta F)/d beta = U and dU/d beta = -var E, all three known at every rung: the quintic through them is drawn
-from rung to rung. What it differs by from the cubic through beta F and U alone says how far it can be trusted.
+At fixed composition d(beta F)/d beta = U and dU/d beta = -var E, and all three are known at every rung: a quintic
+interpolates them from rung to rung. Its difference from the cubic through beta F and U alone estimates the error of the
+interpolation.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ..free_energy.isotherms import Isotherms
 from ..free_energy.transition_matrix import Ends, Isotherm, local_mean
 
 Float = NDArray[np.float64]
-STEP_K = 1.0  # largest distance between temperatures looked at
+STEP_K = 1.0  # largest distance between temperatures
 MOST_COMPOSITIONS = 601
 
 
@@ -23,8 +24,8 @@ MOST_COMPOSITIONS = 601
 class Trace:
     """Mixing free energies, eV/fu, at temperature_K (temperatures,) and x (compositions,).
 
-    value, cubic (temperatures, x): by the quintic, and by the cubic. resampled (temperatures, samples, x). halves
-    (temperatures, 2, x): from walkers that started low and high in x.
+    value, cubic (temperatures, x): by the quintic, and by the cubic. resampled (temperatures, samples, x).
+    from_either_end (temperatures, 2, x): from the walkers that started at low and at high x.
     """
 
     temperature_K: Float
@@ -46,7 +47,7 @@ def traced_temperatures(rungs_K: Float) -> Float:
 
 
 def trace(isotherms: Isotherms) -> Trace:
-    """From the lowest to the highest temperature asked for."""
+    """Trace F from the lowest to the highest requested temperature."""
     number = len(isotherms.n)
     at = np.unique(np.rint(np.linspace(0, number - 1, min(MOST_COMPOSITIONS, number))).astype(int))
     rungs = isotherms.temperature_K
@@ -68,7 +69,7 @@ def _between(
     derivatives: int,
     vibrational_eV: Float | None,
 ) -> Float:
-    """Mixing free energy (betas, x), eV/fu; that of the vibrations is known at every temperature and added as it is."""
+    """Mixing free energy (betas, x), eV/fu; vibrational_eV (betas, x) is added without interpolation."""
     f = beta_free_energy(isotherms, curves, at, betas, derivatives) / betas[:, None] / NEV_PER_EV / isotherms.n_fu
     if vibrational_eV is not None:
         f = f + vibrational_eV
@@ -79,7 +80,7 @@ def _between(
 def beta_free_energy(
     isotherms: Isotherms, curves: list[Isotherm], at: NDArray[np.int64], betas: Float, derivatives: int = 3
 ) -> Float:
-    """beta F of the whole cell without vibrations, (betas, x), through the first so many derivatives of beta F at the rungs; curves: one per rung."""
+    """beta F of the whole cell without vibrations, (betas, x); curves: one per rung, with this number of derivatives in beta."""
     rungs = isotherms.plan.ladder.beta_per_neV[list(isotherms.rungs)]
     known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
     if len(rungs) == 1:
@@ -99,6 +100,6 @@ def _derivatives(curve: Isotherm, at: NDArray[np.int64], half_width: int, ends: 
 
 
 def _filled(values: Float) -> Float:
-    """Compositions that no chain visited take what lies between their neighbours."""
+    """Values of compositions that no chain visited, interpolated between their neighbours."""
     n, known = np.arange(len(values)), np.isfinite(values)
     return np.interp(n, n[known], values[known]) if known.any() else values
