@@ -1,6 +1,7 @@
 """Compiled Monte Carlo loop: numpy arrays in, numpy arrays out; numba only, no knowledge of files or chemistry.
 
-One thread unless NUMBA_NUM_THREADS says otherwise: the ranks share the cores. Compiled code is cached in a folder named after the sources: numba itself only looks at the file of the outermost function.
+One thread is used unless NUMBA_NUM_THREADS says otherwise: the ranks share the cores. Compiled code is cached in a folder
+that is named after all sources, because numba itself looks only at the file of the outermost function.
 """
 
 import hashlib

@@ -31,10 +31,10 @@ class SiteMapping:
         return self._searched(frame) if nearest is None else nearest
 
     def _nearest_sites(self, frame: Atoms) -> Atoms | None:
-        """Every atom on its nearest site, if that is certain; None for cells that are rotated, shifted or far from the sites.
+        """Every atom on its nearest site, or None for a cell that is rotated, shifted or far from the sites.
 
-        It is certain if every atom is closer to a site than half the distance of two sites, no two atoms share a site, and each site
-        may hold its atom. This finds what icet finds, in a hundredth of the time.
+        A site is certain if it is closer to its atom than half the distance between sites, is shared with no other atom and may
+        hold the atom. The result is that of icet, in a fiftieth of the time.
         """
         scaled = np.asarray(frame.cell) * self._volume_ratio(frame) ** (1 / 3)
         matrix = np.rint(scaled @ np.linalg.inv(np.asarray(self.lattice.atoms.cell)))

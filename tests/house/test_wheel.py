@@ -81,7 +81,7 @@ def test_a_plain_install_is_whole(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_a_wheel_in_an_environment_of_its_own_runs_an_example(wheel: Path, tmp_path: Path) -> None:
-    """Its dependencies are those of the environment of the tests, whose site-packages it sees by a .pth file: nothing is downloaded."""
+    """Its dependencies are those of the tests' environment, seen by a .pth file: nothing is downloaded."""
     place, ours = tmp_path / "place", tmp_path / "environment"
     place.mkdir()
     venv.create(ours, symlinks=True)
