@@ -1,1 +1,1 @@
-"""Energy of a relaxed, charge-labelled structure."""
+"""Potentials of charge-labelled structures: energies, relaxation, labels, training."""

@@ -1,4 +1,4 @@
-"""Finished calculations as labelled frames: read by ASE, the magnetic moments of VASP, charge states assigned."""
+"""Finished calculations as labelled frames: files read by ASE, magnetic moments of VASP, assignment of charge states."""
 
 import re
 from collections import defaultdict
@@ -20,14 +20,16 @@ COLLECTIONS = ("extxyz", "db", "json")  # formats whose frames need not be steps
 
 
 def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
-    """Frames of a file that ASE reads (extxyz, OUTCAR, vasprun.xml, ..., also .gz), or the last frame of each config only.
+    """Frames of a file that ASE reads (extxyz, OUTCAR, vasprun.xml, ..., also .gz), or only the last frame of each config.
 
-    Energy, forces, stress and moments are kept where there. The energy of VASP is the one without entropy (sigma → 0), as ASE
-    gives it. Moments of VASP come from the tables of the OUTCAR (LORBIT = 11) for OUTCAR and vasprun.xml alike, which holds
-    none: VASP prints them at the end of every ionic step or after the last one only. ASE does not see the latter.
-    info["config"], unless there, is the folder of an OUTCAR or vasprun.xml and the name of any other file: all frames of a
-    relaxation share it. Without it, and unless every step is wanted, the frames of an extxyz or a database are cells of their
-    own: NAME-1, NAME-2, ... Raises RedoxError if the file cannot be read.
+    - Energy, forces, stress and moments are kept if present. The energy of VASP is the one without entropy (sigma → 0).
+    - Moments of VASP come from the tables of the OUTCAR (LORBIT = 11), also for vasprun.xml, which has none. VASP prints them
+      at every ionic step or only after the last one; ASE does not read the latter.
+    - If info["config"] is missing, it is the folder of an OUTCAR or vasprun.xml, or the name of any other file, so that all
+      frames of a relaxation share it. In an extxyz or a database of which not every step is wanted, the frames are then
+      separate cells: NAME-1, NAME-2, ...
+
+    Raises RedoxError if the file cannot be read.
     """
     try:
         kind, found = read_frames(path)
@@ -48,9 +50,9 @@ def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
 
 
 def label_frames(frames: list[Atoms], labels: Labels) -> tuple[list[Atoms], list[str]]:
-    """Frames with the symbols of their charge states, energy, forces, stress, moments and info kept; and why others are refused.
+    """Frames with the symbols of their charge states and with their results and info, and messages why others are refused.
 
-    Frames that bear a proxy are labelled already; they only have to be neutral.
+    Frames that contain a proxy are already labelled; they only have to be neutral.
     """
     labelled, refusals = [], []
     for k, frame in enumerate(frames):
@@ -73,7 +75,7 @@ def _labelled(frame: Atoms, labels: Labels) -> tuple[Atoms, str | None]:
 
 
 def _with_results(atoms: Atoms, source: Atoms) -> Atoms:
-    """Without constraints, which would hide forces."""
+    """Structure and results of `source` without constraints, which would hide forces."""
     results = source.calc.results if source.calc else {}
     frame = Atoms(
         atoms.get_chemical_symbols(), positions=source.positions, cell=source.cell, pbc=source.pbc, info=dict(source.info)
@@ -83,7 +85,7 @@ def _with_results(atoms: Atoms, source: Atoms) -> Atoms:
 
 
 def _add_moments(frames: list[Atoms], source: Path) -> None:
-    """From an OUTCAR, or from the one in a folder if it has as many steps."""
+    """Add moments of an OUTCAR, or of the one in a folder if it has the same number of steps."""
     outcar = next((p for p in (source / "OUTCAR", source / "OUTCAR.gz") if p.is_file()), None) if source.is_dir() else source
     steps = _outcar_moments(outcar) if outcar else []
     for frame, moments in zip(frames, steps if len(steps) == len(frames) else []):
@@ -92,7 +94,7 @@ def _add_moments(frames: list[Atoms], source: Path) -> None:
 
 
 def _outcar_moments(path: Path) -> list[NDArray[np.float64]]:
-    """Per finished ionic step (atoms,), (atoms, 3) if non-collinear, empty if not printed."""
+    """Moments of every finished ionic step: (atoms,), (atoms, 3) if non-collinear, empty if not printed."""
     tables: dict[int, dict[str, list[float]]] = defaultdict(dict)
     step, finished, rows = 0, 0, None
     with open_with_compression(str(path)) as lines:
@@ -100,7 +102,7 @@ def _outcar_moments(path: Path) -> list[NDArray[np.float64]]:
             if "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
                 finished += 1
             elif "- Iteration " in line:
-                step = finished  # until then a table belongs to the step before
+                step = finished  # before this line, a table belongs to the previous step
             elif title := re.match(r" *magnetization \(([xyz])\)", line):
                 rows = tables[step][title[1]] = []
             elif rows is not None and re.match(r" *\d+ ", line):

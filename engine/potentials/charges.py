@@ -1,4 +1,4 @@
-"""Charge states of frames that a calculation left unlabelled: from neutrality, magnetic moments and bond lengths."""
+"""Assignment of charge states to the atoms of a calculation, from neutrality, magnetic moments and bond lengths."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from ..crystal.lattice import Species
 from .labels import Labels, reference_moment_muB
 
 LEAST_GAP_MU_B = 0.15  # between the moments of neighbouring states
-LEAST_GAP_A = 0.02  # between the bond lengths of neighbouring states, where there are no moments
-LEAST_MARGIN_MU_B2 = 0.2  # by which the best neutral counts must fit the moments better than any other
+LEAST_GAP_A = 0.02  # between the bond lengths of neighbouring states, if there are no moments
+LEAST_MARGIN_MU_B2 = 0.2  # difference of the misfits of the best and the second-best neutral counts
 LONGEST_BOND_A = 5.0
 TIE_A = 1e-6
 
@@ -25,8 +25,10 @@ Counts = dict[str, dict[int, int]]  # element → charge → number of atoms
 
 @dataclass(frozen=True)
 class Assignment:
-    """charges: of every atom (atoms,). gaps_muB: smallest gap between the moments of neighbouring states, inf if every element
-    shows one state only, nan without moments. problem: why the charges are not certain and must not be used, or None.
+    """Charges assigned to a frame.
+
+    charges (atoms,). gaps_muB: smallest gap between the moments of neighbouring states; inf if every element has a single
+    state, nan without moments. problem: why the charges are uncertain and cannot be used, or None.
     """
 
     charges: NDArray[np.int64]
@@ -37,9 +39,11 @@ class Assignment:
 def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64] | None = None) -> Assignment:
     """Charges of a frame with real elements. moments_muB: (atoms,), (atoms, 3) if non-collinear, None if unknown.
 
-    Neutrality gives the number of atoms per state, the moments choosing where several are neutral; the order of the moments
-    says which atoms they are. Certain if the gaps are wide and the order of the bond lengths names the same atoms.
-    Raises RedoxError if a moment is needed that neither the species nor the table has.
+    1. Neutrality gives the number of atoms in each state; if several numbers are neutral, the moments decide.
+    2. The order of the moments gives the atoms in each state.
+    3. The result is certain if the gaps are wide and the order of the bond lengths gives the same atoms.
+
+    Raises RedoxError if a reference moment is needed that neither the species nor the table has.
     """
     atoms = with_known_symbols(atoms, labels)
     if strange := strange_symbols(atoms, labels):
@@ -56,62 +60,62 @@ def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64
     gap_A = _least_gap(atoms, labels, charges, bonds, False)
     problem = None
     if others and not (by_moment and others[0][0] - misfit > LEAST_MARGIN_MU_B2):
-        problem = f"{_counted(counts)} and {_counted(others[0][1])} are both neutral and the moments do not choose"
+        problem = f"{_counted(counts)} and {_counted(others[0][1])} are both neutral, and the moments do not decide between them"
     elif not by_moment and not gap_A > LEAST_GAP_A:
-        problem = f"no moments, and the bond lengths of two states lie {gap_A:.3f} A apart, not above {LEAST_GAP_A}"
+        problem = f"no moments, and the bond lengths of two states differ by {gap_A:.3f} A; needed: more than {LEAST_GAP_A}"
     elif by_moment and not gap_muB > LEAST_GAP_MU_B:
-        problem = f"the moments of two states lie {gap_muB:.3f} muB apart, not above {LEAST_GAP_MU_B}"
+        problem = f"the moments of two states differ by {gap_muB:.3f} muB; needed: more than {LEAST_GAP_MU_B}"
     elif not gap_A > TIE_A:
-        problem = "moments and bond lengths do not name the same atoms"
+        problem = "moments and bond lengths give different atoms"
     return Assignment(charges, gap_muB, problem and f"{problem}; {_evidence(atoms, labels, moments, bonds)}")
 
 
 def states_by_moment(
     atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments_muB: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Charges (atoms,) by the order of the moments (atoms,) or (atoms, 3), as many of every state as in the charges given."""
+    """Charges (atoms,) in the order of the moments, (atoms,) or (atoms, 3); as many atoms in each state as in `charges`."""
     return _split(atoms, labels, _counts(atoms, labels, charges), _sizes(moments_muB), True)
 
 
 def states_by_bond_length(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Charges (atoms,) by the order of the bond lengths, as many of every state as in the charges (atoms,) given."""
+    """Charges (atoms,) in the order of the bond lengths; as many atoms in each state as in `charges` (atoms,)."""
     return _split(atoms, labels, _counts(atoms, labels, charges), _bond_lengths(atoms, labels), False)
 
 
 def bond_lengths_A(atoms: Atoms, labels: Labels) -> NDArray[np.float64]:
-    """Mean distance of every redox atom (redox atoms,) to its nearest anions; nan with fewer than 4 within reach."""
+    """Mean distance (redox atoms,) of every redox atom to its nearest anions; nan with fewer than 4 within LONGEST_BOND_A."""
     return _bond_lengths(atoms, labels)[labels.redox_atoms(with_known_symbols(atoms, labels))]
 
 
 def anion_bonds(atoms: Atoms, labels: Labels, index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The nearest anions of a redox atom: their indices (bonds,) and the vectors to them (bonds, 3) in A."""
+    """Nearest anions of a redox atom: indices (bonds,) and vectors to them (bonds, 3) in A."""
     return _nearest_anions(atoms, labels)[index]
 
 
 def with_known_symbols(atoms: Atoms, labels: Labels) -> Atoms:
-    """A copy where the labels know every redox atom, also if all states of its element have a proxy."""
+    """A copy in which every redox atom has a symbol of the labels, also if all states of its element have a proxy."""
     atoms = atoms.copy()
     atoms.symbols = [labels.redox[s][0].symbol if s not in labels.ions and s in labels.redox else s for s in atoms.symbols]
     return atoms
 
 
 def strange_symbols(atoms: Atoms, labels: Labels) -> str | None:
-    """What is wrong if the labels do not know all atoms."""
+    """A message if the structure contains symbols that are not among the labels, else None."""
     strange = sorted(set(atoms.symbols) - set(labels.ions))
-    return f"it holds {', '.join(strange)}; allowed: {', '.join(sorted(labels.ions))}" if strange else None
+    return f"found {', '.join(strange)}; allowed: {', '.join(sorted(labels.ions))}" if strange else None
 
 
 def _by_element(atoms: Atoms, labels: Labels) -> dict[str, NDArray[np.int64]]:
-    """Indices of the redox atoms of every element that is there."""
+    """Indices of the redox atoms by element."""
     redox = labels.redox_atoms(atoms)
     elements = np.array([labels.element(atoms.symbols[i]) for i in redox])
     return {e: redox[elements == e] for e in labels.redox if e in elements}
 
 
 def _nearest_anions(atoms: Atoms, labels: Labels) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """anion_bonds of every redox atom, periodic images included.
+    """Nearest anions, as in `anion_bonds`, of every redox atom, periodic images included.
 
-    All atoms of an element have the same number, 4 to 8: those before the widest relative gap of the mean distances.
+    All atoms of an element have the same number of them, 4 to 8: those before the widest relative gap of the mean distances.
     """
     atoms = with_known_symbols(atoms, labels)
     anion = np.array([s in labels.ions and labels.ions[s].charge < 0 for s in atoms.symbols])
@@ -127,7 +131,7 @@ def _nearest_anions(atoms: Atoms, labels: Labels) -> dict[int, tuple[NDArray[np.
 
 
 def _bond_lengths(atoms: Atoms, labels: Labels) -> NDArray[np.float64]:
-    """bond_lengths_A for all atoms (atoms,), nan for others."""
+    """Mean bond lengths (atoms,) as in `bond_lengths_A`; nan for other atoms."""
     lengths = np.full(len(atoms), nan)
     for i, (neighbours, vectors) in _nearest_anions(atoms, labels).items():
         if len(neighbours) >= 4:
@@ -142,7 +146,7 @@ def _sizes(moments_muB: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ordered(states: tuple[Species, ...], by_moment: bool) -> list[Species]:
-    """By ascending moment, or by ascending bond length: descending charge."""
+    """States by ascending moment, or by ascending bond length, that is, descending charge."""
     return sorted(states, key=reference_moment_muB) if by_moment else sorted(states, key=lambda s: -s.charge)
 
 
@@ -163,7 +167,7 @@ def _neutral_counts(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] |
             for (misfit, counts), (more, extra) in product(found, options):
                 total = charge + sum(q * n for q, n in extra.items())
                 reached[total].append((misfit + more, counts | {element: extra}))
-        # Misfits add up, so that the best two of all are among the best two at every charge.
+        # misfits add up, so the best two overall are among the best two at each charge
         best = {q: sorted(found, key=lambda f: f[0])[:2] for q, found in reached.items()}
     return best.get(0, [])
 
@@ -171,7 +175,7 @@ def _neutral_counts(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] |
 def _element_counts(
     states: tuple[Species, ...], n_atoms: int, moments: NDArray[np.float64] | None
 ) -> Iterator[tuple[float, dict[int, int]]]:
-    """Every way to give n_atoms a state each, with its misfit to the ascending moments (muB²), 0 without moments."""
+    """All numbers of atoms per state, with the misfit to the ascending moments (muB²), which is 0 without moments."""
     ordered = _ordered(states, moments is not None)
     for numbers in product(range(n_atoms + 1), repeat=len(states) - 1):
         if (last := n_atoms - sum(numbers)) >= 0:
@@ -181,7 +185,7 @@ def _element_counts(
 
 
 def _split(atoms: Atoms, labels: Labels, counts: Counts, values: NDArray[np.float64], by_moment: bool) -> NDArray[np.int64]:
-    """Charges (atoms,): the given number of atoms per state, in the order of the values (atoms,)."""
+    """Charges (atoms,) with the given number of atoms per state, in the order of the values (atoms,)."""
     atoms = with_known_symbols(atoms, labels)
     charges = labels.charges(atoms)
     for element, where in _by_element(atoms, labels).items():
@@ -191,7 +195,7 @@ def _split(atoms: Atoms, labels: Labels, counts: Counts, values: NDArray[np.floa
 
 
 def _least_gap(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], values: NDArray[np.float64], by_moment: bool) -> float:
-    """From the highest value (atoms,) of one state to the lowest of the next that occurs: negative out of order."""
+    """Smallest gap from the highest value of one state to the lowest of the next occupied one; negative if out of order."""
     gaps = [inf]
     for element, where in _by_element(atoms, labels).items():
         states = [values[where][charges[where] == s.charge] for s in _ordered(labels.redox[element], by_moment)]
@@ -203,7 +207,7 @@ def _imbalance(atoms: Atoms, labels: Labels) -> str:
     fixed = int(sum(labels.ions[s].charge for s in atoms.symbols if labels.element(s) not in labels.redox))
     where = _by_element(atoms, labels).items()
     wanted = ", ".join(f"{len(w)} {e} ({', '.join(s.name for s in labels.redox[e])})" for e, w in where) or "no redox ions"
-    return f"{atoms.symbols} cannot be neutral: the fixed ions have charge {fixed:+d}, to balance it there are {wanted}"
+    return f"{atoms.symbols} cannot be neutral: the fixed ions have charge {fixed:+d}, and there are {wanted}"
 
 
 def _counted(counts: Counts) -> str:
@@ -211,7 +215,7 @@ def _counted(counts: Counts) -> str:
 
 
 def _evidence(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] | None, bonds: NDArray[np.float64]) -> str:
-    """Moments and bond lengths of every element, by ascending moment."""
+    """Moments and bond lengths of every element as text, by ascending moment."""
     texts = []
     for element, where in _by_element(atoms, labels).items():
         order = where[np.argsort((bonds if moments is None else moments)[where], kind="stable")]

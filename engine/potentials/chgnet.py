@@ -1,4 +1,4 @@
-"""CHGNet (Deng et al., Nature Machine Intelligence 5, 1031) with charge states as species; needs the extra `chgnet`."""
+"""CHGNet (Deng et al., Nature Machine Intelligence 5, 1031, 2023) with proxies as elements; needs the extra `chgnet`."""
 
 import contextlib
 import io
@@ -22,7 +22,10 @@ EMBEDDING_PACE = 30.0
 
 
 def chgnet_calculator(weights: Weights | None, file: Path | None) -> Calculator:
-    """From our weights, from a checkpoint of chgnet's own, or as published."""
+    """The calculator with the given weights, with a checkpoint of chgnet, or as published.
+
+    Raises RedoxError if CHGNet is not installed or the file is not a model of it.
+    """
     package = _package()
     from chgnet.model.dynamics import CHGNetCalculator
 
@@ -52,12 +55,13 @@ def _package() -> Any:
 
 
 def published() -> torch.nn.Module:
-    """The weights of the PyPI wheel (version 0.3.0)."""
+    """CHGNet with the published weights, version 0.3.0."""
     with contextlib.redirect_stdout(io.StringIO()):
         return _package().load(model_name="0.3.0", use_device="cpu", verbose=False)
 
 
 def build(weights: Weights) -> torch.nn.Module:
+    """CHGNet with the given weights."""
     with contextlib.redirect_stdout(io.StringIO()):
         network = _package()(**weights.settings)
     network.load_state_dict(weights.state)
@@ -65,7 +69,7 @@ def build(weights: Weights) -> torch.nn.Module:
 
 
 def adopt_proxies(network: Any, labels: Labels) -> None:
-    """Let every proxy start from the embedding and the reference energy of its real element."""
+    """Give every proxy the embedding and the reference energy of its real element, from which training starts."""
     with torch.no_grad():
         for symbol, species in labels.ions.items():
             if symbol != species.element:
@@ -77,7 +81,7 @@ def adopt_proxies(network: Any, labels: Labels) -> None:
 
 
 class CHGNetNetwork(Network):
-    """CHGNet in the terms of our training loop: eV per cell, eV/A, eV/A^3."""
+    """CHGNet as a network of the training loop: eV per cell, eV/A, eV/A^3."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -107,8 +111,10 @@ class CHGNetNetwork(Network):
                 self.network.composition_model.fc.weight[0, atomic_numbers[symbol] - 1] += energy
 
     def paces(self) -> list[tuple[float, list[torch.nn.Parameter]]]:
-        """The table of elements learns faster. Its rows are of norm 20 to 30 and neighbouring elements 26 apart, but Adam goes no further
-        than its rate in a step: at the common rate of a fine-tuning a proxy stays on its real element (0.25 away after 300 steps).
+        """The embedding of the elements learns faster than the other parameters.
+
+        Its rows have norms of 20 to 30, and neighbouring elements differ by 26, while a step of Adam is at most the learning
+        rate. At a usual rate of fine-tuning a proxy would stay at its real element: 0.25 away after 300 steps.
         """
         table = self.network.atom_embedding.embedding.weight
         return [(1.0, [p for p in self.parameters() if p is not table]), (EMBEDDING_PACE, [table])]

@@ -1,9 +1,9 @@
 """CPaiNN: an equivariant message-passing potential that also predicts magnetic moments and Bader charges.
 
-Message and update blocks after PaiNN (Schuett, Unke, Gastegger 2021, arXiv 2102.03150). It knows charges from the species list,
-where each charge state has its own symbol (labels.py), and learns them by per-atom heads beside the energy. Made smoother:
-the cutoff is the polynomial envelope of DimeNet (arXiv 2003.03123), twice differentiable where a cosine is so only once,
-and norms of vectors are softened at zero.
+Message and update blocks are those of PaiNN (Schuett, Unke, Gastegger 2021, arXiv 2102.03150). Charges enter as chemical symbols,
+one for each charge state (labels.py), and are learnt by per-atom heads beside the energy. The network is smoother than PaiNN: the
+cutoff is the polynomial envelope of DimeNet (arXiv 2003.03123), which is twice differentiable while a cosine is so only once, and
+norms of vectors are softened at zero.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ NORM_SOFTENING = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A batch of periodic structures and their neighbour pairs within a cutoff, both directions of every pair.
+    """A batch of periodic structures with all pairs of atoms within a cutoff, both directions of every pair.
 
     species (atoms,): index into the symbols of the model. positions (atoms, 3) and cells (structures, 3, 3; rows are vectors): A.
     structure (atoms,): the structure of each atom. source, target (edges,): atoms; messages go from source to target.
-    shifts (edges, 3): whole cells, so that the pair is positions[target] - positions[source] + shifts @ cell apart.
+    shifts (edges, 3): cells, such that the pair vector is positions[target] - positions[source] + shifts @ cell.
     """
 
     species: Tensor
@@ -48,7 +48,7 @@ class Graph:
 
 
 def graph_of(atoms: Atoms, symbols: Sequence[str], cutoff_A: float, dtype: torch.dtype = torch.float32) -> Graph:
-    """The graph of one structure, periodic in three directions; an atom also neighbours its own images.
+    """The graph of one structure, periodic in three directions; an atom is also a neighbour of its own images.
 
     Raises ValueError for a symbol that is not among `symbols` and for a structure that is not periodic.
     """
@@ -71,7 +71,7 @@ def graph_of(atoms: Atoms, symbols: Sequence[str], cutoff_A: float, dtype: torch
 
 
 def collate(graphs: Sequence[Graph]) -> Graph:
-    """One batch of several graphs, in their order."""
+    """A batch of several graphs, in their order."""
     atoms = np.cumsum([0] + [len(g.species) for g in graphs]).tolist()
     structures = np.cumsum([0] + [len(g.cells) for g in graphs]).tolist()
     return Graph(
@@ -101,7 +101,7 @@ def envelope(x: Tensor) -> Tensor:
 def radial_basis(distances: Tensor, cutoff_A: float, n_radial: int) -> Tensor:
     """Radial functions (edges, n_radial + 1) of distances (edges, 1), A: Bessel functions and 1, all times the envelope.
 
-    The Bessel functions are sqrt(2/c) sin(n pi d/c)/d. The 1 carries the bias of the filters.
+    The Bessel functions are sqrt(2/c) sin(n pi d/c)/d. The 1 is for the bias of the filters.
     """
     n = torch.arange(1, n_radial + 1, dtype=distances.dtype, device=distances.device)
     bessel = sqrt(2 / cutoff_A) * torch.sin(n * (pi / cutoff_A) * distances) / distances
@@ -109,7 +109,7 @@ def radial_basis(distances: Tensor, cutoff_A: float, n_radial: int) -> Tensor:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two dense layers with SiLU between, Glorot weights and no bias at the start, as in PaiNN."""
+    """Two dense layers with SiLU between them; initial weights after Glorot, initial bias zero, as in PaiNN."""
     first, second = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
     for layer in (first, second):
         nn.init.xavier_uniform_(layer.weight)
@@ -118,7 +118,7 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 class Message(nn.Module):
-    """What an atom takes from its neighbours (arXiv 2102.03150, fig. 2b)."""
+    """Message block: each atom collects features of its neighbours (arXiv 2102.03150, fig. 2b)."""
 
     def __init__(self, width: int, n_radial: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Message(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """New scalars (atoms, width) and vectors (atoms, 3, width; None while they are all zero).
 
-        basis (edges, n_radial + 1) and units (edges, 3, 1): of the pairs.
+        basis (edges, n_radial + 1): radial functions. units (edges, 3, 1): unit vectors of the pairs.
         """
         passed = self.context(scalars).index_select(0, graph.source) * self.filters(basis)
         to_scalars, along, gate = passed.chunk(3, dim=1)
@@ -142,7 +142,7 @@ class Message(nn.Module):
 
 
 class Update(nn.Module):
-    """Mixing of scalars and vectors inside each atom (arXiv 2102.03150, fig. 2c)."""
+    """Update block: mixes scalars and vectors of each atom (arXiv 2102.03150, fig. 2c)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -159,10 +159,10 @@ class Update(nn.Module):
 
 
 class CPaiNN(nn.Module):
-    """Energy, forces and stress of labelled structures, with moments and Bader charges where asked for.
+    """Energy, forces and stress of labelled structures and, optionally, magnetic moments and Bader charges.
 
-    symbols: the chemical symbols it knows, proxies included; no two share anything. settings: the arguments that rebuild it.
-    reference_eV (symbols,): energy of an isolated atom, added untrained. scale_eV (): factor on what the network gives per atom.
+    symbols: chemical symbols that it knows, proxies included; they share no parameters. settings: arguments that rebuild it.
+    reference_eV (symbols,): reference energy per atom, not trained. scale_eV (): factor on the output of the network per atom.
     """
 
     reference_eV: Tensor
@@ -204,10 +204,10 @@ class CPaiNN(nn.Module):
         return self.settings["symbols"]
 
     def forward(self, graph: Graph, with_forces: bool = True) -> dict[str, Tensor]:
-        """energy (structures,) eV, summed in float64; moments (atoms,) Bohr magnetons and bader (atoms,) e, if it has them.
+        """Results of a batch: energy (structures,), eV, summed in float64; moments (atoms,), Bohr magnetons; bader (atoms,), e.
 
-        With forces also forces (atoms, 3) eV/A and stress (structures, 3, 3) eV/A^3, the sign as in ASE: dE/dstrain / volume.
-        In training mode these can be differentiated again; in evaluation mode the results with forces carry no gradients.
+        with_forces adds forces (atoms, 3), eV/A, and stress (structures, 3, 3), eV/A^3: dE/dstrain / volume, as in ASE.
+        In training mode these can be differentiated again; in evaluation mode results with forces have no gradients.
         """
         if not with_forces:
             return self._predict(graph, displacements(graph, graph.positions, graph.cells))

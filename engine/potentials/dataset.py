@@ -1,4 +1,4 @@
-"""Charge-labelled data sets: relaxed cells mapped back onto the lattice."""
+"""Charge-labelled data sets: relaxed cells mapped to the lattice."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from .mapping import SiteMapping
 
 @dataclass(frozen=True)
 class DataSet:
-    """Cells on ideal positions, data-set symbols, vacancies as X.
+    """Labelled cells on ideal positions, with the symbols of the species and vacancies as X.
 
-    energies_eV (cells,): per formula unit. n_formula_units (cells,).
+    energies_eV (cells,): energies per formula unit. n_formula_units (cells,).
     """
 
     cells: tuple[Atoms, ...]
@@ -28,16 +28,16 @@ class DataSet:
     n_formula_units: NDArray[np.int64]
 
     def fraction(self, symbol: str) -> NDArray[np.float64]:
-        """Atoms with this symbol per formula unit, (cells,)."""
+        """Number (cells,) of atoms with this symbol per formula unit."""
         counts = [list(c.symbols).count(symbol) for c in self.cells]
         return np.array(counts) / self.n_formula_units
 
 
 def read_relaxed(paths: list[Path], lattice: Lattice) -> tuple[list[Atoms], list[str]]:
-    """Labelled relaxed cells, the last step of each calculation, and why others are refused.
+    """Labelled relaxed cells, the last step of each calculation, and messages why other frames are refused.
 
-    Charge states are those of the proxies, or else read off moments and bond lengths. Raises RedoxError, naming file and
-    frame, on anything that cannot be an occupation of the lattice.
+    Charge states are those of the proxies, or are assigned from moments and bond lengths. Raises RedoxError, with the names of
+    file and frame, if a frame cannot be an occupation of the lattice, or if no frame can be used.
     """
     labels, frames, refusals = labels_of(lattice), [], []
     for path in paths:
@@ -63,11 +63,11 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     elements = {sp.element for s in lattice.sublattices for sp in s.species}
     counts = Counter(frame.get_chemical_symbols())
     if strange := sorted(set(counts) - set(charge_of) - elements):
-        return f"frame {name} holds {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
+        return f"frame {name}: found {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
     if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
         return f"frame {name} has no energy"
     if not np.isfinite(frame.cell).all() or not np.isfinite(frame.positions).all():
-        return f"frame {name} has lengths that are no finite numbers"
+        return f"frame {name} has lengths that are not finite"
     if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < len(frame):  # A^3
         return f"frame {name} is not periodic in three directions"
     proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
@@ -82,7 +82,7 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
 
 
 def map_to_lattice(frames: list[Atoms], lattice: Lattice) -> DataSet:
-    """Cells on ideal positions. Raises RedoxError if an atom lies too far from every site it may take."""
+    """The data set on ideal positions. Raises RedoxError if an atom is too far from every site that it may occupy."""
     mapped, cells = SiteMapping(lattice), []
     for k, frame in enumerate(frames):
         try:

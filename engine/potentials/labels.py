@@ -1,4 +1,4 @@
-"""Charge labels: every redox ion of a structure bears the symbol of its charge state, the proxy element (arXiv 2603.26471)."""
+"""Charge labels: the symbol of a redox ion in a structure is that of its charge state, a proxy element (arXiv 2603.26471)."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ MOMENTS_MU_B |= {"Cr3+": 2.9, "Cr4+": 2.0, "Ti3+": 0.9, "Ti4+": 0.0, "Cu+": 0.0,
 
 @dataclass(frozen=True)
 class Labels:
-    """The species of a lattice as a structure shows them.
+    """The species that occur in labelled structures.
 
-    ions: every species but the vacancy, and the spectators, by the symbol that stands for it. redox: element → its charge
-    states (two or more), by ascending charge.
+    ions: all species except the vacancy, and the spectators, by their symbol. redox: element → its charge states (two or
+    more) in ascending order of charge.
     """
 
     ions: dict[str, Species]
@@ -35,27 +35,27 @@ class Labels:
         return np.array([self.ions[s].charge for s in labelled.get_chemical_symbols()], np.int64)
 
     def redox_atoms(self, atoms: Atoms) -> NDArray[np.int64]:
-        """Indices of the atoms that have a choice of charge, labelled or not."""
+        """Indices of the atoms whose element has several charge states, in a labelled or unlabelled structure."""
         return np.array(
             [i for i, s in enumerate(atoms.get_chemical_symbols()) if s in self.ions and self.ions[s].element in self.redox],
             np.int64,
         )
 
     def single_valence(self, labelled: Atoms) -> bool:
-        """Whether there are redox atoms, and all of an element bear the same charge."""
+        """Whether there are redox atoms, and all those of an element have the same charge."""
         states = {labelled.symbols[i] for i in self.redox_atoms(labelled)}
         return 0 < len(states) == len({self.element(s) for s in states})
 
     def unlabelled(self, labelled: Atoms) -> Atoms:
-        """The same structure with real elements only, as a charge-blind potential sees it."""
+        """The same structure with real elements, as a potential sees it that does not know charges."""
         plain = _bare(labelled)
         plain.symbols = [self.element(s) for s in labelled.get_chemical_symbols()]
         return plain
 
     def labelled(self, atoms: Atoms, charges: NDArray[np.int64]) -> Atoms:
-        """The structure with the symbols of the given charges (atoms,); atoms without a choice keep theirs.
+        """The structure with the symbols of the given charges (atoms,); atoms that are not redox atoms keep their symbol.
 
-        Raises ValueError if a redox atom is given a charge that its element cannot have.
+        Raises ValueError if a charge is not among the states of its element.
         """
         symbols = atoms.get_chemical_symbols()
         for i in self.redox_atoms(atoms):
@@ -69,16 +69,16 @@ class Labels:
         return result
 
     def moments(self, labelled: Atoms) -> NDArray[np.float64]:
-        """Magnetic moments (Bohr magnetons, ferromagnetic) of redox ions (atoms,), to start a calculation from; 0 for others.
+        """Initial magnetic moments (atoms,) of a calculation, Bohr magnetons, ferromagnetic; 0 for other than redox atoms.
 
-        Raises RedoxError if a moment is neither given nor in the table.
+        Raises RedoxError if a moment is neither given in the input nor in the table.
         """
         species = [self.ions[s] for s in labelled.get_chemical_symbols()]
         return np.array([reference_moment_muB(sp) if sp.element in self.redox else 0.0 for sp in species])
 
 
 def reference_moment_muB(species: Species) -> float:
-    """Size of the moment that a calculation shows for a species. Raises RedoxError if it is neither given nor in the table."""
+    """Typical size of the moment of a species. Raises RedoxError if it is neither given in the input nor in the table."""
     moment = MOMENTS_MU_B.get(species.name) if species.moment_muB is None else species.moment_muB
     if moment is None:
         raise RedoxError(f"the magnetic moment of {species.name} is unknown; give it as moment_muB of the species")
@@ -86,7 +86,7 @@ def reference_moment_muB(species: Species) -> float:
 
 
 def labels_of(lattice: Lattice) -> Labels:
-    """The labels that the species of a lattice imply."""
+    """The labels of all species of a lattice."""
     species = {sp.symbol: sp for s in lattice.sublattices for sp in s.species if sp.name != VACANCY}
     ions = {e: Species(e, q) for e, q in lattice.spectators.items()} | species
     elements = sorted({sp.element for sp in species.values()})

@@ -1,4 +1,4 @@
-"""MACE (Batatia et al., arXiv 2206.07697) through mace-torch; our weights hold its settings and tensors, no code."""
+"""MACE (Batatia et al., arXiv 2206.07697) through mace-torch; weights of RedoxMC hold its settings and tensors, no code."""
 
 import warnings
 from pathlib import Path
@@ -15,9 +15,12 @@ from .weights import Weights, read_weights
 
 
 def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
-    """From our weights, or from a checkpoint of mace-torch, which carries code and is opened because the input names it."""
+    """The calculator with the given weights, or with a checkpoint of mace-torch.
+
+    A checkpoint contains code; it is opened because the input names it. Raises RedoxError if it is not a MACE model.
+    """
     if weights is None and file is None:
-        raise RedoxError("potential: mace needs file: there are no weights to start from")
+        raise RedoxError("potential: mace needs file, the file of its weights")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mace.calculators import MACECalculator
@@ -31,8 +34,8 @@ def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
 
 
 def build(weights: Weights) -> torch.nn.Module:
-    """The network from its plain settings."""
-    import mace.modules as modules  # before e3nn, which torch would not let read its own constants
+    """MACE with the given weights."""
+    import mace.modules as modules  # before e3nn: only then torch lets e3nn read its constants
     from e3nn import o3
 
     settings = dict(weights.settings)
@@ -49,7 +52,7 @@ def build(weights: Weights) -> torch.nn.Module:
 
 
 def checkpoint(path: Path, copy: Path) -> Path:
-    """A file that mace-torch itself opens: `copy`, made here, if `path` holds weights of ours, else `path`."""
+    """A file that mace-torch can open: `path` itself, or `copy`, written here, if `path` holds weights of RedoxMC."""
     weights = read_weights(path, "mace")
     if weights is None:
         return path
@@ -58,7 +61,7 @@ def checkpoint(path: Path, copy: Path) -> Path:
 
 
 def weights_of(network: torch.nn.Module, charge_aware: bool, card: dict[str, Any]) -> Weights:
-    """Take a trained network apart. Raises RedoxError if it cannot be put together again from plain values."""
+    """The weights of a trained network. Raises RedoxError if its settings are not plain values."""
     from mace import modules
     from mace.tools.scripts_utils import extract_config_mace_model
 
@@ -85,7 +88,7 @@ def weights_of(network: torch.nn.Module, charge_aware: bool, card: dict[str, Any
 
 
 def _plain(value: Any) -> Any:
-    """Numbers, strings and lists of them, without numpy or torch types."""
+    """The same numbers, texts and lists without types of numpy or torch."""
     if isinstance(value, (torch.Tensor, np.generic)):
         return value.item()
     if isinstance(value, (list, tuple)):

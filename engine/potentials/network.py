@@ -1,4 +1,4 @@
-"""What our training loop asks of a network, and its use as an ASE calculator."""
+"""The interface of networks to the training loop, and cPaiNN as an ASE calculator."""
 
 from typing import Any
 
@@ -13,29 +13,35 @@ from .weights import Weights
 
 
 class Network(torch.nn.Module):
-    """Called with a batch: energy (structures,) eV per cell, forces (atoms, 3) eV/A, stress (structures, 3, 3) eV/A^3, and
-    moments and bader (atoms,) if it has them.
+    """A network that the training loop can train.
+
+    Called with a batch, it returns energy (structures,), eV per cell; forces (atoms, 3), eV/A; stress (structures, 3, 3),
+    eV/A^3; and, if the network has them, moments (atoms,), Bohr magnetons, and bader (atoms,), e.
     """
 
     def graph(self, atoms: Atoms) -> Any:
+        """The input of the network for one structure."""
         raise NotImplementedError
 
     def collate(self, graphs: list[Any]) -> Any:
+        """A batch of several graphs, on the device of the network."""
         raise NotImplementedError
 
     def shift_reference(self, per_symbol_eV: dict[str, float]) -> None:
+        """Add to the reference energy of each symbol."""
         raise NotImplementedError
 
     def paces(self) -> list[tuple[float, list[torch.nn.Parameter]]]:
-        """Parameters in groups, each with the factor of its learning rate."""
+        """Groups of parameters, each with a factor on the learning rate."""
         return [(1.0, list(self.parameters()))]
 
     def weights(self, symbols: list[str], charge_aware: bool, card: dict[str, Any]) -> Weights:
+        """The trained weights, on the CPU."""
         raise NotImplementedError
 
 
 class CPaiNNNetwork(Network):
-    """cPaiNN in the terms of our training loop."""
+    """cPaiNN as a network of the training loop."""
 
     def __init__(self, network: CPaiNN) -> None:
         super().__init__()
@@ -63,7 +69,7 @@ class CPaiNNNetwork(Network):
 
 
 class NetworkCalculator(Calculator):
-    """ASE calculator of cPaiNN, in the precision of its weights."""
+    """ASE calculator of cPaiNN; it computes in the precision of the weights."""
 
     implemented_properties = ["energy", "forces", "stress", "magmoms"]
 

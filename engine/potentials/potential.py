@@ -1,4 +1,4 @@
-"""One call for every potential: a charge-labelled structure gives energy, forces, stress and, where there are any, moments."""
+"""One interface to all potentials: energy, forces, stress and, if available, moments of a charge-labelled structure."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,7 +18,10 @@ from .weights import Weights, read_weights
 
 @dataclass(frozen=True)
 class Prediction:
-    """energy_eV per cell; forces_eV_per_A (atoms, 3); stress_eV_per_A3 (3, 3), ASE's sign; moments_muB (atoms,) or None."""
+    """Results for one structure.
+
+    energy_eV: of the cell. forces_eV_per_A (atoms, 3). stress_eV_per_A3 (3, 3), sign as in ASE. moments_muB (atoms,) or None.
+    """
 
     energy_eV: float
     forces_eV_per_A: NDArray[np.float64]
@@ -27,10 +30,10 @@ class Prediction:
 
 
 class LabelledCalculator(Calculator):
-    """An ASE calculator for labelled structures around one that knows proxies (charge-aware) or real elements only.
+    """An ASE calculator for labelled structures that calls another one, which knows proxies or only real elements.
 
-    A calculator that knows elements is given the labels as initial magnetic moments, which a self-consistent calculation
-    follows and a potential ignores.
+    A calculator that knows only elements gets the labels as initial magnetic moments. A self-consistent calculation starts
+    from these; a potential ignores them.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress", "magmoms"]
@@ -72,34 +75,34 @@ class LabelledCalculator(Calculator):
 
 
 def predict(calculator: LabelledCalculator, labelled: Atoms) -> Prediction:
-    """Energy, forces, stress, moments. Raises RedoxError if the potential gives no stress."""
+    """Results of a potential for a labelled structure. Raises RedoxError if the potential has no stress."""
     calculator.calculate(labelled)
     found = calculator.results
     if "stress" not in found:
-        raise RedoxError("this calculator gives no stress; cells cannot be relaxed with it")
+        raise RedoxError("this calculator has no stress, so it cannot relax cells")
     return Prediction(found["energy"], found["forces"], voigt_6_to_full_3x3_stress(found["stress"]), found.get("magmoms"))
 
 
 def load_potential(
     model: str, file: Path | None, labels: Labels, charge_aware: bool = True, options: dict[str, Any] | None = None
 ) -> LabelledCalculator:
-    """The potential that an input names.
+    """The calculator of a potential.
 
-    model: mace, chgnet, cpainn, or the import path of an ASE calculator class or factory, called with `options`.
-    Raises RedoxError if it cannot be had, or if its weights lack a symbol that the labels need.
+    model: mace, chgnet, cpainn, or the import path of an ASE calculator class or factory, which is called with `options`.
+    Raises RedoxError if it cannot be imported or read, or if its weights lack a symbol of the labels.
     """
     if "." in model:
         return LabelledCalculator(_imported(model, options or {}), labels, knows_proxies=False)
     if model == "chgnet" and file is None and charge_aware:
-        raise RedoxError("potential: the published chgnet knows no charges; give charge_aware: false, or a file")
+        raise RedoxError("potential: the published chgnet does not know charges; allowed: charge_aware: false, or a file")
     weights = read_weights(file, model) if file is not None else None
     if weights is not None and weights.charge_aware != charge_aware:
         kind = {True: "charge-aware", False: "charge-blind"}
-        raise RedoxError(f"{file}: found {kind[weights.charge_aware]} weights; the input says {kind[charge_aware]}")
+        raise RedoxError(f"{file}: found {kind[weights.charge_aware]} weights, but the input says {kind[charge_aware]}")
     if weights is not None:
         needed = {s if charge_aware else labels.element(s) for s in labels.ions}
         if missing := sorted(needed - set(weights.symbols)):
-            raise RedoxError(f"{file}: was not trained on {', '.join(missing)}; it knows {', '.join(weights.symbols)}")
+            raise RedoxError(f"{file}: needs {', '.join(missing)}, but was trained only on {', '.join(weights.symbols)}")
     try:
         return LabelledCalculator(calculator_of(model, weights, file), labels, charge_aware)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -107,7 +110,7 @@ def load_potential(
 
 
 def calculator_of(model: str, weights: Weights | None, file: Path | None = None) -> Calculator:
-    """ASE calculator of one of our architectures; `file` is a foreign checkpoint, where `weights` is None."""
+    """ASE calculator of mace, chgnet or cpainn; without `weights`, `file` is a checkpoint of the original package."""
     if model == "mace":
         from .mace import mace_calculator
 
@@ -120,9 +123,7 @@ def calculator_of(model: str, weights: Weights | None, file: Path | None = None)
     from .network import NetworkCalculator
 
     if weights is None:
-        raise RedoxError(
-            f"{file}: not weights of cpainn" if file else "potential: cpainn needs file: there are no weights to start from"
-        )
+        raise RedoxError(f"{file}: not weights of cpainn" if file else "potential: cpainn needs file, the file of its weights")
     network = CPaiNN(weights.symbols, **weights.settings)
     network.load_state_dict(weights.state)
     return NetworkCalculator(network.double().eval())
@@ -132,12 +133,12 @@ def _imported(path: str, options: dict[str, Any]) -> Calculator:
     module, _, name = path.rpartition(".")
     try:
         factory = getattr(import_module(module), name)
-    except Exception as error:  # a module raises anything
+    except Exception as error:  # importing a module can raise anything
         raise RedoxError(f"potential: cannot import {path}: {error}; install it, or correct the path") from None
     try:
         made = factory(**options)
-    except Exception as error:  # and so does a constructor
+    except Exception as error:  # and so can a constructor
         raise RedoxError(f"potential: {path} with {options}: {type(error).__name__}: {error}") from None
     if not hasattr(made, "calculate"):
-        raise RedoxError(f"potential: {path} gives no ASE calculator but a {type(made).__name__}")
+        raise RedoxError(f"potential: {path} makes a {type(made).__name__}; allowed: an ASE calculator")
     return made

@@ -1,4 +1,4 @@
-"""What an input says of a potential, with the hash of all that its energies depend on."""
+"""The specification of a potential in the input, with a hash of everything that its energies depend on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PotentialSpec:
-    """A potential before it is loaded; small, so that it can be sent to all ranks.
+    """A potential before it is loaded; small enough to be sent to all ranks.
 
-    file: its weights, None for published ones; options: keyword arguments of an ASE calculator; mark: hash of all of these.
+    file: file of the weights, None for published ones. options: keyword arguments of an ASE calculator. mark: hash of all
+    of these and of the weights.
     """
 
     name: str
@@ -28,7 +29,7 @@ class PotentialSpec:
     mark: str
 
     def load(self, labels: Labels) -> "LabelledCalculator":
-        """Raises RedoxError if the potential is not installed, or its weights do not fit the labels."""
+        """The calculator. Raises RedoxError if the potential is not installed, or if its weights lack a symbol of the labels."""
         from .potential import load_potential
 
         return load_potential(self.model, self.file, labels, self.charge_aware, self.options)
@@ -37,7 +38,7 @@ class PotentialSpec:
 def specify(
     source: InputFile, given: PotentialInput | TrainedPotentialInput, name: str = "potential", weights: Path | None = None
 ) -> PotentialSpec:
-    """The potential that an input names, with its weights hashed. weights: a file to use instead of the one in the input.
+    """The specification of a potential in the input. weights: a file to use instead of the one in the input.
 
     Raises OSError if the file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Files of trained weights: tensors and plain values, read without running code."""
+"""Files of trained weights: tensors and plain values, which are read without running code."""
 
 import pickle
 from dataclasses import asdict, dataclass
@@ -15,7 +15,11 @@ FORMAT = "redoxmc-potential-1"
 
 @dataclass(frozen=True)
 class Weights:
-    """A trained potential. settings rebuild the network, state holds its tensors; card says where it comes from."""
+    """A trained potential.
+
+    symbols: chemical symbols that it knows, proxies included. settings: arguments that rebuild the network. state: its tensors.
+    card: how it was trained.
+    """
 
     model: str
     charge_aware: bool
@@ -26,12 +30,15 @@ class Weights:
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """One file, whole or not at all."""
+    """Write the weights to one file, completely or not at all."""
     write_whole(path, lambda p: torch.save({"format": FORMAT, **asdict(weights)}, p))
 
 
 def read_weights(path: Path, model: str) -> Weights | None:
-    """Our own weights; None if the file is another code's checkpoint. Raises RedoxError if it is damaged or of another model."""
+    """Weights of RedoxMC; None if the file is a checkpoint of another code.
+
+    Raises RedoxError if the file is missing, damaged or of another model.
+    """
     if not path.is_file():
         raise RedoxError(f"no such file: {path}")
     try:
@@ -44,5 +51,5 @@ def read_weights(path: Path, model: str) -> Weights | None:
         return None
     weights = Weights(**{k: v for k, v in found.items() if k != "format"})
     if weights.model != model:
-        raise RedoxError(f"{path}: found weights of {weights.model}; the input says {model}")
+        raise RedoxError(f"{path}: found weights of {weights.model}, but the input says {model}")
     return weights

@@ -14,7 +14,7 @@ from ..runtime.storage import write_text
 from .run import Run
 
 if TYPE_CHECKING:
-    from ..potentials.training.train import Frames
+    from ..potentials.training.frames import Frames
 
 log = logging.getLogger("redoxmc")
 
@@ -35,7 +35,7 @@ def labelled_frames(run: Run) -> "Frames":
 
     Raises RedoxError if a frame has no energy or no forces, or if no frame can be labelled.
     """
-    from ..potentials.training.train import split
+    from ..potentials.training.frames import split
 
     given = run.config.training
     assert given is not None

@@ -192,7 +192,7 @@ def test_names_of_potentials_are_names_of_folders(name: str) -> None:
 )
 def test_mace_writes_into_the_run_s_folder(key: str, tmp_path: Path) -> None:
     entry = TrainedPotentialInput(name="some", model="mace", settings={key: "/elsewhere"})
-    with pytest.raises(RedoxError, match=f"{key} is set by other keys"):
+    with pytest.raises(RedoxError, match=f"found {key}; allowed: options that no other key"):
         arguments(entry, 0, tmp_path, 1)
 
 

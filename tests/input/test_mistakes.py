@@ -155,7 +155,7 @@ IN_DATA = {
     "eV per formula unit": (scaled(lambda c: 1 / units(c)), "do not grow with the cells", "allowed: eV of the whole cell"),
     "meV": (scaled(lambda c: 1000), "eV of the whole cell (meV? divide by 1000)"),
     "one cell of another unit": (one_off, "from those of the other cells", "correct their unit or reference, or leave them out"),
-    "another material": (other_symbols("Na", "Li"), "holds Li; allowed: Fe, Ga, Na, O, P"),
+    "another material": (other_symbols("Na", "Li"), "found Li; allowed: Fe, Ga, Na, O, P"),
     "another structure": (another_polymorph, "lies on a site of", "is it another structure of the same atoms?"),
     "labels that leave a charge": (wrong_labels, "has charge", "not 0"),
     "compositions never seen": (

@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from redoxmc.engine.input.schema import LossWeightsInput
-from redoxmc.engine.potentials.training import networks as intact
-from redoxmc.engine.potentials.training.networks import loss_and_errors, reference_energies, target
+from redoxmc.engine.potentials.training import loss as intact
+from redoxmc.engine.potentials.training.loss import loss_and_errors, reference_energies, target
 
 
 def two_frames() -> list[Atoms]:

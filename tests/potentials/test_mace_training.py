@@ -12,10 +12,11 @@ from redoxmc.engine.input.schema import SplitInput
 from redoxmc.engine.potentials.calculations import label_frames, read_calculations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential, predict
+from redoxmc.engine.potentials.training.curve import read_curve
+from redoxmc.engine.potentials.training.frames import split
 from redoxmc.engine.potentials.training.mace import arguments
 from redoxmc.engine.potentials.training.mace import curve as mace_curve
-from redoxmc.engine.potentials.training.networks import read_curve
-from redoxmc.engine.potentials.training.train import split, train
+from redoxmc.engine.potentials.training.train import train
 
 from .test_potentials import LABELS
 from .test_training import FRAMES, TRAINING, entry, fit, watch
@@ -56,8 +57,8 @@ def test_minutes_end_mace_after_an_epoch_and_another_goes_on(tmp_path: Path) -> 
     [
         ({"hiden_irreps": "8x0e"}, "some: settings: .*hiden_irreps"),
         ({"r_max": "far"}, "some: settings: .*r_max"),
-        ({"batch_size": 3}, "some: settings: batch_size is set by other keys"),
-        ({"seed": 3, "lr": 1}, "some: settings: lr, seed is set by other keys"),
+        ({"batch_size": 3}, "some: settings: found batch_size; allowed: options that no other key"),
+        ({"seed": 3, "lr": 1}, "some: settings: found lr, seed; allowed: options that no other key"),
     ],
 )
 def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -67,13 +68,13 @@ def test_mace_options_are_checked_first(settings: dict[str, Any], message: str, 
 
 @pytest.mark.runs
 def test_mace_wants_a_whole_batch(tmp_path: Path) -> None:
-    with pytest.raises(RedoxError, match="2 frames to train; batch_size 3 wants that many"):
+    with pytest.raises(RedoxError, match="found 2 frames to train; allowed: at least batch_size, 3"):
         fit(tmp_path, TRAINING[:2], model="mace", batch_size=3, settings=MACE)
 
 
 @pytest.mark.runs
 def test_mace_has_its_own_last_weights(tmp_path: Path) -> None:
-    with pytest.raises(RedoxError, match="some: last_weights: MACE has stage_two"):
+    with pytest.raises(RedoxError, match="some: found last_weights; allowed for mace: stage_two"):
         arguments(entry(model="mace", last_weights={"energy": 1}), 0, tmp_path, 1)
 
 

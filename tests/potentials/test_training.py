@@ -21,8 +21,11 @@ from redoxmc.engine.input.schema import LossWeightsInput, SplitInput, TrainedPot
 from redoxmc.engine.potentials.cpainn import CPaiNN
 from redoxmc.engine.potentials.network import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import load_potential, predict
-from redoxmc.engine.potentials.training.networks import CURVE_COLUMNS, _epoch, read_curve, target, train_network, weights_at
-from redoxmc.engine.potentials.training.train import Frames, split, train, train_all
+from redoxmc.engine.potentials.training.curve import CURVE_COLUMNS, read_curve
+from redoxmc.engine.potentials.training.frames import Frames, split
+from redoxmc.engine.potentials.training.loop import _epoch, train_network, weights_at
+from redoxmc.engine.potentials.training.loss import target
+from redoxmc.engine.potentials.training.train import train, train_all
 from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.stages.prepare import prepare
@@ -297,7 +300,7 @@ def test_start_from_weights_that_know_more(tmp_path: Path) -> None:
     poor = fit(tmp_path / "poor", bare[:2], bare[2:], epochs=1)
     with pytest.raises(RedoxError, match="start_from: .*some.model does not know Ga, Na"):
         fit(tmp_path / "third", epochs=1, start_from=poor)
-    with pytest.raises(RedoxError, match="only frames of the validation hold Ga, Na"):
+    with pytest.raises(RedoxError, match="Ga, Na occurs only in frames of validation"):
         fit(tmp_path / "fourth", bare, VALIDATION, epochs=1)
 
 
@@ -353,7 +356,7 @@ def test_stage_from_an_input_file(tmp_path: Path) -> None:
     assert "3 of 12 frames refused" in first.stderr
     written = model.stat().st_mtime_ns
     second = run(path)
-    assert second.returncode == 0 and "tiny is trained already" in second.stderr
+    assert second.returncode == 0 and "tiny is already trained" in second.stderr
     assert model.stat().st_mtime_ns == written
 
 
@@ -385,7 +388,7 @@ def test_ranks_share_the_potentials_and_change_nothing(tmp_path: Path) -> None:
     "given, message",
     [
         ({"settings": {"widht": 8}}, "bad: settings: found widht; allowed: width, n_layers, cutoff_A, n_radial"),
-        ({"model": "chgnet", "settings": {"width": 8}}, "bad: settings: chgnet keeps the network"),
+        ({"model": "chgnet", "settings": {"width": 8}}, "bad: settings: found width; allowed: none, since chgnet"),
         ({"model": "mace", "settings": {"colour": 8}}, "bad: settings: .*colour"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Configurations to a data set."""
+"""Labels: configurations that a potential relaxes to make a data set."""

@@ -1,4 +1,4 @@
-"""Which neutral arrangements of ions and electrons are to be relaxed: symmetry-distinct, over all compositions."""
+"""Choice of the configurations to relax: symmetry-distinct neutral arrangements of ions and electrons at all compositions."""
 
 import hashlib
 import json
@@ -19,13 +19,16 @@ from ...crystal.symmetry import canonical, is_primitive, orbits, site_permutatio
 from ...runtime.streams import Stream, generator
 from .annealing import Annealer
 
-ATTEMPTS = 50  # draws for each arrangement still missing; beyond them a composition is taken as exhausted
+ATTEMPTS = 50  # draws for each missing arrangement, after which a composition counts as exhausted
 ENUMERABLE = 5000  # states of one composition
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """An arrangement in a supercell. matrix: rows are its vectors in cells. species: index on each site, Supercell order."""
+    """An arrangement in a supercell.
+
+    matrix (3, 3): rows are the vectors of the supercell in cells. species: bytes of the occupation (n_sites,).
+    """
 
     matrix: tuple[tuple[int, ...], ...]
     species: bytes
@@ -35,35 +38,35 @@ class Configuration:
         return Supercell(lattice, np.array(self.matrix, np.int64))
 
     def occupation(self) -> NDArray[np.int8]:
-        """Species index on its sublattice (n_sites,)."""
+        """Species index of every site (n_sites,)."""
         return np.frombuffer(self.species, np.int8).copy()
 
     def composition(self, lattice: Lattice) -> float:
-        """Exchangeable ions per formula unit; 0 if no ion is exchangeable."""
+        """Number of exchangeable ions per formula unit; 0 if no ion is exchangeable."""
         supercell, ion = self.supercell(lattice), exchangeable_ion(lattice)
         names = [sp.name for sp in species_on_sites(supercell, self.occupation())]
         return sum(name == ion for name in names) / supercell.n_formula_units
 
 
 def exchangeable_ion(lattice: Lattice) -> str | None:
-    """The (first) ion that neutral exchanges add or remove."""
+    """The (first) ion whose number neutral exchanges change; None if there is none."""
     ions = exchangeable_ions(lattice, neutral_exchanges(lattice))
     return ions[0] if ions else None
 
 
 def key(configuration: Configuration, lattice: Lattice) -> str:
-    """The same for all symmetry-equivalent arrangements of a supercell; independent of the choice of its vectors."""
+    """A hash that is equal for all symmetry-equivalent arrangements of a supercell, whatever the choice of its vectors."""
     supercell = configuration.supercell(lattice)
     return _key(supercell, canonical(configuration.occupation(), site_permutations(supercell)))
 
 
 def configuration_of(supercell: Supercell, image: bytes) -> Configuration:
-    """Of a canonical arrangement, under the name that all of its orbit have."""
+    """The configuration of a canonical arrangement; all equivalent arrangements have the same name."""
     return _Cell(supercell).configuration(image)
 
 
 def enumerate_configurations(lattice: Lattice, matrix: ArrayLike, limit: int) -> list[Configuration] | None:
-    """All symmetry-distinct neutral arrangements of a supercell, or None if it has more than `limit` neutral states."""
+    """All symmetry-distinct neutral arrangements of a supercell; None if it has more than `limit` neutral states."""
     cell, ion = _Cell(_supercell(lattice, matrix)), exchangeable_ion(lattice)
     n_states = cell.n_states(ion)
     if sum(n_states.values()) > limit:
@@ -81,12 +84,13 @@ def choose_configurations(
     limit: int = ENUMERABLE,
     stream: Stream = Stream.LABELLING,
 ) -> list[Configuration]:
-    """n symmetry-distinct arrangements, evenly over the supercells, and in each over its compositions.
+    """n symmetry-distinct arrangements, distributed evenly over the supercells and over the compositions of each.
 
-    None is one of a smaller cell repeated, save that the smallest supercell holds the first and the last composition in any
-    case. What one supercell or composition cannot hold goes to the others. Compositions of up to `limit` neutral states are
-    enumerated: fewer than n come back only if fewer exist there. Low-energy ones are annealed, half of them the electrons
-    alone, around random ions; the others are drawn uniformly from the neutral states.
+    - An arrangement that repeats in a smaller cell is left out, except at both ends of composition of the smallest supercell.
+    - If a supercell or a composition has too few arrangements, the others get more.
+    - Compositions with up to `limit` neutral states are enumerated; of these, fewer than n are returned only if fewer exist.
+    - The share `low_energy_share` is annealed, half of it with the electrons only, around random ions. All others are drawn
+      uniformly from the neutral states.
     """
     ion = exchangeable_ion(lattice)
     compositions: list[list[_Composition]] = []
@@ -109,10 +113,11 @@ def choose_configurations(
 def charge_orders(
     lattice: Lattice, matrix: ArrayLike, ions_occupation: NDArray[np.int8], n: int, seed: int, limit: int = 4 * ENUMERABLE
 ) -> list[Configuration]:
-    """Up to n distinct electron arrangements on fixed ions; all if there are fewer. Half of those picked are low in energy.
+    """Up to n symmetry-distinct electron arrangements on fixed ions; half of them have a low energy.
 
-    ions_occupation (n_sites,): only its elements count, and they are kept as given: the species are not canonical. An
-    operation that relates two arrangements on the same ions keeps the ions, so the canonical form tells exactly the distinct.
+    ions_occupation (n_sites,): only its elements matter; they stay on their sites, so the returned species are not canonical.
+    An operation that maps one arrangement to another on the same ions also maps the ions to themselves, so canonical forms
+    identify equivalent arrangements.
     """
     cell, rng = _Cell(_supercell(lattice, matrix)), generator(seed, Stream.CHARGE_ORDERS)
     electrons, sites, back = _electrons(cell.supercell, np.asarray(ions_occupation))
@@ -134,7 +139,7 @@ def charge_orders(
 
 @dataclass(frozen=True)
 class _Cell:
-    """A supercell with what is worked out once for it."""
+    """A supercell with cached symmetry operations."""
 
     supercell: Supercell
 
@@ -151,7 +156,7 @@ class _Cell:
         return Annealer(self.supercell)
 
     def n_states(self, ion: str | None) -> dict[int, float]:
-        """Number of neutral states by the count of the ion; whole numbers as far as a float holds them."""
+        """Number of neutral states for each number of the ion; exact up to the precision of a float."""
         counts, log_states = count_neutral_states(self.supercell, ion)
         return dict(zip(counts.tolist(), np.rint(np.exp(log_states)).tolist()))
 
@@ -159,7 +164,7 @@ class _Cell:
         return is_primitive(np.frombuffer(image, np.int8), self.translations)
 
     def configuration(self, image: bytes, state: bytes | None = None) -> Configuration:
-        """Of a canonical form, shown by another arrangement of its orbit if one is given."""
+        """The configuration with this canonical form; `state` is another arrangement of the orbit to use instead."""
         skew = [int(v) for v in self.supercell.hermite[np.triu_indices(3, 1)]]
         shape = "x".join(map(str, self.supercell.shape)) + "".join(f"_{v}" for v in skew if any(skew))
         matrix = tuple(tuple(int(v) for v in row) for row in self.supercell.matrix)
@@ -168,7 +173,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Composition:
-    """The neutral states of a cell with n of the ion. any_period: also those of a smaller cell repeated."""
+    """The neutral states of a cell with n of the ion; any_period: including those that repeat in a smaller cell."""
 
     cell: _Cell
     ion: str | None
@@ -178,7 +183,7 @@ class _Composition:
 
     @cached_property
     def pool(self) -> dict[bytes, bytes] | None:
-        """Canonical form → arrangement of all there are; None if they are too many to list."""
+        """Canonical form → arrangement for all distinct arrangements; None if there are too many to list."""
         if not self.enumerable:
             return None
         found = orbits(neutral_states(self.cell.supercell, self.ion, self.n), self.cell.permutations)
@@ -186,6 +191,7 @@ class _Composition:
 
     @property
     def room(self) -> float:
+        """Number of distinct arrangements; infinite if they are not listed."""
         return np.inf if self.pool is None else len(self.pool)
 
 
@@ -199,11 +205,16 @@ def _pick(
     any_period: bool,
     ions_move: bool = True,
 ) -> dict[bytes, bytes]:
-    """Canonical form → arrangement of `quota` distinct ones (fewer if no more turn up). pool: all there are, if known."""
+    """Canonical form → arrangement of `quota` distinct arrangements, or fewer if no more are found.
+
+    pool: all distinct arrangements, if they are listed. ions_move: False if only the electrons may be annealed.
+    """
     if pool is not None and quota >= len(pool):
         return dict(sorted(pool.items()))
     chosen: dict[bytes, bytes] = {}
-    n_low = min(quota, int(quota * low_energy_share + rng.random()))  # rounded at random: a single one is low half the time
+    n_low = min(
+        quota, int(quota * low_energy_share + rng.random())
+    )  # random rounding, so that a single one is annealed half the time
     for target, is_low in ((n_low, True), (quota, False)):
         for _ in range(ATTEMPTS * (target - len(chosen))):
             if len(chosen) == target:
@@ -221,7 +232,7 @@ def _pick(
 
 
 def _shares(room: Sequence[float], n: int) -> list[int]:
-    """n shared as evenly as the rooms allow; a remainder goes to places spread evenly."""
+    """n distributed over places as evenly as their rooms allow; the remainder goes to evenly spaced places."""
     shares, left = [0] * len(room), n
     while left > 0 and (free := [i for i, r in enumerate(room) if r > shares[i]]):
         if left < len(free):
@@ -235,17 +246,20 @@ def _shares(room: Sequence[float], n: int) -> list[int]:
 
 
 def _electrons(supercell: Supercell, ions: NDArray[np.int8]) -> tuple[Supercell, NDArray[np.int64], NDArray[np.int8]]:
-    """The sites with a choice of charge as one cell; their numbers (k,) and the species (k, choices) each choice stands for."""
+    """The sites whose element has several charges, as a lattice of one cell with everything else fixed.
+
+    Also their indices (k,) and, for each, the species (k, choices) of the original sublattice.
+    """
     sublattices, held = supercell.lattice.sublattices, species_on_sites(supercell, ions)
     where = [(int(g), sp.element) for g, sp in zip(supercell.site_sublattice, held)]
     choices = {(g, e): [k for k, sp in enumerate(sublattices[g].species) if sp.element == e] for g, e in sorted(set(where))}
     free = [c for c, ks in choices.items() if len(ks) > 1]
     sites = np.array([i for i, c in enumerate(where) if c in free], np.int64)
-    settled = sum(sp.charge for sp, c in zip(held, where) if c not in free)
+    fixed_charge = sum(sp.charge for sp, c in zip(held, where) if c not in free)
     lattice = Lattice(
-        atoms=Atoms("X", cell=np.eye(3), pbc=True),  # one stand-in bears the charge of all that is fixed
+        atoms=Atoms("X", cell=np.eye(3), pbc=True),  # one atom carries the charge of everything that is fixed
         sublattices=tuple(Sublattice(e, tuple(sublattices[g].species[k] for k in choices[g, e])) for g, e in free),
-        spectators={"X": settled + supercell.n_cells * supercell.lattice.spectator_charge},
+        spectators={"X": fixed_charge + supercell.n_cells * supercell.lattice.spectator_charge},
         site_atom=sites,
         site_sublattice=np.array([free.index(where[i]) for i in sites], np.int64),
     )

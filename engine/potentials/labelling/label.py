@@ -1,4 +1,4 @@
-"""The `label` stage: configurations chosen over x, relaxed by the potential, checked, and written as a data set."""
+"""Labels: configurations at all compositions, relaxed by the potential, checked, and written as a data set."""
 
 import logging
 from collections import Counter
@@ -26,8 +26,8 @@ log = logging.getLogger("redoxmc")
 
 
 def run_labelling(config: Config, lattice: Lattice, potential: PotentialSpec, folder: Path, comm: Any, watch: StopWatch) -> None:
-    """Writes folder/labelled.extxyz and label.json; finished relaxations in folder/relaxations are not done again. Collective."""
-    torch.set_num_threads(1)  # cells are small: ranks pay, threads do not
+    """Write folder/labelled.extxyz and label.json; finished relaxations in folder/relaxations are not repeated. Collective."""
+    torch.set_num_threads(1)  # cells are small, so more ranks help and more threads do not
     labels = labels_of(lattice)
     store = Relaxations(folder / "relaxations", lattice, config.relaxation, potential.mark)
     chosen = bcast_from_root(comm, lambda: first_configurations(config, lattice))
@@ -37,14 +37,15 @@ def run_labelling(config: Config, lattice: Lattice, potential: PotentialSpec, fo
 
 
 def first_configurations(config: Config, lattice: Lattice) -> list[Configuration]:
+    """The configurations of the section label."""
     chosen = choose_configurations(lattice, config.label.matrices, config.label.configurations, config.seed)
     if len(chosen) < config.label.configurations:
-        log.info("label: these supercells hold %d distinct configurations, not %d", len(chosen), config.label.configurations)
+        log.info("label: these supercells have only %d distinct configurations, not %d", len(chosen), config.label.configurations)
     return chosen
 
 
 def write_labels(chosen: list[Configuration], done: list[FinishedRelaxation], labels: Labels, folder: Path) -> None:
-    """labelled.extxyz and label.json. Raises RedoxError if no relaxation can be used."""
+    """Write labelled.extxyz and label.json. Raises RedoxError if no relaxation can be used."""
     kept = [_plain(c, d) for c, d in zip(chosen, done) if d.failure is None]
     reasons = Counter(d.failure.kind for d in done if d.failure)
     if not kept:
@@ -69,7 +70,7 @@ def write_labels(chosen: list[Configuration], done: list[FinishedRelaxation], la
     )
     if shown["labels"]:
         log.info(
-            "label: %d of %d charge labels kept in relaxation, by bond lengths; %.2f to %.2f %% (Wilson, 95 %%)",
+            "label: %d of %d charge labels retained in relaxation, by bond lengths; %.2f to %.2f %% (Wilson, 95 %%)",
             shown["kept"],
             shown["labels"],
             100 * shown["low"],

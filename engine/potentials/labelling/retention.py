@@ -1,4 +1,4 @@
-"""How many prepared charge labels a relaxation has kept."""
+"""Retention: the share of prepared charge labels that a relaxed structure still has."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ CONFIDENCE = 0.95
 
 
 def kept(cell: Atoms, shown: NDArray[np.int64], labels: Labels) -> tuple[int, int]:
-    """(labels of `cell` that `shown`, (atoms,) charges by a judge, agrees with; redox atoms)."""
+    """Number of redox atoms whose label in `cell` agrees with the charges `shown` (atoms,), and number of all redox atoms."""
     redox = labels.redox_atoms(cell)
     return int(np.sum(shown[redox] == labels.charges(cell)[redox])), len(redox)
 
 
 def total(counts: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Sum of counts (kept, of), their share and its Wilson interval (95 %); None where there is nothing to count."""
+    """Sums of counts (kept, all), their ratio and its Wilson interval (95 %); None if there are no labels."""
     same, of = (sum(column) for column in zip(*counts)) if counts else (0, 0)
     if of == 0:
         return {"kept": 0, "labels": 0, "share": None, "low": None, "high": None}

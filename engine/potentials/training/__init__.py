@@ -1,1 +1,1 @@
-"""Labelled frames to potentials."""
+"""Training of potentials on labelled frames."""

@@ -1,4 +1,4 @@
-"""Training of MACE by mace-torch's own command, as a process of its own, which is resumed from its checkpoints."""
+"""Training of MACE by the command of mace-torch, in a separate process that resumes from its checkpoints."""
 
 import json
 import os
@@ -19,14 +19,18 @@ from ase.io import write
 from ...errors import RedoxError
 from ...input.schema import TrainedPotentialInput
 from ...runtime.storage import write_whole
-from .networks import write_curve
+from .curve import write_curve
 
-OWNED = frozenset({"name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",
-                   "batch_size", "valid_batch_size", "max_num_epochs", "lr", "energy_weight", "forces_weight", "stress_weight",
-                   "foundation_model", "restart_latest", "loss", "compute_stress", "log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir",
-                   "wandb_dir", "config"})  # fmt: skip
-NETWORK = {"r_max": 4.5, "hidden_irreps": "32x0e + 32x1o", "max_ell": 2, "correlation": 2, "E0s": "average", "default_dtype": "float32",
-           "ema": True, "ema_decay": 0.99, "eval_interval": 1}  # fmt: skip
+OWNED = frozenset({
+    "name", "train_file", "valid_file", "test_file", "work_dir", "seed", "device", "energy_key", "forces_key", "stress_key",
+    "batch_size", "valid_batch_size", "max_num_epochs", "lr", "energy_weight", "forces_weight", "stress_weight",
+    "foundation_model", "restart_latest", "loss", "compute_stress", "log_dir", "model_dir", "checkpoints_dir", "results_dir",
+    "downloads_dir", "wandb_dir", "config",
+})  # fmt: skip
+NETWORK = {
+    "r_max": 4.5, "hidden_irreps": "32x0e + 32x1o", "max_ell": 2, "correlation": 2, "E0s": "average", "default_dtype": "float32",
+    "ema": True, "ema_decay": 0.99, "eval_interval": 1,
+}  # fmt: skip
 POLL_S = 0.5
 
 
@@ -38,10 +42,11 @@ def train_mace(
     folder: Path,
     stopped: Callable[[], bool],
 ) -> torch.nn.Module | None:
-    """The trained network, or None if `stopped` said so before the end. Raises RedoxError if the command fails."""
-    if len(training) < settings.batch_size:  # which mace-torch drops, being no whole batch
+    """The trained network, or None if `stopped` returned True before the end. Raises RedoxError if the command fails."""
+    if len(training) < settings.batch_size:  # mace-torch drops incomplete batches
         raise RedoxError(
-            f"training: {settings.name}: {len(training)} frames to train; batch_size {settings.batch_size} wants that many"
+            f"training: {settings.name}: found {len(training)} frames to train; "
+            f"allowed: at least batch_size, {settings.batch_size}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, frames in (("training", training), ("validation", validation)):
@@ -54,15 +59,19 @@ def train_mace(
     final = folder / ("mace_stagetwo.model" if "start_stage_two" in settings.settings else "mace.model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.load(final, map_location="cpu", weights_only=False)  # made by the process just run
+        return torch.load(final, map_location="cpu", weights_only=False)  # written by the process that has just ended
 
 
 def arguments(settings: TrainedPotentialInput, seed: int, folder: Path, epochs: int) -> list[str]:
-    """Arguments of mace_run_train. Raises RedoxError for an option that it lacks or that the input file sets elsewhere."""
+    """Arguments of mace_run_train. Raises RedoxError for an unknown option, or one that other keys of the input set."""
     if owned := sorted(OWNED & set(settings.settings)):
-        raise RedoxError(f"training: {settings.name}: settings: {', '.join(owned)} is set by other keys of the input")
+        raise RedoxError(
+            f"training: {settings.name}: settings: found {', '.join(owned)}; allowed: options that no other key of the input sets"
+        )
     if settings.last_weights:
-        raise RedoxError(f"training: {settings.name}: last_weights: MACE has stage_two and its weights, in settings")
+        raise RedoxError(
+            f"training: {settings.name}: found last_weights; allowed for mace: stage_two and its weights, in settings"
+        )
     w = settings.weights
     options: dict[str, Any] = {
         **NETWORK,
@@ -114,7 +123,10 @@ def _check(words: list[str], name: str) -> None:
 def run_command(
     words: list[str], folder: Path, settings: TrainedPotentialInput, results: Path, stopped: Callable[[], bool]
 ) -> bool:
-    """Run, and go on from the checkpoint to the last stage when the minutes are spent. False if stopped before the end."""
+    """Run mace_run_train; False if stopped before the end.
+
+    When the minutes are spent, it is started again from its checkpoint with the finished epochs, which ends the training.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "HYDRA", "MPI", "OMPI", "SLURM"))}
     environment |= {"PYTHONWARNINGS": "ignore", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     begin = time.monotonic()
@@ -139,12 +151,12 @@ def run_command(
                 process.kill()
     if process.returncode:
         last = (folder / "mace.log").read_text().strip().splitlines()[-1]
-        raise RedoxError(f"training: {settings.name}: mace_run_train failed: {last} (all of it in {folder / 'mace.log'})")
+        raise RedoxError(f"training: {settings.name}: mace_run_train failed: {last} (full log: {folder / 'mace.log'})")
     return True
 
 
 def curve(results: Path) -> list[list[float]]:
-    """Rows of the learning curve from mace-torch's own record; epochs that were begun twice count with their last go."""
+    """Rows of the learning curve from the record of mace-torch; of epochs that were run twice the last run counts."""
     losses: dict[int, list[float]] = {}
     rows: dict[int, list[float]] = {}
     for line in results.read_text().splitlines():
@@ -161,7 +173,7 @@ def curve(results: Path) -> list[list[float]]:
 
 
 def _write_frames(path: Path, frames: list[Atoms]) -> None:
-    """Frames with the keys that mace-torch is told to read."""
+    """Write frames with the keys that mace-torch reads."""
     plain = []
     for frame in frames:
         copy = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell, pbc=True)

@@ -8,7 +8,7 @@ from ...potentials.labelling.relaxations import Relaxations, relax_all
 from ...potentials.labels import labels_of
 from ...potentials.potential import load_potential
 from ...potentials.specification import PotentialSpec
-from ...potentials.training.train import Frames
+from ...potentials.training.frames import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import write_json
 from ..run import Run

@@ -8,7 +8,7 @@ from ase import Atoms
 
 from ...potentials.potential import LabelledCalculator, predict
 from ...potentials.specification import PotentialSpec
-from ...potentials.training.train import Frames
+from ...potentials.training.frames import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import read_json, write_json
 from ...runtime.task_farm import run_tasks

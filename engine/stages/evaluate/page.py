@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table as Printed
 
-from ...potentials.training.networks import read_curve
+from ...potentials.training.curve import read_curve
 from ...report.figures.style import PALETTE, SERIES, legend_above, one_column, save_figures, side_by_side
 from ...report.page import Content, Table, write_page
 
