@@ -12,7 +12,7 @@ from ..crystal.lattice import Lattice
 from ..errors import RedoxError
 from .calculations import label_frames, read_calculations
 from .labels import labels_of
-from .mapping import SiteMapping
+from .site_mapping import SiteMapping
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from ..crystal.lattice import VACANCY, Supercell
 from ..input.schema import RelaxationInput
 from .charges import anion_bonds, states_by_bond_length, states_by_moment
 from .labels import Labels
-from .mapping import LARGEST_SHIFT_A
 from .potential import LabelledCalculator
+from .site_mapping import LARGEST_SHIFT_A
 
 DISTORTION_A_PER_CHARGE = 0.16  # Shannon radii: Fe2+ (VI, high spin) is 0.135 A larger than Fe3+
 RATTLE_A = 0.01  # moves the atoms off saddle points that symmetry would preserve

@@ -156,7 +156,7 @@ IN_DATA = {
     "meV": (scaled(lambda c: 1000), "eV of the whole cell (meV? divide by 1000)"),
     "one cell of another unit": (one_off, "from those of the other cells", "correct their unit or reference, or leave them out"),
     "another material": (other_symbols("Na", "Li"), "found Li; allowed: Fe, Ga, Na, O, P"),
-    "another structure": (another_polymorph, "lies on a site of", "is it another structure of the same atoms?"),
+    "another structure": (another_polymorph, "is on a site of", "is it another structure of the same atoms?"),
     "labels that leave a charge": (wrong_labels, "has charge", "not 0"),
     "compositions never seen": (
         lambda cells: [c for c in cells if (c.symbols == "Na").sum() > units(c) / 2],

@@ -7,7 +7,7 @@ from ase.io import read
 
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.potentials.mapping import SiteMapping
+from redoxmc.engine.potentials.site_mapping import SiteMapping
 
 from ..helpers.paths import ROOT
 
@@ -41,7 +41,7 @@ def test_what_is_not_certain_is_searched(frames: list[Atoms], olivine: Lattice) 
     p, o = (list(frame.symbols).index(s) for s in ("P", "O"))
     wrong.positions[[p, o]] = wrong.positions[[o, p]]
     assert mapping._nearest_sites(wrong) is None
-    with pytest.raises(RedoxError, match="lies on a site of"):
+    with pytest.raises(RedoxError, match="is on a site of"):
         mapping(wrong)
     shared = frame.copy()
     shared.positions[p] = shared.positions[o] + 0.05

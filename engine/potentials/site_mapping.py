@@ -1,4 +1,4 @@
-"""Relaxed cells on the ideal sites of the lattice."""
+"""Mapping of relaxed cells to the ideal sites of the lattice."""
 
 import warnings
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from ..crystal.lattice import Lattice
 from ..errors import RedoxError
 
-LARGEST_SHIFT_A = 1.0  # an atom farther from its site has left it
+LARGEST_SHIFT_A = 1.0  # an atom that is further from its site has left it
 LARGEST_STRAIN = 0.25  # of the cell, apart from its volume, as in icet
-OVERLAP_A = 1e-4  # atoms closer than this are one, as in icet
+OVERLAP_A = 1e-4  # atoms closer than this are the same atom, as in icet
 
 
 class SiteMapping:
-    """Maps cells onto the sites of one lattice. The ideal supercells are kept: a data set has few shapes and many cells."""
+    """Maps cells to the sites of one lattice. It keeps the ideal supercells, since a data set has many cells of few shapes."""
 
     def __init__(self, lattice: Lattice) -> None:
         self.lattice = lattice
@@ -66,7 +66,7 @@ class SiteMapping:
         except Exception as error:  # icet raises bare exceptions
             raise RedoxError(f"it does not fit the lattice: {error}") from None
         if not info.drmax < LARGEST_SHIFT_A:
-            raise RedoxError(f"an atom lies {info.drmax:.2f} A from its site; it has left the lattice")
+            raise RedoxError(f"an atom is {info.drmax:.2f} A from its site; allowed: less than {LARGEST_SHIFT_A} A")
         if strange := self._misplaced(cell):
             raise RedoxError(f"{strange}; is it another structure of the same atoms?")
         return cell
@@ -78,7 +78,7 @@ class SiteMapping:
         return float(ideal.get_volume() / counts[0] * counts[1] / frame.get_volume())
 
     def _supercell(self, matrix: NDArray[np.float64]) -> Atoms:
-        """A copy, fully occupied."""
+        """A copy of the fully occupied supercell."""
         key = matrix.tobytes()
         if key not in self._supercells:
             self._supercells[key] = make_supercell(self.lattice.atoms, matrix, tol=OVERLAP_A)
@@ -86,16 +86,16 @@ class SiteMapping:
         return copy
 
     def _misplaced(self, cell: Atoms) -> str | None:
-        """An atom on a site that cannot hold it, in words: places alone do not tell. cell: on ideal positions."""
+        """A message if an atom of `cell`, on ideal positions, is on a site that cannot hold it."""
         allowed, own = self.lattice.allowed_symbols(), self.lattice.atoms.get_scaled_positions()
         apart = (cell.positions @ np.linalg.inv(np.asarray(self.lattice.atoms.cell)))[:, None] - own[None]
         sites = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(self.lattice.atoms.cell), axis=2).argmin(axis=1)
         wrong = sorted({(s, allowed[k][0]) for s, k in zip(cell.get_chemical_symbols(), sites) if s not in allowed[k]})
-        return f"{wrong[0][0]} lies on a site of {wrong[0][1]}" if wrong else None
+        return f"{wrong[0][0]} is on a site of {wrong[0][1]}" if wrong else None
 
 
 def _nearest_A(atoms: Atoms) -> float:
-    """Shortest distance between two sites, images included."""
+    """Shortest distance between two atoms, periodic images included."""
     distances = atoms.get_all_distances(mic=True)
     np.fill_diagonal(distances, np.inf)
     vectors, _ = minkowski_reduce(atoms.cell, atoms.pbc)
