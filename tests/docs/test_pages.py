@@ -59,7 +59,7 @@ def test_the_index_has_every_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_use_the_words_of_the_field(page: Path) -> None:
-    text = page.read_text(encoding="utf-8").lower()
+    text = re.sub("`[^`\n]*`", "", page.read_text(encoding="utf-8")).lower()  # not the names that the changelog quotes
     assert [words for words in NOT_OURS if re.search(rf"\b{words}\b", text)] == []
 
 
