@@ -84,6 +84,7 @@ def test_a_box_leaves_the_distribution_alone(small_states: Enumeration, mix: Mix
     assert np.abs(p @ chosen_by_state - p).max() > 1e-5
 
 
+@pytest.mark.runs
 def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> None:
     system, ensemble = small_states.system, semigrand(small_states.system, TEMPERATURE_K, 0.02)
     expected = np.linalg.matrix_power(transition_matrix(small_states, system.moves, ensemble, BOX), 6)[30]

@@ -53,6 +53,7 @@ def electronic(lattice: Lattice) -> Hamiltonian:
     return Hamiltonian(lattice, tuple(clusters))
 
 
+@pytest.mark.runs
 def test_small_supercells_are_exact_and_large_ones_fitted(olivine: Lattice) -> None:
     hamiltonian = electronic(olivine)
     small = ground_states(olivine, np.diag([1, 2, 1]), "Na+", lambda _: hamiltonian, (400.0,), 1)
@@ -68,6 +69,7 @@ def test_small_supercells_are_exact_and_large_ones_fitted(olivine: Lattice) -> N
     assert f"{1e3 * large.record['largest_bias_eV'][400.0]:.1f} meV/fu" in large.note
 
 
+@pytest.mark.runs
 def test_ions_that_need_no_electrons_are_fitted_exactly(olivine: Lattice) -> None:
     """The energy does not see the electrons: the expansion must be the Hamiltonian itself, in any supercell."""
     clusters = point_clusters(olivine, "Na+", -1.0) + pair_clusters(olivine, ("Na+", "Na+"), (0, 4.0), 0.03)
@@ -82,6 +84,7 @@ def test_ions_that_need_no_electrons_are_fitted_exactly(olivine: Lattice) -> Non
     assert abs(difference) / NEV_PER_EV / full.n_formula_units < 1e-5
 
 
+@pytest.mark.runs
 def test_point_charges_are_those_of_each_supercell(olivine: Lattice) -> None:
     """Mutant: the table of the sampled supercell in a small one. The spread of the energies is 0.56 eV/fu."""
     asked: list[list[list[int]]] = []

@@ -23,6 +23,7 @@ from redoxmc.engine.thermodynamics.analysis import analyse_samples
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.enumeration import enumerate_states
+from ..helpers.lengths import FULL, SHORT, bar
 
 TEMPERATURES_K = (400.0, 800.0)
 
@@ -44,10 +45,15 @@ def configuration(tmp_path: Path, measure: int) -> Config:
     )
 
 
+@pytest.fixture(scope="module", params=[pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.runs)])
+def length(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def sampled(small: System, tmp_path_factory: pytest.TempPathFactory) -> tuple[System, Samples]:
+def sampled(small: System, length: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[System, Samples]:
     store = SampleStore(tmp_path_factory.mktemp("sampling") / "samples")
-    run_sampling(small, configuration(store.folder, 30_000), store, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
+    run_sampling(small, configuration(store.folder, length * 3000), store, MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None))
     return small, read_samples(store)
 
 
@@ -73,7 +79,7 @@ def test_the_ladder_leads_to_beta_zero_and_replicas_exchange(sampled: tuple[Syst
     assert (exchange.acceptance >= 0).all() and len(exchange.pair) == len(samples.exchanged)
 
 
-def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], results: Results) -> None:
+def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], results: Results, length: int) -> None:
     system, _ = sampled
     e, canonical = enumerate_states(system), results.canonical
     assert canonical is not None
@@ -83,14 +89,14 @@ def test_free_energy_energy_and_entropy(sampled: tuple[System, Samples], results
         f, u = -kT * e.log_z(t) / 4, e.canonical_energy_eV(t) / 4
         inner = slice(1, -1)
         assert np.allclose(canonical.free_energy_eV[row][[0, -1]], f[[0, -1]], atol=1e-9)
-        agrees(canonical.free_energy_eV[row][inner], canonical.free_energy_eV_error[row][inner], f[inner], 2e-4)
-        agrees(canonical.energy_eV[row][inner], canonical.energy_eV_error[row][inner], u[inner], 2e-4)
-        agrees(canonical.entropy_kB[row][inner], canonical.entropy_kB_error[row][inner], ((u - f) / kT)[inner], 8e-3)
-        agrees(canonical.closure_eV[[row]], canonical.closure_eV_error[[row]], np.zeros(1), 3e-4)
+        agrees(canonical.free_energy_eV[row][inner], canonical.free_energy_eV_error[row][inner], f[inner], bar(2e-4, length))
+        agrees(canonical.energy_eV[row][inner], canonical.energy_eV_error[row][inner], u[inner], bar(2e-4, length))
+        agrees(canonical.entropy_kB[row][inner], canonical.entropy_kB_error[row][inner], ((u - f) / kT)[inner], bar(8e-3, length))
+        agrees(canonical.closure_eV[[row]], canonical.closure_eV_error[[row]], np.zeros(1), bar(3e-4, length))
     assert canonical.trusted.mean() > 0.8
 
 
-def test_semigrand_averages(sampled: tuple[System, Samples], results: Results) -> None:
+def test_semigrand_averages(sampled: tuple[System, Samples], results: Results, length: int) -> None:
     system, _ = sampled
     e, group = enumerate_states(system), results.semigrand
     assert group is not None and group.grand is not None and group.x is not None and group.x_error is not None
@@ -100,15 +106,16 @@ def test_semigrand_averages(sampled: tuple[System, Samples], results: Results) -
         kT = BOLTZMANN_EV_PER_K * t
         p = [e.probability(t, mu) for mu in group.chemical_potential_eV]
         x = np.array([q @ e.n / 4 for q in p])
-        agrees(group.x[row], group.x_error[row], x, 6e-3)
-        agrees(group.grand.x_from_free_energy[row], group.grand.x_from_free_energy_error[row], x, 6e-3)
+        agrees(group.x[row], group.x_error[row], x, bar(6e-3, length))
+        agrees(group.grand.x_from_free_energy[row], group.grand.x_from_free_energy_error[row], x, bar(6e-3, length))
         omega = [-kT * np.log(np.exp(e.log_weight(t, mu)).sum()) / 4 for mu in group.chemical_potential_eV]
-        agrees(group.grand.grand_potential_eV[row], group.grand.grand_potential_eV_error[row], np.array(omega), 3e-4)
+        agrees(group.grand.grand_potential_eV[row], group.grand.grand_potential_eV_error[row], np.array(omega), bar(3e-4, length))
         phi = [(e.energy_eV - mu * e.n) / kT for mu in group.chemical_potential_eV]
         heat = np.array([(q @ f**2 - (q @ f) ** 2) / 4 for q, f in zip(p, phi)])
-        agrees(group.heat_capacity_mu_kB[row], group.heat_capacity_mu_kB_error[row], heat, 0.05)
+        agrees(group.heat_capacity_mu_kB[row], group.heat_capacity_mu_kB_error[row], heat, bar(0.05, length))
 
 
+@pytest.mark.runs
 def test_samples_in_memory_are_those_in_files(small: System, tmp_path: Path) -> None:
     """The same slots, sampled in one go in memory and in many segments in files."""
     config, store = configuration(tmp_path, 100), SampleStore(tmp_path / "samples")

@@ -65,6 +65,7 @@ def test_a_gap_is_traced_between_the_rungs() -> None:
     assert abs(point.temperature_K - t_c) < 2 * point.error_K and point.error_K < 5 and point.found > 0.9
 
 
+@pytest.mark.runs
 def test_spinodal_of_a_solution() -> None:
     """x (1 - x) = kT / W(T), within 0.005 and four of the errors stated."""
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
@@ -86,7 +87,9 @@ def three_phases(x: Float, t: float, height_eV: float, entropy_kB: float) -> Flo
     return np.min(f, axis=0)
 
 
-@pytest.mark.parametrize(("kind", "height", "entropy"), [("eutectoid", 0.02, 0.62), ("peritectoid", -0.02, -0.62)])
+@pytest.mark.parametrize(
+    ("kind", "height", "entropy"), [("eutectoid", 0.02, 0.62), pytest.param("peritectoid", -0.02, -0.62, marks=pytest.mark.runs)]
+)
 def test_three_phases_meet(kind: str, height: float, entropy: float) -> None:
     """The middle phase touches the common tangent of the other two, f = 0, at T = height/entropy, 374.3 K."""
     exact = height / entropy / BOLTZMANN_EV_PER_K
@@ -102,6 +105,7 @@ def test_three_phases_meet(kind: str, height: float, entropy: float) -> None:
     assert (np.abs(np.array(point.x) - (0.2, 0.6, 0.9)) < 4 * np.array(point.x_error) + 2e-3).all()
 
 
+@pytest.mark.runs
 def test_noise_widens_the_errors_and_hides_what_it_must() -> None:
     quiet, loud = (build_diagram(isotherms_of(gas, LADDER, noise_eV=v)) for v in (1e-6, 3e-4))
     assert loud.rows[0][0].x_error[0] > 3 * quiet.rows[0][0].x_error[0]
@@ -110,6 +114,7 @@ def test_noise_widens_the_errors_and_hides_what_it_must() -> None:
     assert not any(hidden.rows)
 
 
+@pytest.mark.runs
 def test_a_region_lost_to_sight_is_not_said_to_end_there() -> None:
     """In a cell of 100 formula units the gap is too low to be seen far below its critical point, and still wide."""
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=100, noise_eV=1e-6))
@@ -120,6 +125,7 @@ def test_a_region_lost_to_sight_is_not_said_to_end_there() -> None:
     assert seen.kind == "critical" and np.isnan(seen.vanishes_K).all()
 
 
+@pytest.mark.runs
 def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
     """Past where it is three errors high; a region that is nowhere is none."""
 
@@ -139,6 +145,7 @@ def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
     assert any(alone) and not any(kept)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("of", ["from_either_end", "cubic", "neither"])
 def test_errors_of_where_a_region_ends(of: str) -> None:
     """Half of what walkers from either end differ by; all of what the lower rule does: known, by an interaction changed by 3 %."""
@@ -158,6 +165,7 @@ def test_errors_of_where_a_region_ends(of: str) -> None:
     assert point.error_K == pytest.approx(expected, rel=0.1, abs=3.0)
 
 
+@pytest.mark.runs
 def test_a_wide_ladder_says_that_it_is_too_wide() -> None:
     """Rungs 350 K apart: what the boundary is off by between them stays within three of the errors stated."""
     diagram = build_diagram(isotherms_of(gas, [250.0, 600.0], n_fu=4000, noise_eV=1e-6))
@@ -171,6 +179,7 @@ def test_a_wide_ladder_says_that_it_is_too_wide() -> None:
     assert off and all(a < 3 * b + 1e-3 for a, b in off)
 
 
+@pytest.mark.runs
 def test_transitions_are_matched_between_diagrams() -> None:
     """A middle phase that lies 2 meV lower appears 37.4 K earlier; between the two temperatures the boundaries differ widely."""
 
@@ -186,6 +195,7 @@ def test_transitions_are_matched_between_diagrams() -> None:
     assert between.any() and np.nanmax(np.abs(shifts[between])) > 0.2
 
 
+@pytest.mark.runs
 def test_single_phase_fields_begin_where_others_meet() -> None:
     """Below the eutectoid two fields, above it three; the middle one falls between two compositions and is still there."""
     isotherms = isotherms_of(partial(three_phases, height_eV=0.02, entropy_kB=0.62), LADDER, noise_eV=2e-6)
@@ -196,6 +206,7 @@ def test_single_phase_fields_begin_where_others_meet() -> None:
     assert (found[3:, 4] == 2).all() and (found[3:, [0, 1]] == 0).all() and (found[3:, 7] == 1).all() and found.max() == 2
 
 
+@pytest.mark.runs
 def test_order_tells_congruent_from_critical() -> None:
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
     (point,) = diagram.invariants
@@ -207,6 +218,7 @@ def test_order_tells_congruent_from_critical() -> None:
         assert congruent(point, diagram, order).kind == kind
 
 
+@pytest.mark.runs
 def test_a_moving_phase_is_no_new_phase() -> None:
     """The middle phase drifts by 0.0003 per K: still one eutectoid and three fields."""
 

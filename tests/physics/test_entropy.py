@@ -63,7 +63,15 @@ def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> Non
         assert abs(difference.mean()) < 4.5 * difference.std(ddof=1) / np.sqrt(20) + 1e-12
 
 
-@pytest.mark.parametrize("cell, n", [("small", 1), ("small", 2), ("medium", 3), ("medium", 4)])
+@pytest.mark.parametrize(
+    "cell, n",
+    [
+        ("small", 1),
+        pytest.param("small", 2, marks=pytest.mark.runs),
+        ("medium", 3),
+        pytest.param("medium", 4, marks=pytest.mark.runs),
+    ],
+)
 def test_conditional_entropies_are_those_of_the_enumeration(cell: str, n: int, request: pytest.FixtureRequest) -> None:
     system: System = request.getfixturevalue(cell)
     e = request.getfixturevalue("many") if cell == "medium" else enumerate_states(system)

@@ -237,6 +237,7 @@ def test_pycalphad_reads_our_energies(material: Material, tmp_path: Path) -> Non
     assert "as pycalphad" in write_tdb(made_up_results(material, asymmetric(material)), tmp_path)
 
 
+@pytest.mark.runs
 def test_pycalphad_finds_the_miscibility_gap_and_redraws_it(tmp_path: Path) -> None:
     pycalphad = pytest.importorskip("pycalphad")
     v = pycalphad.variables

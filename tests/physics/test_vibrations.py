@@ -130,6 +130,7 @@ def test_rungs_hotter_than_the_table_serve_the_others(sampled: tuple[Path, Syste
 W_EV, EXCESS_EV_PER_K = 0.16, 8e-5
 
 
+@pytest.mark.runs
 def test_vibrations_close_a_miscibility_gap() -> None:
     """A regular solution with F_vib = -a T x (1 - x): W - a T = 4 k T at 377 K instead of 464 K; boundaries within 0.005 of exact ones."""
     plain = isotherms_of(lambda x, t: W_EV * x * (1 - x) + ideal(x, t), [250, 300, 350, 400], n_fu=4000, noise_eV=1e-6)

@@ -103,9 +103,10 @@ NAMES = ["canonical", "two temperatures", "two potentials"]
 
 @pytest.fixture(scope="module")
 def pairs(olivine_hamiltonian: Hamiltonian) -> dict[str, tuple[Chain, Chain]]:
-    return all_pairs(olivine_hamiltonian, 20_000)
+    return all_pairs(olivine_hamiltonian, 50_000)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", NAMES)
 def test_pairs_differ_by_their_boltzmann_factors(name: str, pairs: dict[str, tuple[Chain, Chain]]) -> None:
     over_both = name == "two potentials"

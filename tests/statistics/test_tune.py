@@ -69,7 +69,9 @@ def test_the_mix_is_the_same_on_any_number_of_ranks(olivine_hamiltonian: Hamilto
     plan, starts = plan_of(system, walkers)
     found = tuned_mix(system, plan, starts, 3, MPI.COMM_SELF)
     assert found != Mix() and found == tuned_mix(system, plan, starts, 3, MPI.COMM_SELF)
-    assert min(asdict(found).values()) >= LEAST_WEIGHT and sum(asdict(found).values()) == pytest.approx(1, abs=0.02)
+    assert min(asdict(found).values()) >= LEAST_WEIGHT and sum(asdict(found).values()) == pytest.approx(
+        1, abs=5 * 0.005 + 1e-9
+    )  # each to hundredths
     ranks = [OneOfTwo(0), OneOfTwo(1)]
     for rank in ranks:
         tuned_mix(system, plan, starts, 3, rank)
@@ -100,11 +102,13 @@ def sampled_mixes(system: System, config: Config, folder: Path, monkeypatch: pyt
     return [*found, read_ladder(store)[0].mix]
 
 
+@pytest.mark.runs
 def test_a_continued_run_keeps_its_mix(small: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mixes = sampled_mixes(small, configuration(tmp_path, 20), tmp_path, monkeypatch)
     assert len(set(mixes)) == 1 and mixes[0] != Mix()
 
 
+@pytest.mark.runs
 def test_given_weights_are_left_alone(small: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = configuration(tmp_path, 20).model_dump()
     given["sampling"]["moves"] = GIVEN
