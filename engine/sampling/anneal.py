@@ -12,12 +12,11 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble
 from ..crystal.neutral_states import random_neutral_state
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream, generator
-from .chains import Chains, advance_together, groups_of, stack, start_chains
+from .chains import Chains, advance_together, ensembles_by_count, groups_of, start_chains
 from .log_z import integrate_steps, mixed_ends, seen_steps
 from .system import System
 from .tally import empty_tally
@@ -114,9 +113,8 @@ def _round(
     n = np.arange(len(reference))
     bias = integrate_steps(reference, system.step)
     for numbers, chains in groups:
-        mu = np.zeros(chains.ions.shape[1])
         weights = [bias - (n - targets[k // walkers]) ** 2 / (2 * width**2) for k in numbers]
-        ensembles = stack([Ensemble(beta, mu, w, reference, system.step) for w in weights])
+        ensembles = ensembles_by_count(system, beta, np.array(weights), reference)
         one = tally._replace(sums=tally.sums[None])
         advance_together(chains, system, system.moves, ensembles, one, np.zeros(len(chains), np.int64), sweeps)
     total = np.zeros_like(tally.sums)

@@ -13,6 +13,7 @@ from .chain import Chain, advance
 from .moves import MoveSet
 from .system import System
 
+Float = NDArray[np.float64]
 LEAST_LANES = 8  # fewer chains are faster one by one
 EXCHANGES = 4  # one directed exchange for so many sites and sweep of the lanes
 FEW_RANKS, WORTHWHILE = 2, 16  # so many groups are made of few chains, if so many chains are left for each
@@ -52,10 +53,15 @@ def start_chains(
     return Chains(np.array(species, np.int8, order="C"), energy, ions, np.array(streams, np.uint64), proposals)
 
 
-def stack(ensembles: Sequence[Ensemble]) -> Ensembles:
-    """One row each."""
-    beta, beta_mu, log_weight, reference = (np.array([e[k] for e in ensembles]) for k in range(4))
-    return Ensembles(beta, beta_mu, log_weight, reference, ensembles[0].step)
+def ensembles_by_count(system: System, beta: float, log_weights: Float, reference: Float | None = None) -> Ensembles:
+    """exp[-beta E + log_weights[r, n]] for each chain r; log_weights (chains, n_max+1).
+
+    With a reference (n_max+1,) the moves between counts are tallied.
+    """
+    number, size = log_weights.shape
+    step, one = (0, np.zeros(size)) if reference is None else (system.step, reference)
+    beta_mu = np.zeros((number, max(len(system.ions), 1)))
+    return Ensembles(np.full(number, beta), beta_mu, log_weights, np.tile(one, (number, 1)), step)
 
 
 def advance_together(

@@ -16,7 +16,7 @@ from ...kernels.layout import Ensemble
 from ..errors import RedoxError
 from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
-from .chains import advance_together, stack, start_chains
+from .chains import advance_together, ensembles_by_count, start_chains
 from .ions_and_electrons import FreeSubsystem, Subsystem
 from .system import System
 from .tally import empty_tally
@@ -55,11 +55,11 @@ def annealed(system: System, frees: Sequence[FreeSubsystem], beta: float, sweeps
     chains = start_chains(system, species, streams, chain_stream(seed, use, Stream.PROPOSALS, *keys[0]))
     tally = empty_tally(system)
     tally, rows = tally._replace(sums=tally.sums[None]), np.zeros(len(frees), np.int64)
-    zeros, none = np.zeros(tally.sums.shape[1]), np.zeros(chains.ions.shape[1])
+    weights = np.zeros((len(frees), tally.sums.shape[1]))
     betas = np.linspace(0.0, beta, STEPS + 1)
     mean, variance = np.empty((STEPS + 1, len(frees))), np.empty((STEPS + 1, len(frees)))
     for k, b in enumerate(betas):
-        ensembles = stack([Ensemble(float(b), none, zeros, zeros, 0)] * len(frees))
+        ensembles = ensembles_by_count(system, float(b), weights)
         advance_together(chains, system, moves, ensembles, tally, rows, max(1, sweeps // 3))
         record = advance_together(chains, system, moves, ensembles, tally, rows, sweeps * (LAST if k == STEPS else 1))
         mean[k], variance[k] = record.energy.mean(axis=1), record.energy.astype(float).var(axis=1)

@@ -1,11 +1,12 @@
 """The plan of the sampling: a ladder of temperatures and, at each, windows along x and chemical potentials."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.layout import Ensemble
+from ...kernels.layout import Ensembles
 from ..units import NEV_PER_EV
 from .ladder import Ladder
 from .log_z import integrate_steps
@@ -75,7 +76,9 @@ class Plan:
             beta_mu[:] = np.array(self.mu_of(slot)) * self.ladder.beta_per_neV[slot.rung] * NEV_PER_EV
         return np.zeros(len(n)), beta_mu
 
-    def ensemble(self, slot: Slot, system: System) -> Ensemble:
-        """As the kernels read it."""
-        log_weight, beta_mu = self.log_weight(slot, system)
-        return Ensemble(float(self.ladder.beta_per_neV[slot.rung]), beta_mu, log_weight, self.reference[slot.rung], system.step)
+    def ensembles(self, slots: Sequence[Slot], system: System) -> Ensembles:
+        """For chains in these slots, one row for each."""
+        weights = [self.log_weight(slot, system) for slot in slots]
+        rungs = [slot.rung for slot in slots]
+        log_weight, beta_mu = np.array([w for w, _ in weights]), np.array([b for _, b in weights])
+        return Ensembles(self.ladder.beta_per_neV[rungs], beta_mu, log_weight, self.reference[rungs], system.step)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...kernels.layout import Record, Tally
 from ..runtime.mpi import share
 from ..runtime.streams import Stream, Use, chain_stream, generator
-from .chains import Chains, advance_together, groups_of, stack, start_chains
+from .chains import Chains, advance_together, groups_of, start_chains
 from .exchange import Exchange
 from .plan import Plan
 from .slots import EnsembleKind
@@ -54,7 +54,7 @@ class Replicas:
             k: (group.chains, i * walkers) for group in self.groups for i, k in enumerate(group.slots)
         }  # of this rank's slots: chains and the first of them
         self.ensembles = [
-            stack([self.plan.ensemble(self.plan.slots[k], self.system) for k in group.slots for _ in range(walkers)])
+            self.plan.ensembles([self.plan.slots[k] for k in group.slots for _ in range(walkers)], self.system)
             for group in self.groups
         ]
         every = group_slots(self.plan)

@@ -16,7 +16,7 @@ from ...kernels.layout import Ensembles
 from ..runtime.mpi import share
 from ..runtime.progress import Progress
 from ..runtime.streams import Stream, chain_stream
-from .chains import advance_undirected, groups_of, stack, start_chains
+from .chains import advance_undirected, groups_of, start_chains
 from .moves import Mix, MoveSet, Scope, build_moves, list_moves
 from .plan import Plan
 from .slots import EnsembleKind, Slot
@@ -41,7 +41,7 @@ def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, c
         for done, unit in enumerate(mine):
             r, group = units[unit]
             slots = [Slot(r, EnsembleKind.VCSGC, windows[k][0], 0.0) for k in group]
-            ensembles = stack([plan.ensemble(slot, system) for slot in slots])
+            ensembles = plan.ensembles(slots, system)
             species = starts[r].reshape(len(windows), -1)[group.start : group.stop]
             for f, moves in enumerate(families.values()):
                 differing[f, r] += _differing(system, moves, ensembles, species, seed, (r, f, group.start))

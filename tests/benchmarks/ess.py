@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.sampling.chains import Chains, advance_together, stack, start_chains
+from redoxmc.engine.sampling.chains import Chains, advance_together, ensembles_by_count, start_chains
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.moves import Mix
@@ -34,7 +34,7 @@ from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.sampling.tune import tuned_mix
 from redoxmc.engine.units import inverse_temperature
-from redoxmc.kernels.layout import Ensemble, Record
+from redoxmc.kernels.layout import Ensembles, Record
 from redoxmc.kernels.random import new_stream
 
 CELL = (4, 6, 6)
@@ -63,16 +63,16 @@ class Window:
     centre: int
     slope: float
 
-    def ensemble(self, system: System) -> Ensemble:
+    def ensembles(self, system: System, number: int) -> Ensembles:
         tally, beta = empty_tally(system), inverse_temperature(self.temperature_K)
         n = np.arange(len(tally.sums))
         weight = (self.slope + beta * tally.slope) * n - (n - self.centre) ** 2 / (2 * SIGMA**2)
-        return Ensemble(beta, np.zeros(1), weight, np.zeros(len(n)), system.step)
+        return ensembles_by_count(system, beta, np.tile(weight, (number, 1)), np.zeros(len(n)))
 
 
 def run(chains: Chains, system: System, window: Window, sweeps: int) -> Record:
     tally = empty_tally(system)
-    ensembles = stack([window.ensemble(system)] * len(chains))
+    ensembles = window.ensembles(system, len(chains))
     rows = np.zeros(len(chains), np.int64)
     return advance_together(chains, system, system.moves, ensembles, tally._replace(sums=tally.sums[None]), rows, sweeps)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redoxmc.engine.sampling.chain import advance, start_chain
-from redoxmc.engine.sampling.chains import advance_undirected, stack, start_chains
+from redoxmc.engine.sampling.chains import advance_undirected, ensembles_by_count, start_chains
 from redoxmc.engine.sampling.moves import Mix
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.sampling.tally import empty_tally
@@ -89,7 +89,9 @@ def lanes(system: System, species: NDArray[np.int8], temperature_K: float, secon
     """
     streams = [new_stream(1, r) for r in range(LANES)]
     chains = start_chains(system, np.tile(species, (LANES, 1)), streams, new_stream(1, LANES))
-    at, tally, rows = stack([ensemble(system, temperature_K)] * LANES), empty_tally(system), np.zeros(LANES, np.int64)
+    tally, rows = empty_tally(system), np.zeros(LANES, np.int64)
+    zeros = np.zeros((LANES, len(tally.sums)))
+    at = ensembles_by_count(system, inverse_temperature(temperature_K), zeros, zeros[0])
     flat = tally._replace(sums=tally.sums[None])
 
     def run(sweeps: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from redoxmc.engine.hamiltonian.polynomial import build_polynomial
-from redoxmc.engine.sampling.chains import Chains, advance_together, groups_of, in_lanes, stack, start_chains
+from redoxmc.engine.sampling.chains import Chains, advance_together, groups_of, in_lanes, start_chains
 from redoxmc.engine.sampling.log_z import estimated_steps
 from redoxmc.engine.sampling.system import System
 from redoxmc.engine.sampling.tally import empty_tally
@@ -16,6 +16,7 @@ from redoxmc.kernels.layout import Ensemble, Ensembles, Moves, Record, Tally
 from redoxmc.kernels.random import below, new_stream, uniform
 from redoxmc.kernels.simd import LANES
 
+from ..helpers.ensembles import stack
 from ..helpers.enumeration import Enumeration, semigrand
 
 ROWS = np.zeros(LANES, np.int64)
