@@ -85,6 +85,11 @@ class Lattice:
         return np.bincount(self.site_sublattice, minlength=len(self.sublattices))
 
     @property
+    def species(self) -> tuple[Species, ...]:
+        """All species, sublattice by sublattice; one that several sublattices allow occurs several times."""
+        return tuple(sp for s in self.sublattices for sp in s.species)
+
+    @property
     def n_species(self) -> int:
         """Largest number of species on a sublattice."""
         return max(len(s.species) for s in self.sublattices)
@@ -95,9 +100,7 @@ class Lattice:
 
     def species_named(self, name: str) -> Species:
         """The species with this name. Raises KeyError if no sublattice allows it."""
-        for g, k in self.rows(name):
-            return self.sublattices[g].species[k]
-        raise KeyError(name)
+        return {sp.name: sp for sp in reversed(self.species)}[name]
 
     def element(self, sublattice: int, species: int) -> str:
         """Element of a species given by sublattice and species index; Va for a vacancy."""
@@ -109,6 +112,11 @@ class Lattice:
         for atom, g in zip(self.site_atom, self.site_sublattice):
             symbols[atom] = [sp.symbol for sp in self.sublattices[g].species]
         return symbols
+
+
+def bare_copy(atoms: Atoms) -> Atoms:
+    """A copy of symbols, positions and cell without anything else, periodic in three directions."""
+    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
 def build_lattice(atoms: Atoms, sublattices: tuple[Sublattice, ...], spectators: dict[str, int]) -> Lattice:

@@ -123,7 +123,7 @@ def count_change(exchange: Exchange, lattice: Lattice, name: str) -> int:
 
 def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
     """Species whose numbers determine the ionic composition: one for each independent change of the elements."""
-    elements = sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY})
+    elements = sorted({sp.element for sp in lattice.species} - {VACANCY})
 
     def element_change(e: Exchange) -> list[int]:
         name = [[sp.element for sp in s.species] for s in lattice.sublattices]
@@ -131,7 +131,7 @@ def exchangeable_ions(lattice: Lattice, exchanges: list[Exchange]) -> list[str]:
 
     changes = np.array([element_change(e) for e in exchanges]).reshape(len(exchanges), len(elements))
     ions: list[str] = []
-    for name in dict.fromkeys(sp.name for s in lattice.sublattices for sp in s.species if sp.name != VACANCY):
+    for name in dict.fromkeys(sp.name for sp in lattice.species if sp.name != VACANCY):
         element = lattice.species_named(name).element
         chosen = [elements.index(lattice.species_named(ion).element) for ion in ions]
         if element in [elements[c] for c in chosen]:

@@ -13,6 +13,7 @@ from ase.data import atomic_numbers
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..errors import RedoxError
+from .device import device
 from .labels import Labels
 from .network import Network
 from .weights import Weights
@@ -40,9 +41,7 @@ def chgnet_calculator(weights: Weights | None, file: Path | None) -> Calculator:
     else:
         network = published()
     with contextlib.redirect_stdout(io.StringIO()):
-        return CHGNetCalculator(
-            network.eval(), use_device="cuda" if torch.cuda.is_available() else "cpu", on_isolated_atoms="ignore"
-        )
+        return CHGNetCalculator(network.eval(), use_device=device(), on_isolated_atoms="ignore")
 
 
 def _package() -> Any:

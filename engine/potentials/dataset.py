@@ -59,8 +59,8 @@ def read_relaxed(paths: list[Path], lattice: Lattice) -> tuple[list[Atoms], list
 def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     name = frame.info.get("config", f"number {number + 1}")
     charge_of = dict(lattice.spectators)
-    charge_of |= {sp.symbol: sp.charge for s in lattice.sublattices for sp in s.species}
-    elements = {sp.element for s in lattice.sublattices for sp in s.species}
+    charge_of |= {sp.symbol: sp.charge for sp in lattice.species}
+    elements = {sp.element for sp in lattice.species}
     counts = Counter(frame.get_chemical_symbols())
     if strange := sorted(set(counts) - set(charge_of) - elements):
         return f"frame {name}: found {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
@@ -70,7 +70,7 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
         return f"frame {name} has lengths that are not finite"
     if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < len(frame):  # A^3
         return f"frame {name} is not periodic in three directions"
-    proxied = [sp for s in lattice.sublattices for sp in s.species if sp.symbol != sp.element]
+    proxied = [sp for sp in lattice.species if sp.symbol != sp.element]
     labelled = any(sp.symbol in counts for sp in proxied) or not any(sp.element in counts for sp in proxied)
     if labelled and set(counts) <= set(charge_of) and (charge := sum(charge_of[s] * n for s, n in counts.items())):
         return f"frame {name} ({frame.get_chemical_formula()}) has charge {charge:+d}, not 0"

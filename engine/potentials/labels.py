@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..crystal.lattice import VACANCY, Lattice, Species
+from ..crystal.lattice import VACANCY, Lattice, Species, bare_copy
 from ..errors import RedoxError
 
 # Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
@@ -48,7 +48,7 @@ class Labels:
 
     def unlabelled(self, labelled: Atoms) -> Atoms:
         """The same structure with real elements, as a potential sees it that does not know charges."""
-        plain = _bare(labelled)
+        plain = bare_copy(labelled)
         plain.symbols = [self.element(s) for s in labelled.get_chemical_symbols()]
         return plain
 
@@ -64,7 +64,7 @@ class Labels:
             if state is None:
                 raise ValueError(f"atom {i} ({symbols[i]}) cannot have charge {charges[i]:+d}")
             symbols[i] = state.symbol
-        result = _bare(atoms)
+        result = bare_copy(atoms)
         result.symbols = symbols
         return result
 
@@ -87,12 +87,8 @@ def reference_moment_muB(species: Species) -> float:
 
 def labels_of(lattice: Lattice) -> Labels:
     """The labels of all species of a lattice."""
-    species = {sp.symbol: sp for s in lattice.sublattices for sp in s.species if sp.name != VACANCY}
+    species = {sp.symbol: sp for sp in lattice.species if sp.name != VACANCY}
     ions = {e: Species(e, q) for e, q in lattice.spectators.items()} | species
     elements = sorted({sp.element for sp in species.values()})
     states = {e: tuple(sorted((sp for sp in species.values() if sp.element == e), key=lambda sp: sp.charge)) for e in elements}
     return Labels(ions, {e: s for e, s in states.items() if len(s) > 1})
-
-
-def _bare(atoms: Atoms) -> Atoms:
-    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)

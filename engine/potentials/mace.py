@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 
 from ..errors import RedoxError
 from ..runtime.storage import write_whole
+from .device import device
 from .weights import Weights, read_weights
 
 
@@ -29,8 +30,7 @@ def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
             network = build(weights) if weights else torch.load(str(file), map_location="cpu", weights_only=False)
         except Exception as error:  # unpickling raises anything
             raise RedoxError(f"{file}: not a MACE model: {type(error).__name__}: {error}") from None
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return MACECalculator(models=[network.double()], device=device, default_dtype="float64")
+        return MACECalculator(models=[network.double()], device=device(), default_dtype="float64")
 
 
 def build(weights: Weights) -> torch.nn.Module:

@@ -9,6 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from .cpainn import CPaiNN, Graph, collate, graph_of
+from .device import device
 from .weights import Weights
 
 
@@ -75,7 +76,7 @@ class NetworkCalculator(Calculator):
 
     def __init__(self, network: CPaiNN) -> None:
         super().__init__()
-        self.network = network.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(device())
 
     def calculate(
         self, atoms: Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes

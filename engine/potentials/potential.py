@@ -11,6 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
+from ..crystal.lattice import bare_copy
 from ..errors import RedoxError
 from .labels import Labels
 from .weights import Weights, read_weights
@@ -47,11 +48,7 @@ class LabelledCalculator(Calculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         assert atoms is not None
-        seen = (
-            Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
-            if self.knows_proxies
-            else self._plain(atoms)
-        )
+        seen = bare_copy(atoms) if self.knows_proxies else self._plain(atoms)
         wanted = [p for p in ("energy", "forces", "stress") if p in self.inner.implemented_properties]
         self.inner.calculate(seen, wanted, all_changes)
         found = self.inner.results

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.filters import FrechetCellFilter
 from numpy.typing import NDArray
 
-from ..crystal.lattice import VACANCY, Supercell
+from ..crystal.lattice import VACANCY, Supercell, bare_copy
 from ..input.schema import RelaxationInput
 from .charges import anion_bonds, states_by_bond_length, states_by_moment
 from .labels import Labels
@@ -120,7 +120,7 @@ def relax(begin: Atoms, calculator: LabelledCalculator, settings: RelaxationInpu
         failure = RelaxationFailure(FailureKind.CALCULATION_FAILED, f"{type(error).__name__}: {error}")
     energy = float(calculator.results.get("energy", np.nan))
     moments = calculator.results.get("magmoms")
-    cell = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    cell = bare_copy(atoms)
     if not (np.isfinite(energy) and np.isfinite(cell.positions).all() and np.isfinite(cell.cell.array).all()):
         if failure is None or failure.kind is not FailureKind.CALCULATION_FAILED:
             failure = RelaxationFailure(FailureKind.CALCULATION_FAILED, "energy or positions are not finite")

@@ -9,6 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write as write_frames
 from numpy.typing import NDArray
 
+from ..crystal.lattice import bare_copy
 from ..errors import RedoxError
 from ..hamiltonian.clusters import from_icet
 from ..hamiltonian.fit import Fit, expansion, fit_expansion
@@ -131,7 +132,7 @@ def _kept(output: Output) -> dict[str, Any] | None:
 
 def _plain_frame(frame: Atoms) -> Atoms:
     """Symbols, positions, cell, energy and the configuration's name."""
-    plain = Atoms(frame.get_chemical_symbols(), positions=frame.positions, cell=frame.cell, pbc=True)
+    plain = bare_copy(frame)
     plain.calc = SinglePointCalculator(plain, energy=frame.get_potential_energy())
     plain.info = {k: frame.info[k] for k in ("config",) if k in frame.info}
     return plain

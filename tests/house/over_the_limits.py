@@ -16,9 +16,6 @@ OVER: dict[str, set[str]] = {
     },
     "long_lines": {
         "engine/hamiltonian/polynomial.py",
-        "engine/input/checks/lattice.py",
-        "engine/input/checks/sampling.py",
-        "engine/input/schema/analysis.py",
         "engine/sampling/chain.py",
         "engine/sampling/chains.py",
         "kernels/chain.py",

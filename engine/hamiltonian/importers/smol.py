@@ -53,7 +53,7 @@ def from_smol(document: dict[str, Any], lattice: Lattice) -> ImportedExpansion:
         return ImportedExpansion(short_range, n_functions)
     _check_ewald(subspace["external_terms"], crystal, lattice)
     dielectric = 1 / next(coefficients)
-    charges = {sp.name: float(sp.charge) for sublattice in lattice.sublattices for sp in sublattice.species}
+    charges = {sp.name: float(sp.charge) for sp in lattice.species}
     spectators = {element: float(charge) for element, charge in lattice.spectators.items()}
     return ImportedExpansion(
         short_range + fixed_charges(lattice, charges, spectators, dielectric), n_functions, charges, dielectric

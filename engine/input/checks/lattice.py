@@ -157,7 +157,7 @@ def _check_lengths(source: InputFile, lattice: Lattice, check: Checker) -> None:
         if not np.all(np.abs(np.array(given) / lengths - 1) < MOST_STRAIN):
             check.wrong(
                 ("relaxation", "cell_lengths_A", x),
-                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of {lengths.round(3).tolist()}, those of the structure",
+                f"found {given}; allowed: lengths in A within {MOST_STRAIN:.0%} of {lengths.round(3).tolist()} of the structure",
             )
 
 

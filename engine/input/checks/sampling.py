@@ -30,7 +30,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         )
     keys = list(given.chemical_potential_eV)
     automatic = exchangeable_ions(lattice, exchanges)
-    names = [sp.name for s in lattice.sublattices for sp in s.species]
+    names = [sp.name for sp in lattice.species]
     for key in keys:
         if key not in names:
             check.wrong(
@@ -63,7 +63,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         if element not in elements:
             check.wrong(
                 ("analysis", "reference_energy_eV", element),
-                f"found {element}, which is not the element of an exchangeable ion; allowed: {', '.join(sorted(elements)) or 'none'}",
+                f"found {element}; allowed: {', '.join(sorted(elements)) or 'none'} (elements of exchangeable ions)",
             )
     return ions
 
@@ -76,7 +76,7 @@ def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ..
         check.wrong(
             ("ground_states",), f"found {len(ions)} exchangeable ions; allowed: one, whose composition is the axis of the hull"
         )
-    for element in sorted({sp.element for s in lattice.sublattices for sp in s.species} - {VACANCY} - set(atomic_numbers)):
+    for element in sorted({sp.element for sp in lattice.species} - {VACANCY} - set(atomic_numbers)):
         check.wrong(
             ("ground_states",), f"found {element}, which is not a chemical element; ground states are written as structures"
         )
@@ -98,7 +98,7 @@ def check_correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...],
     if source.config.energy is not None and source.config.energy.electrons == "ground_state":
         check.wrong(
             ("correction",),
-            "found electrons: ground_state, which samples ions only; allowed: electrons: equilibrium, since the potential needs charges",
+            "found electrons: ground_state, which samples ions only; allowed: equilibrium, since the potential needs charges",
         )
     try:
         _, log_states = count_neutral_states(Supercell(lattice, given.matrix))
@@ -122,5 +122,5 @@ def check_learning(source: InputFile, ions: tuple[str, ...], check: Checker) -> 
     if energy.electrons == "ground_state":
         check.wrong(
             at,
-            "found electrons: ground_state, which samples ions only; allowed: electrons: equilibrium, since labels have charges",
+            "found electrons: ground_state, which samples ions only; allowed: equilibrium, since labels have charges",
         )

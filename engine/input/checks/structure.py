@@ -10,6 +10,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from ...crystal.files import read_by_pymatgen, read_frames
+from ...crystal.lattice import bare_copy
 from ...errors import RedoxError
 
 MOST_BYTES = 20_000_000
@@ -40,7 +41,7 @@ def read_structure(path: Path) -> Atoms:
             raise RedoxError(f"unreadable structure {path.name}: {type(first).__name__}: {said}") from None
     if problem := _problem(atoms) or _other_formula(path, atoms):
         raise RedoxError(f"{path.name}: {problem}")
-    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
+    return bare_copy(atoms)
 
 
 def _last_frame(path: Path) -> Atoms:
@@ -65,7 +66,7 @@ def _problem(atoms: Atoms) -> str | None:
         return f"found {len(atoms)} atoms; allowed: up to {MOST_ATOMS}, in a cell that lattice.supercell repeats"
     if "X" in atoms.get_chemical_symbols():
         return "found atoms without an element (X); allowed: the fully occupied cell, an element on every site"
-    periodic = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
+    periodic = bare_copy(atoms)
     if len(close := neighbor_list("d", periodic, CLOSEST_A)):
         return (
             f"found two atoms {close.min():.2f} A apart; allowed: at least {CLOSEST_A} A "

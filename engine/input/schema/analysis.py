@@ -52,8 +52,8 @@ class CorrectionInput(Model):
         default=("corrected", "reweighted"),
         min_length=1,
         description="corrected: the cluster expansion proposes stretches of moves, the potential accepts; reweighted: samples of "
-        "the cluster expansion are reweighted; direct: the potential accepts every single move; enumerated: all states are computed, "
-        "if there are few",
+        "the cluster expansion are reweighted; direct: the potential accepts every single move; enumerated: all states "
+        "are computed, if there are few",
     )
     relaxed: bool = Field(
         default=True, description="false: energies of the unrelaxed lattice, which needs one call of the potential per state"

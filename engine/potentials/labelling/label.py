@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from ...crystal.lattice import Lattice
+from ...crystal.lattice import Lattice, bare_copy
 from ...errors import RedoxError
 from ...input.schema import Config
 from ...runtime.mpi import StopWatch, bcast_from_root
@@ -81,7 +81,7 @@ def write_labels(chosen: list[Configuration], done: list[FinishedRelaxation], la
 
 
 def _plain(configuration: Configuration, done: FinishedRelaxation) -> Atoms:
-    cell = Atoms(done.cell.symbols, positions=done.cell.positions, cell=done.cell.cell, pbc=True)
+    cell = bare_copy(done.cell)
     cell.calc = SinglePointCalculator(cell, energy=done.cell.get_potential_energy())
     cell.info = {"config": configuration.name}
     return cell

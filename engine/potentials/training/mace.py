@@ -16,9 +16,11 @@ import torch
 from ase import Atoms
 from ase.io import write
 
+from ...crystal.lattice import bare_copy
 from ...errors import RedoxError
 from ...input.schema import TrainedPotentialInput
 from ...runtime.storage import write_whole
+from ..device import device
 from .curve import write_curve
 
 OWNED = frozenset({
@@ -81,7 +83,7 @@ def arguments(settings: TrainedPotentialInput, seed: int, folder: Path, epochs: 
         "valid_file": folder / "validation.xyz",
         "work_dir": folder,
         "seed": seed,
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": device(),
         "energy_key": "REF_energy",
         "forces_key": "REF_forces",
         "stress_key": "REF_stress",
@@ -176,7 +178,7 @@ def _write_frames(path: Path, frames: list[Atoms]) -> None:
     """Write frames with the keys that mace-torch reads."""
     plain = []
     for frame in frames:
-        copy = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell, pbc=True)
+        copy = bare_copy(frame)
         copy.info = {"REF_energy": frame.get_potential_energy()}
         if "stress" in frame.calc.results:
             copy.info["REF_stress"] = frame.get_stress(voigt=False)

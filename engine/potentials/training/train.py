@@ -14,6 +14,7 @@ from ...runtime.hashes import file_hash, fingerprint
 from ...runtime.mpi import StopWatch
 from ...runtime.storage import write_text
 from ...runtime.task_farm import run_tasks
+from ..device import device
 from ..labels import Labels
 from ..network import CPaiNNNetwork, Network
 from ..weights import Weights, read_weights, write_weights
@@ -118,8 +119,7 @@ def _trained(
         return weights_of(network, entry.charge_aware, card) if network is not None else None
     torch.manual_seed(seed)
     net = _network(entry, symbols, labels, begin)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    net.to(device)  # type: ignore[attr-defined]
+    net.to(device())  # type: ignore[attr-defined]
     _match_reference(net, training)
     finished = train_network(net, training, validation, entry, seed, folder, watch.should_stop)
     return net.weights(symbols, entry.charge_aware, card) if finished else None

@@ -44,7 +44,7 @@ def energy_problems(data: DataSet, lattice: Lattice) -> list[str]:
 
 def _composition(data: DataSet, lattice: Lattice) -> Float:
     """(cells, 1 + symbols): a column of ones, and the atoms of each symbol of the sublattices per formula unit."""
-    symbols = sorted({sp.symbol for s in lattice.sublattices for sp in s.species if sp.name != VACANCY})
+    symbols = sorted({sp.symbol for sp in lattice.species if sp.name != VACANCY})
     return np.stack([np.ones(len(data.cells)), *(data.fraction(s) for s in symbols)], axis=1)
 
 

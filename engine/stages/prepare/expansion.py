@@ -75,7 +75,7 @@ def build_space(source: InputFile, lattice: Lattice, check: Checker) -> "Cluster
 
 def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None:
     """Why cutoffs are too short to hold a cluster, or too long for icet to finish."""
-    names = [sp.name for s in lattice.sublattices for sp in s.species]
+    names = [sp.name for sp in lattice.species]
     nearest = min(nearest_A(lattice, (a, b)) for a in names for b in names)
     if short := [r for r in cutoffs_A if r < nearest]:
         return f"found {short[0]:g} A; the nearest sites are {nearest:.2f} A apart (nm? multiply by 10)"

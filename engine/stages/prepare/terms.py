@@ -18,7 +18,7 @@ def user_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltoni
     energy = source.config.energy
     if energy is None:
         return Hamiltonian(lattice, (), 0.0, "")
-    names = {sp.name for s in lattice.sublattices for sp in s.species}
+    names = {sp.name for sp in lattice.species}
     clusters = []
     for k, point in enumerate(energy.points):
         if point.species in [p.species for p in energy.points[:k]]:
@@ -71,7 +71,7 @@ def check_size(at: Location, largest_eV: float, source: InputFile, lattice: Latt
 
 def check_electrostatics(at: Location, charges: dict[str, float], source: InputFile, lattice: Lattice, check: Checker) -> None:
     supercell = Supercell(lattice, source.config.lattice.matrix)
-    names = sorted({sp.name for s in lattice.sublattices for sp in s.species})
+    names = sorted({sp.name for sp in lattice.species})
     if unknown := [name for name in charges if name not in names]:
         check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
     elif supercell.n_sites > MOST_SITES:
