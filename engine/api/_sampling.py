@@ -38,7 +38,7 @@ def sample(
     walkers: int = 4,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Means of x and energy with their errors, heat capacity, acceptance and health, over temperature and the axis given.
+    """Means of x and energy with their errors, heat capacity, acceptance and convergence, over temperature and the axis given.
 
     chemical_potential_eV: semigrand chains, on the zero of the energies; with several ions a grid for each of `system.ions`. Or
     x: chains at fixed composition, ions per formula unit, snapped to whole numbers of ions. Chains of neighbouring
@@ -72,8 +72,8 @@ def sample(
     starts = starts_of(system, plan, None, seed)
     replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)
     samples = sample_in_memory(replicas, sweeps, EXCHANGE_EVERY)
-    health = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
-    return dataset_of(replica_group(kind, samples, system, health))
+    convergence = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
+    return dataset_of(replica_group(kind, samples, system, convergence))
 
 
 def _axis(name: str, values: ArrayLike) -> Float:

@@ -59,7 +59,7 @@ def advance_corrected(
     The moves of a stretch sample exp[-beta E_ce + w(n)], where w is the log weight of the ensemble. The stretch is accepted
     with min(1, exp[-beta (dE_potential - dE_ce) + dv(n)]), where v is extra_weight (n_max+1,), or 0 if there is none. The chain
     then samples exp[-beta E_potential + w(n) + v(n)] (Iftimie et al., J. Chem. Phys. 113, 4852, 2000; Gelb, J. Chem. Phys. 118,
-    7747, 2003). This needs a reversible stretch. It is one, because every attempt draws its move anew and the length is fixed
+    7747, 2003). This needs a reversible stretch. It is one, because every attempt draws a new move and the length is fixed
     beforehand: its transition matrix is a power of a reversible one.
     """
     chain, ensemble, tally = state.chain, ensemble._replace(step=0), Tally(np.zeros((1, 6), np.int64), 0.0, 0.0, 1.0)

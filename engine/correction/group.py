@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..runtime.results.corrected import Chain, Corrected, Enumerated, Reweighted
 from ..runtime.streams import Stream, generator
-from ..sampling.diagnostics import Health, assess
+from ..sampling.diagnostics import Convergence, assess
 from ..thermodynamics.free_energy.isotherms import above_ends
 from .cell import SmallCell
 from .correct import Correction, all_energies
@@ -62,11 +62,11 @@ def _chain(cell: SmallCell, walks: list[list[Walk]], rng: np.random.Generator) -
     (f, u, s), (f_error, u_error, s_error) = (np.array([row[k] for row in rows]).transpose(1, 0, 2) for k in (0, 1))
     closure = np.array([by_transitions(w, cell.counts, cell.exact_ends[r]).closure for r, w in enumerate(walks)])
     closure = closure / cell.beta_per_eV / cell.n_fu
-    health = [_health(w) for w in walks]
+    convergence = [_convergence(w) for w in walks]
     calls = np.array([sum(int(w.asked.sum()) for w in some) for some in walks])
     moved = np.array([sum(int((w.changed > 0).sum()) for w in some) for some in walks])
     connected = np.isfinite(f).all(axis=1)  # else some composition was not reached, or not left
-    converged = np.array([h.trusted[0] for h in health])
+    converged = np.array([h.trusted[0] for h in convergence])
     return Chain(
         free_energy_eV=f,
         free_energy_eV_error=f_error,
@@ -78,8 +78,8 @@ def _chain(cell: SmallCell, walks: list[list[Walk]], rng: np.random.Generator) -
         acceptance=moved / np.maximum(calls, 1),
         stretch=np.array([np.median([w.stretch for w in some]) for some in walks]),
         potential_calls=calls,
-        ess=np.array([h.ess[0] for h in health]),
-        r_hat=np.array([h.r_hat[0] for h in health]),
+        ess=np.array([h.ess[0] for h in convergence]),
+        r_hat=np.array([h.r_hat[0] for h in convergence]),
         trusted=converged & connected & (np.abs(np.nan_to_num(closure)) < LARGEST_CLOSURE_EV),
     )
 
@@ -104,7 +104,7 @@ def _with_error(walks: list[Walk], of: Callable[[list[Walk]], Float], rng: np.ra
     return of(walks), again.std(axis=0, ddof=1)
 
 
-def _health(walks: list[Walk]) -> Health:
+def _convergence(walks: list[Walk]) -> Convergence:
     return assess(np.array([[w.potential_eV for w in walks]]), np.array([[w.n for w in walks]], float))
 
 

@@ -1,4 +1,4 @@
-"""Is a chain long enough: equilibration, autocorrelation, effective sample size, R-hat."""
+"""Convergence of chains: equilibration, autocorrelation time, effective sample size, R-hat."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,9 +14,12 @@ MOST_R_HAT = 1.1
 
 
 @dataclass(frozen=True)
-class Health:
-    """Per replica (slots,). equilibrated_after: sweeps dropped; autocorrelation in sweeps (the slower of E and n);
-    ess over all walkers; r_hat the larger of E and n; trusted: long enough to believe."""
+class Convergence:
+    """Convergence of the chains of each slot, all (slots,).
+
+    equilibrated_after: sweeps that are dropped. autocorrelation: time in sweeps, the longer of energy and count. ess: effective
+    samples of all walkers together. r_hat: the larger of energy and count. trusted: whether the chains are long enough.
+    """
 
     equilibrated_after: NDArray[np.int64]
     autocorrelation: Float
@@ -26,7 +29,7 @@ class Health:
 
 
 def autocorrelation_time(series: Float) -> Float:
-    """Integrated autocorrelation time in samples, (...), of series (..., samples); 1 for white noise, 1 for a constant.
+    """Integrated autocorrelation time in samples, (...), of series (..., samples); 1 for white noise and for a constant.
 
     tau = 1 + 2 sum_t rho(t) up to the first lag M >= WINDOW * tau(M) (Madras and Sokal, J. Stat. Phys. 50, 109, 1988).
     """
@@ -45,9 +48,9 @@ def autocorrelation_time(series: Float) -> Float:
 
 
 def equilibration(series: Float) -> NDArray[np.int64]:
-    """Samples to drop from the start of series (..., samples): the cut that leaves the most independent ones.
+    """Samples to drop from the start of series (..., samples), so that the rest has the most effective samples.
 
-    (Chodera, J. Chem. Theory Comput. 12, 1799, 2016, on a coarse grid of cuts.)
+    The cuts are on a coarse grid (Chodera, J. Chem. Theory Comput. 12, 1799, 2016).
     """
     n = series.shape[-1]
     cuts = [int(d * n) for d in DISCARDS]
@@ -65,8 +68,8 @@ def split_r_hat(series: Float) -> Float:
     return np.array(values)
 
 
-def assess(energy: Float, ions: Float) -> Health:
-    """Health of replicas from energy and ion count, each (slots, walkers, sweeps)."""
+def assess(energy: Float, ions: Float) -> Convergence:
+    """Convergence of replicas from energy and ion count, each (slots, walkers, sweeps)."""
     n = energy.shape[-1]
     cut = np.maximum(equilibration(energy).max(axis=1), equilibration(ions).max(axis=1))
     tau, r_hat = np.ones(len(energy)), np.ones(len(energy))
@@ -78,4 +81,4 @@ def assess(energy: Float, ions: Float) -> Health:
                 r_hat[rows] = np.fmax(r_hat[rows], np.nan_to_num(split_r_hat(series), nan=np.inf))
     ess = energy.shape[1] * (n - cut) / tau
     trusted = (ess >= LEAST_ESS) & (r_hat <= MOST_R_HAT) & (cut < n / 2) & (n >= 8)
-    return Health(cut, tau, ess, r_hat, trusted)
+    return Convergence(cut, tau, ess, r_hat, trusted)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..input.schema import AnalysisInput
 from ..runtime.results import Attributes, Results
-from ..sampling.diagnostics import Health, assess
+from ..sampling.diagnostics import Convergence, assess
 from ..sampling.plan import Plan
 from ..sampling.samples import Samples
 from ..sampling.slots import EnsembleKind
@@ -57,10 +57,10 @@ def isotherms_of(
     ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
     if not any(ends.exact):
         return None
-    return build_isotherms(samples, system, _health(samples), ends, compositions, seed, vibrations)
+    return build_isotherms(samples, system, _convergence(samples), ends, compositions, seed, vibrations)
 
 
-def _health(samples: Samples) -> Health:
+def _convergence(samples: Samples) -> Convergence:
     return assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
 
 
@@ -73,9 +73,9 @@ def analyse_samples(
     drawn: Sequence[System] = (),
 ) -> Analysis:
     """All groups that follow from the samples of one cell; drawn: the system with other effective cluster interactions."""
-    health, plan = _health(samples), samples.plan
+    convergence, plan = _convergence(samples), samples.plan
     kinds = [kind for kind in EnsembleKind if any(s.kind is kind for s in plan.slots)]
-    replicas: dict[str, Any] = {kind.group: replica_group(kind, samples, system, health) for kind in kinds}
+    replicas: dict[str, Any] = {kind.group: replica_group(kind, samples, system, convergence) for kind in kinds}
     cycles = hysteresis_group(plan.cycles, system) if plan.cycles is not None else None
     results = Results(Attributes(), exchange=exchange_group(samples), hysteresis=cycles, **replicas)
     analysis = Analysis(results, plan.notes)
@@ -84,7 +84,7 @@ def analyse_samples(
         analysis = (
             replace(analysis, notes=(*plan.notes, NO_FREE_ENERGIES))
             if isotherms is None
-            else _with_free_energies(analysis, samples, isotherms, health, settings.reference_energy_eV, drawn)
+            else _with_free_energies(analysis, samples, isotherms, convergence, settings.reference_energy_eV, drawn)
         )
     return replace(analysis, notes=(*analysis.notes, *_known(hysteresis_note(cycles) if cycles else None)))
 
@@ -93,18 +93,18 @@ def _with_free_energies(
     analysis: Analysis,
     samples: Samples,
     isotherms: Isotherms,
-    health: Health,
+    convergence: Convergence,
     reference_energy_eV: dict[str, float],
     drawn: Sequence[System],
 ) -> Analysis:
     """The analysis with all that follows from F(T, n)."""
     system, semigrand, uncertainty = isotherms.system, analysis.results.semigrand, None
-    canonical, notes = canonical_group(isotherms, health)
+    canonical, notes = canonical_group(isotherms, convergence)
     checks, of_checks = cross_checks(canonical, isotherms, samples)
     canonical, of_split = with_entropy_split(replace(canonical, checks=checks), isotherms, samples.splits)
     if semigrand is not None:
         semigrand = replace(semigrand, grand=grand_potential(semigrand, isotherms))
-    order = order_group(samples, system, health, canonical.x)
+    order = order_group(samples, system, convergence, canonical.x)
     diagram = build_diagram(isotherms)
     phase_diagram = diagram_group(diagram, canonical, order)
     if drawn:

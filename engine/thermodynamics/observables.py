@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.results.replicas import FixedComposition, Replicas, Semigrand, Vcsgc
-from ..sampling.diagnostics import Health
+from ..sampling.diagnostics import Convergence
 from ..sampling.plan import Plan
 from ..sampling.samples import Samples
 from ..sampling.slots import EnsembleKind
@@ -24,7 +24,7 @@ class ReplicaData:
 
     samples: Samples
     system: System
-    health: Health
+    convergence: Convergence
 
     @property
     def plan(self) -> Plan:
@@ -56,9 +56,9 @@ class ReplicaData:
         return np.asarray(values)[self.slots(kind)].reshape(len(self.finite_rungs), *self.shape(kind), *np.shape(values)[1:])
 
 
-def replica_group(kind: EnsembleKind, samples: Samples, system: System, health: Health) -> Replicas:
+def replica_group(kind: EnsembleKind, samples: Samples, system: System, convergence: Convergence) -> Replicas:
     """The group of one ensemble: /semigrand, /vcsgc or /fixed_composition."""
-    data = ReplicaData(samples, system.with_mix(samples.plan.mix), health)
+    data = ReplicaData(samples, system.with_mix(samples.plan.mix), convergence)
     plan, common = data.plan, _common(data, kind)
     if kind is EnsembleKind.VCSGC:
         return Vcsgc(**common, target_x=data.targets(kind), kappa=plan.kappa(system.n_formula_units), bias=BIAS)
@@ -78,9 +78,9 @@ def replica_group(kind: EnsembleKind, samples: Samples, system: System, health: 
 
 def _common(data: ReplicaData, kind: EnsembleKind) -> dict[str, Any]:
     """The fields that all ensembles share."""
-    samples, system, health, n_fu = data.samples, data.system, data.health, data.system.n_formula_units
-    energy, energy_error = (data.fold(kind, v) for v in _means(samples.energy_neV / NEV_PER_EV / n_fu, health))
-    x = [[data.fold(kind, v) for v in _means(samples.ions[..., k] / n_fu, health)] for k in range(len(system.ions))]
+    samples, system, convergence, n_fu = data.samples, data.system, data.convergence, data.system.n_formula_units
+    energy, energy_error = (data.fold(kind, v) for v in _means(samples.energy_neV / NEV_PER_EV / n_fu, convergence))
+    x = [[data.fold(kind, v) for v in _means(samples.ions[..., k] / n_fu, convergence)] for k in range(len(system.ions))]
     one = len(system.ions) == 1
     moves = (system.canonical_moves if kind is EnsembleKind.FIXED_COMPOSITION else system.moves).names
     families = list(dict.fromkeys(moves))
@@ -95,11 +95,11 @@ def _common(data: ReplicaData, kind: EnsembleKind) -> dict[str, Any]:
         "x_by_ion_error": None if one else {ion: error for ion, (_, error) in zip(system.ions, x)},
         "move": families,
         "acceptance": data.fold(kind, rates),
-        "autocorrelation_sweeps": data.fold(kind, health.autocorrelation),
-        "equilibrated_after_sweeps": data.fold(kind, health.equilibrated_after),
-        "ess": data.fold(kind, health.ess),
-        "r_hat": data.fold(kind, health.r_hat),
-        "trusted": data.fold(kind, health.trusted),
+        "autocorrelation_sweeps": data.fold(kind, convergence.autocorrelation),
+        "equilibrated_after_sweeps": data.fold(kind, convergence.equilibrated_after),
+        "ess": data.fold(kind, convergence.ess),
+        "r_hat": data.fold(kind, convergence.r_hat),
+        "trusted": data.fold(kind, convergence.trusted),
     }
 
 
@@ -110,14 +110,14 @@ def _acceptance(samples: Samples, slot: int, names: tuple[str, ...], families: l
     return [a / t if t else np.nan for a, t in zip(*sums)]
 
 
-def _means(series: Float, health: Health) -> tuple[Float, Float]:
+def _means(series: Float, convergence: Convergence) -> tuple[Float, Float]:
     """Mean and standard error (slots,) of series (slots, walkers, sweeps), after each slot's equilibration."""
     mean, error = np.empty(len(series)), np.empty(len(series))
-    for k, (values, cut) in enumerate(zip(series, health.equilibrated_after)):
+    for k, (values, cut) in enumerate(zip(series, convergence.equilibrated_after)):
         kept = values[:, cut:]
         between = kept.mean(axis=1).std(ddof=1) / np.sqrt(len(kept))
         mean[k] = kept.mean()
-        error[k] = max(np.sqrt(kept.var() / max(health.ess[k], 1.0)), between)
+        error[k] = max(np.sqrt(kept.var() / max(convergence.ess[k], 1.0)), between)
     return mean, error
 
 
@@ -130,9 +130,9 @@ def _heat_capacity(data: ReplicaData, kind: EnsembleKind) -> tuple[Float, Float]
         energy = samples.energy_neV[k].astype(float)
         if kind is slot.kind is EnsembleKind.SEMIGRAND:
             energy = energy - samples.ions[k] @ np.array(plan.mu_of(slot)) * NEV_PER_EV
-        kept = energy[:, data.health.equilibrated_after[k] :] * beta
+        kept = energy[:, data.convergence.equilibrated_after[k] :] * beta
         per_walker = kept.var(axis=1) / n_fu
         mean[k] = kept.var() / n_fu
-        relative = np.sqrt(2 / max(data.health.ess[k], 1.0))
+        relative = np.sqrt(2 / max(data.convergence.ess[k], 1.0))
         error[k] = max(mean[k] * relative, per_walker.std(ddof=1) / np.sqrt(len(per_walker)))
     return mean, error

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.canonical import Canonical, Scans, VibrationalShare
-from ...sampling.diagnostics import Health
+from ...sampling.diagnostics import Convergence
 from ...sampling.log_z import integrate_steps
 from ...sampling.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
@@ -21,10 +21,10 @@ LARGEST_CLOSURE_EV = 1e-3
 NOT_SPLIT = "joint entropy of all that moves; it is not split"
 
 
-def canonical_group(isotherms: Isotherms, health: Health) -> tuple[Canonical, list[str]]:
+def canonical_group(isotherms: Isotherms, convergence: Convergence) -> tuple[Canonical, list[str]]:
     """The group without cross-checks and without the split of the entropy; and notes for the report."""
     values = _values(isotherms)
-    trust = _trust(isotherms, health, values["free_energy_eV"], values["free_energy_eV_error"])
+    trust = _trust(isotherms, convergence, values["free_energy_eV"], values["free_energy_eV_error"])
     vibrations, shares = isotherms.vibrations, isotherms.vibrational
     group = Canonical(
         **values,
@@ -118,7 +118,7 @@ class _Trust:
     trusted: Bool
 
 
-def _trust(isotherms: Isotherms, health: Health, free_energy_eV: Float, error_eV: Float) -> _Trust:
+def _trust(isotherms: Isotherms, convergence: Convergence, free_energy_eV: Float, error_eV: Float) -> _Trust:
     curves, rungs, grid = isotherms.curves, isotherms.rungs, isotherms.grid
     scale = np.array([isotherms.per_fu_eV(r) for r in rungs])
     closure = np.array([c.all.closure for c in curves]) * scale
@@ -129,7 +129,7 @@ def _trust(isotherms: Isotherms, health: Health, free_energy_eV: Float, error_eV
     difference = np.array([c.all.beta_f - c.all.transition_matrix_beta_f for c in curves])[:, grid] * scale[:, None]
     closed = np.isfinite(free_energy_eV) & (np.abs(difference) <= LARGEST_CLOSURE_EV)
     seen = np.array([_steps_sampled(c.all.from_annealing, isotherms) for c in curves])
-    return _Trust(closure, closure_error, up, down, same & closed & seen & _nearest_trusted(isotherms, health))
+    return _Trust(closure, closure_error, up, down, same & closed & seen & _nearest_trusted(isotherms, convergence))
 
 
 def _trust_notes(isotherms: Isotherms, closure_eV: Float) -> list[str]:
@@ -154,13 +154,13 @@ def _steps_sampled(from_annealing: Bool, isotherms: Isotherms) -> Bool:
     return np.array([not from_annealing[max(g - half, 0) : g + half + 1].any() for g in isotherms.grid])
 
 
-def _nearest_trusted(isotherms: Isotherms, health: Health) -> Bool:
+def _nearest_trusted(isotherms: Isotherms, convergence: Convergence) -> Bool:
     """(rungs, x): the replica nearest in composition has converged."""
     plan, x, rows = isotherms.plan, isotherms.x_grid, []
     for r in isotherms.rungs:
         own = [k for k, s in enumerate(plan.slots) if s.rung == r and s.kind is not EnsembleKind.FIXED_COMPOSITION]
         place = np.array([plan.slots[k].n_expected for k in own]) / isotherms.n_fu
-        rows.append(health.trusted[own][np.abs(x[:, None] - place).argmin(axis=1)])
+        rows.append(convergence.trusted[own][np.abs(x[:, None] - place).argmin(axis=1)])
     return np.array(rows)
 
 

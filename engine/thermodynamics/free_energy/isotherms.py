@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
-from ...sampling.diagnostics import Health
+from ...sampling.diagnostics import Convergence
 from ...sampling.plan import Plan
 from ...sampling.samples import Samples
 from ...sampling.system import System
@@ -109,7 +109,7 @@ def above_ends(values: Float) -> Float:
 def build_isotherms(
     samples: Samples,
     system: System,
-    health: Health,
+    convergence: Convergence,
     ends: Ends,
     compositions: int,
     seed: int,
@@ -119,7 +119,7 @@ def build_isotherms(
     temperature_K = samples.plan.ladder.temperature_K
     known = np.flatnonzero(vibrations.covers(temperature_K) if vibrations else np.isfinite(temperature_K))
     tally = empty_tally(system)
-    apart = [_curves(samples, system, health, ends, r, tally, seed) for r in range(len(samples.plan.ladder))]
+    apart = [_curves(samples, system, convergence, ends, r, tally, seed) for r in range(len(samples.plan.ladder))]
     counts, log_states = system.neutral_counts
     curves = least_squares(apart, samples.plan.ladder.beta_per_neV, ends, np.interp(apart[0].all.n, counts, log_states), seed)
     number = (ends.high - ends.low) // system.step + 1
@@ -128,12 +128,12 @@ def build_isotherms(
     return Isotherms(system, samples.plan, ends, tuple(known.tolist()), rungs, hotter, grid, vibrations)
 
 
-def _curves(samples: Samples, system: System, health: Health, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
+def _curves(samples: Samples, system: System, convergence: Convergence, ends: Ends, rung: int, tally: Tally, seed: int) -> Curves:
     """The isotherms of one rung. Bins that overlap the equilibration are dropped for all rungs of a ladder, as they exchange."""
     plan, sums = samples.plan, samples.tallies
     ladders = {samples.origin[k][0] for k, s in enumerate(plan.slots) if s.rung == rung}
     own = [k for k, (ladder, _) in enumerate(samples.origin) if ladder in ladders]
-    drop = min(int(np.ceil(np.percentile(health.equilibrated_after[own], 90) / samples.bin_sweeps)), len(sums) // 2)
+    drop = min(int(np.ceil(np.percentile(convergence.equilibrated_after[own], 90) / samples.bin_sweeps)), len(sums) // 2)
     sums = sums[drop:, rung]
     blocks = np.array([b.sum(axis=0) for b in np.array_split(sums, min(len(sums), MOST_BLOCKS))])
     units = blocks.reshape(-1, *blocks.shape[2:])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...crystal.lattice import VACANCY
 from ...crystal.occupations import species_of_atoms
 from ...runtime.results.order import Order
-from ...sampling.diagnostics import Health
+from ...sampling.diagnostics import Convergence
 from ...sampling.samples import Samples
 from ...sampling.segment_files import read_snapshots
 from ...sampling.system import System
@@ -21,7 +21,7 @@ Int = NDArray[np.int64]
 MOST_SNAPSHOTS = 16  # of each chain that are measured
 
 
-def order_group(samples: Samples, system: System, health: Health, x: Float) -> Order:
+def order_group(samples: Samples, system: System, convergence: Convergence, x: Float) -> Order:
     """Order at the finite temperatures of the ladder and the compositions x (points,); a snapshot counts at the nearest."""
     probe, plan = build_probe(system), samples.plan
     rungs = np.flatnonzero(np.isfinite(plan.ladder.temperature_K))
@@ -31,7 +31,7 @@ def order_group(samples: Samples, system: System, health: Health, x: Float) -> O
         if slot.rung not in rungs:
             continue
         seen, row = read_snapshots(*samples.origin[number], samples.n_sweeps), int(np.searchsorted(rungs, slot.rung))
-        after = (seen.sweep > health.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])
+        after = (seen.sweep > convergence.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])
         kept = _thinned(np.flatnonzero(after))
         for walker in range(plan.walkers):
             states = seen.species[kept, walker]
