@@ -1,8 +1,8 @@
-"""The stages of a run, one module or package each, all of one shape.
+"""The stages of a run, one module or folder each, all of one shape.
 
-identity(run, ...): what the output of the stage depends on. Output with the same identity is not made again.
+identity(run, ...): what the output of the stage depends on. Output with the same identity is not made again. Some stages have
+none: train, evaluate, split and correct keep each result under a mark of its own, and report compares that of the results.
 run(run, ...): do the work of the stage, if the input and the command line ask for it. Where all ranks work it is collective.
 
-`Run` is what every rank knows, `RootData` what rank 0 alone holds (module `run`). `workflow` calls the stages in order. Train and
-evaluate have no identity of their own: every potential and every relaxation is kept under one (`potentials`).
+`Run` is what every rank knows, `RootData` what rank 0 alone holds (module `run`). `workflow` calls the stages in order.
 """
