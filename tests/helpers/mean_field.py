@@ -42,7 +42,8 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
         scale = noise_eV * n_fu * NEV_PER_EV * beta
 
         def curve(shift: Float, b: Any = (beta_f, energy, variance)) -> Isotherm:
-            return Isotherm(n, b[0] + shift, b[0] + shift, 0.0, np.zeros(len(n), bool), b[1], b[2], np.ones(len(n)))
+            f = b[0] + shift
+            return Isotherm(n, np.diff(f), f, f, 0.0, np.zeros(len(n), bool), b[1], b[2], np.ones(len(n)))
 
         resampled = [curve(scale * s) for s in shapes]
         curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x)))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from redoxmc.engine.thermodynamics.free_energy.least_squares import least_squares
-from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
+from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm, anchored
 
 Float = NDArray[np.float64]
 SITES = 60
@@ -33,17 +33,13 @@ def ladder(
 ) -> list[Curves]:
     """Chance of its own at every rung and count; resamples about what was measured. broken (n-1,): added to the ratios, without any scatter."""
 
-    def isotherm(beta_f: Float, energy: Float, variance: Float) -> Isotherm:
-        closure = beta_f[-1] - beta_f[0] - (exact(beta)[0][-1] - exact(beta)[0][0])
-        spread = beta_f - beta_f[0] + exact(beta)[0][0] - closure * N / SITES
-        return Isotherm(N, spread, spread, float(closure), np.zeros(len(N), bool), energy, variance, np.ones(len(N)))
-
     def noisy(steps: Float, energy: Float) -> tuple[Float, Float]:
         inside = (N > 0) & (N < SITES)
         return steps + step_error * rng.normal(size=SITES), energy + energy_error * inside * rng.normal(size=SITES + 1)
 
     def whole(steps: Float, energy: Float, variance: Float) -> Isotherm:
-        return isotherm(np.concatenate([[0.0], np.cumsum(steps)]), energy, variance)
+        beta_f, closure = anchored(steps, beta, ENDS)
+        return Isotherm(N, steps, beta_f, beta_f, closure, np.zeros(len(N), bool), energy, variance, np.ones(len(N)))
 
     found = []
     for beta in betas:
@@ -52,6 +48,12 @@ def ladder(
         resampled = [whole(*noisy(steps, energy), variance) for _ in range(RESAMPLES)]
         found.append(Curves(whole(steps, energy, variance), resampled, resampled[0], resampled[1]))
     return found
+
+
+def with_more(c: Isotherm, added: Float, beta: float, **changes: Float) -> Isotherm:
+    """With this added to its steps (n-1,)."""
+    beta_f, closure = anchored(c.steps + added, beta, ENDS)
+    return replace(c, steps=c.steps + added, beta_f=beta_f, transition_matrix_beta_f=beta_f, closure=closure, **changes)
 
 
 def misses(curves: list[Curves], betas: Float) -> tuple[Float, Float]:
@@ -110,9 +112,7 @@ def test_one_rung_puts_the_closure_where_the_ratios_are_uncertain() -> None:
     noise = np.random.default_rng(5).normal(size=RESAMPLES)
 
     def shifted(c: Isotherm, by: float) -> Isotherm:
-        added = np.concatenate([[0.0], np.cumsum(off * by)])
-        bent = c.transition_matrix_beta_f + added - added[-1] * N / SITES
-        return replace(c, beta_f=bent, transition_matrix_beta_f=bent, closure=c.closure + added[-1])
+        return with_more(c, off * by, BETAS[0])
 
     c = curves[0]
     found = least_squares([replace(c, all=shifted(c.all, 1.0), resampled=[shifted(r, 1 + z) for r, z in zip(c.resampled, noise)])],
@@ -128,13 +128,10 @@ def test_what_was_not_seen_is_bridged_by_hotter_rungs_or_stays_marked() -> None:
         def one(i: Isotherm) -> Isotherm:
             taken, energy = i.from_annealing.copy(), i.energy_neV.copy()
             taken[at] = True
-            steps = np.concatenate([np.zeros(at + 1), np.full(SITES - at, 3.0)])  # the annealing is off by 3 kT
             if not energy_known:
                 energy[at] = np.nan
-            bent = i.transition_matrix_beta_f + steps - steps[-1] * N / SITES
-            return replace(
-                i, from_annealing=taken, energy_neV=energy, beta_f=bent, transition_matrix_beta_f=bent, closure=i.closure + 3.0
-            )
+            off = np.where(np.arange(SITES) == at, 3.0, 0.0)  # the annealing is off by 3 kT
+            return with_more(i, off, BETAS[0], from_annealing=taken, energy_neV=energy)
 
         return Curves(one(c.all), [one(r) for r in c.resampled], one(c.up), one(c.down))
 

@@ -34,7 +34,7 @@ def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Fl
     """
     picks = [[c.all for c in ladder], [c.up for c in ladder], [c.down for c in ladder]]
     picks += [[c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled))]
-    along_n = np.array([[_steps(c) for c in pick] for pick in picks])  # (picks, rungs, n-1)
+    along_n = np.array([[c.steps for c in pick] for pick in picks])  # (picks, rungs, n-1)
     along_beta = np.array([energy_steps(pick, betas) for pick in picks])  # (picks, rungs-1, n)
     rule = _rule_error(picks[0], betas)
     known = np.isfinite(along_beta[0]) & np.isfinite(along_beta[3:]).all(axis=0) & np.isfinite(rule)
@@ -58,11 +58,6 @@ def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Fl
         [replace(c, beta_f=f, from_annealing=a) for c, f, a in zip(pick, row, from_annealing)] for pick, row in zip(picks, found)
     ]
     return [Curves(a, list(more), up, down) for a, up, down, *more in zip(*with_it)]
-
-
-def _steps(curve: Isotherm) -> Float:
-    """beta F_{n+1} - beta F_n as measured, (n-1,): before the closure was distributed."""
-    return np.diff(curve.transition_matrix_beta_f) + np.nan_to_num(curve.closure) / max(len(curve.n) - 1, 1)
 
 
 def energy_steps(curves: list[Isotherm], betas: Float, stride: int = 1) -> Float:

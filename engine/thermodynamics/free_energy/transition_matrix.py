@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.layout import SQUARE_UNIT, Tally
-from ...sampling.log_z import estimated_steps, integrate_steps
+from ...sampling.log_z import estimated_steps
 
 Float = NDArray[np.float64]
 
@@ -30,13 +30,15 @@ class Ends:
 class Isotherm:
     """At one temperature, over the counts n = low, low+step, ..., high: all of the whole cell.
 
-    beta_f (n,): -ln Z_n, the best estimate; transition_matrix_beta_f (n,): by the transition matrix of this temperature
-    alone. closure: beta F that was missing in the latter at the far end, before it was distributed evenly; nan unless both
-    ends are exact. from_annealing (n,): the step up from here is taken from annealing, as it was not sampled both ways.
+    steps (n-1,): beta F_{n+1} - beta F_n by the transition matrix; from_annealing (n,): the step up from here is taken from
+    annealing, as it was not sampled both ways. transition_matrix_beta_f (n,): the sum of the steps, anchored at the exact ends;
+    closure: what this missed at the far end before it was distributed evenly, nan unless both ends are exact.
+    beta_f (n,): -ln Z_n, the best estimate: the sum of the steps, or the least-squares fit to those of all temperatures.
     energy_neV, energy_variance_neV2 (n,): canonical mean and variance; weight (n,): number of states seen.
     """
 
     n: NDArray[np.int64]
+    steps: Float
     beta_f: Float
     transition_matrix_beta_f: Float
     closure: float
@@ -64,24 +66,29 @@ def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, be
     n = np.arange(ends.low, ends.high + 1, step)
     found = estimated_steps(sums, reference, step)
     missing = ~np.isfinite(found)
-    inner = np.where(np.isin(np.arange(len(found)), n[:-1]), np.where(missing, reference, found), 0.0)
-    beta_f = integrate_steps(inner, step)[n]
+    steps = np.where(missing, reference, found)[n[:-1]]
+    beta_f, closure = anchored(steps, beta, ends)
     from_annealing = missing[n] & (n < ends.high)
-    exact_low, exact_high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
-    closure = float("nan")
-    if all(ends.exact):
-        closure = float(beta_f[-1] - beta_f[0] - (exact_high - exact_low))
-        beta_f = beta_f - beta_f[0] + exact_low - closure * (n - ends.low) / max(ends.high - ends.low, 1)
-    elif ends.exact[1]:
-        beta_f = beta_f - beta_f[-1] + exact_high
-    else:
-        beta_f = beta_f - beta_f[0] + exact_low
     weight = (sums[n, 0] + sums[n, 2]).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = sums[n, 4] / weight * tally.unit
         square = sums[n, 5] / weight * (tally.unit * SQUARE_UNIT) ** 2
     line = tally.origin + tally.slope * n
-    return Isotherm(n, beta_f, beta_f, closure, from_annealing, line + excess, np.maximum(square - excess**2, 0.0), weight)
+    variance = np.maximum(square - excess**2, 0.0)
+    return Isotherm(n, steps, beta_f, beta_f, closure, from_annealing, line + excess, variance, weight)
+
+
+def anchored(steps: Float, beta: float, ends: Ends) -> tuple[Float, float]:
+    """beta F (n,), the sum of the steps (n-1,) from an exact end, and the closure error.
+
+    If both ends are exact, the closure error is distributed evenly; else it is nan.
+    """
+    beta_f = np.concatenate([[0.0], np.cumsum(steps)])
+    low, high = (beta * e - s for e, s in zip(ends.energy_neV, ends.log_states))
+    if all(ends.exact):
+        closure = float(beta_f[-1] - (high - low))
+        return beta_f + low - closure * np.arange(len(beta_f)) / max(len(steps), 1), closure
+    return (beta_f - beta_f[-1] + high if ends.exact[1] else beta_f + low), float("nan")
 
 
 def local_mean(values: Float, weight: Float, at: NDArray[np.int64], half_width: int) -> Float:
