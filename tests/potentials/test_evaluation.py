@@ -1,6 +1,5 @@
 """What the evaluation counts: retention, intervals, prepared orders, formation energies, hull, series, held-out errors."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,6 @@ from redoxmc.engine.potentials.labels import Labels, labels_of
 from redoxmc.engine.potentials.potential import LabelledCalculator
 from redoxmc.engine.potentials.relax import FailureKind, RelaxationFailure, relax, start
 from redoxmc.engine.stages.evaluate.against_reference import _hull, against_reference
-from redoxmc.engine.stages.evaluate.held_out import held_out_errors
-from redoxmc.engine.stages.evaluate.page import tables_of
 from redoxmc.engine.stages.evaluate.reference import (
     ReferenceCell,
     configuration_of,
@@ -43,7 +40,6 @@ from redoxmc.engine.stages.evaluate.retention import prepared_orders, retention
 from ..helpers.paths import STRUCTURE
 from ..helpers.systems import HOST, IRON, SODIUM
 from ..helpers.toy_calculator import Springs
-from .test_labelling import INPUT, write_input
 
 OLIVINE = build_lattice(read_structure(Path(STRUCTURE)), (SODIUM, IRON), HOST)
 UNIT = np.eye(3, dtype=int)
@@ -256,18 +252,6 @@ def test_hull_by_hand() -> None:
     assert found["on_hull"].tolist() == [True, False, True, False, True]
 
 
-@pytest.fixture(scope="module")
-def reference(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> list[ReferenceCell]:
-    """The springs' own relaxed energies, twelve orders at one ion arrangement among them."""
-    half = np.array([0, 1, 0, 1, 0, 0, 1, 1], np.int8)
-    cells = choose_configurations(olivine, [UNIT], 6, 2) + charge_orders(olivine, DOUBLE, np.tile(half, 2), 12, 1)
-    found = []
-    for c in cells:
-        relaxed = relax(start(c.supercell(olivine), c.occupation(), labels, RelaxationInput()), springs, RelaxationInput())
-        found.append(ReferenceCell(c, c.composition(olivine), relaxed.energy_eV / c.supercell(olivine).n_formula_units))
-    return found
-
-
 def test_against_its_own_reference(
     olivine: Lattice, labels: Labels, springs: LabelledCalculator, reference: list[ReferenceCell], tmp_path: Path
 ) -> None:
@@ -303,84 +287,4 @@ def test_failed_relaxations_count_as_unknown(olivine: Lattice, reference: list[R
 # Held-out errors.
 
 
-def frames_of(olivine: Lattice, calculator: LabelledCalculator, shape: np.ndarray = UNIT) -> list[Atoms]:
-    frames = []
-    for k, c in enumerate(choose_configurations(olivine, [shape], 5, 6)):
-        atoms = start(c.supercell(olivine), c.occupation(), calculator.labels, RelaxationInput())
-        atoms.rattle(0.05, seed=k)
-        calculator.calculate(atoms)
-        found = {name: np.copy(calculator.results[name]) for name in ("forces", "stress")}
-        atoms.calc = SinglePointCalculator(atoms, energy=calculator.results["energy"], **found)
-        atoms.info["config"] = c.name
-        frames.append(atoms)
-    return frames
-
-
-def test_held_out_errors(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
-    frames = frames_of(olivine, springs)
-    exact = held_out_errors(springs, frames)
-    assert (exact["frames"], exact["configurations"]) == (5, 5)
-    assert [exact[k] for k in exact if "mae" in k] == [0, 0, 0]
-    shifted = held_out_errors(LabelledCalculator(Springs(STRUCTURE, shift_eV=-0.02), labels, True), frames)
-    assert shifted["energy_mae_eV_per_atom"] == pytest.approx(0.02)
-    assert shifted["forces_mae_eV_per_A"] == shifted["stress_mae_eV_per_A3"] == 0
-    for frame in frames:
-        frame.calc.results["forces"] += 0.1 * np.array([1, 0, -1])
-        frame.calc.results["stress"] += 0.003 * np.array([1, 1, 1, 0, 0, 0])
-    apart = held_out_errors(springs, frames)
-    assert apart["forces_mae_eV_per_A"] == pytest.approx(0.2 / 3)
-    assert apart["stress_mae_eV_per_A3"] == pytest.approx(0.001)
-    for frame in frames:
-        del frame.calc.results["stress"]
-    assert held_out_errors(springs, frames)["stress_mae_eV_per_A3"] is None
-
-
 # The stage.
-
-
-def test_evaluate_stage(
-    olivine: Lattice,
-    springs: LabelledCalculator,
-    reference: list[ReferenceCell],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    pytest.importorskip("chgnet")
-    from redoxmc.engine.cli import main
-
-    labels, cells = springs.labels, []
-    for r in reference[:6]:
-        c = r.configuration
-        frame = relax(start(c.supercell(olivine), c.occupation(), labels, RelaxationInput()), springs, RelaxationInput()).cell
-        frame.calc = SinglePointCalculator(frame, energy=r.energy_eV * c.supercell(olivine).n_formula_units)
-        frame.info["config"] = c.name
-        cells.append(frame)
-    write(tmp_path / "reference.extxyz", cells, format="extxyz")
-    text = INPUT[: INPUT.index("label:")] + "evaluation: {reference: reference.extxyz, orders: 3, dilute: 1}\n"
-    path, out = write_input(tmp_path, text), tmp_path / "out"
-    assert main([str(path)]) == 0
-    shown = capsys.readouterr()
-    assert "potential" in shown.out and "100.00 %" in shown.out
-    record = json.loads((out / "evaluation.json").read_text())
-    found = record["potentials"]["potential"]
-    assert (
-        record["orders"] == 3
-        and found["retention"]["bond_lengths"]["labels"] == 12
-        and found["retention"]["failed_relaxations"] == 0
-    )
-    assert found["retention"]["bond_lengths"]["kept"] == 12 and found["retention"]["moments"]["kept"] <= 12
-    assert found["held_out"] is None and found["reference"]["formation_energy_mae_eV"] < 1e-6
-    assert len(record["reference"]["x"]) == 6
-    for name in ("retention", "hull", "formation_energies"):
-        for ending in ("png", "svg"):
-            assert (out / f"figures/{name}.{ending}").stat().st_size > 1000
-    assert not (out / "figures/held_out.png").exists()
-    page = (out / "evaluation.html").read_text()
-    assert "http://" not in page.replace("http://www.w3.org", "") and "Wilson" in page
-    *_, (_, _, corners) = tables_of(record)
-    assert [name for name, _ in corners] == ["reference", "potential"] and corners[0][1] == corners[1][1]
-    assert corners[0][1].startswith("0.000, ") and corners[0][1].endswith(", 1.000")
-    finished = {p: p.stat().st_mtime_ns for d in ("relaxations", "moments") for p in (out / d).iterdir()}
-    assert len([p for p in finished if p.suffix == ".json"]) == 3
-    assert main([str(path)]) == 0
-    assert finished == {p: p.stat().st_mtime_ns for d in ("relaxations", "moments") for p in (out / d).iterdir()}

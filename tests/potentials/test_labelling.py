@@ -11,27 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from redoxmc.engine.cli import main
 from redoxmc.engine.crystal.lattice import Lattice
-from redoxmc.engine.input.schema import RelaxationInput
 from redoxmc.engine.potentials.calculations import read_calculations
 from redoxmc.engine.potentials.dataset import read_relaxed
-from redoxmc.engine.potentials.labelling.configurations import choose_configurations
 from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.potential import LabelledCalculator
-from redoxmc.engine.potentials.relax import relax, start
 
 from ..helpers.command import LABELLED_LATTICE, command, environment, ranks_of
 from ..helpers.command import run as run_command
 from ..helpers.paths import STRUCTURE
-from ..helpers.vasp_files import write_outcar
 
 pytestmark = pytest.mark.runs
-
-MOMENTS_MU_B = {"Fe": 3.7, "Ga": 4.3}
 
 INPUT = f"""\
 {LABELLED_LATTICE}  supercell: [1, 1, 1]
@@ -222,29 +215,6 @@ def test_a_killed_run_goes_on(labelled: Path, importable: str, tmp_path: Path) -
 # Data sets of finished calculations.
 
 
-@pytest.fixture(scope="module")
-def relaxed(olivine: Lattice, springs: LabelledCalculator) -> list[Atoms]:
-    """As calculations leave them: elements and moments, atoms grouped; info["labelled"] is what they stand for."""
-    found = []
-    for configuration in choose_configurations(olivine, [np.eye(3, dtype=int), np.diag([1, 1, 2])], 24, 5):
-        begin = start(configuration.supercell(olivine), configuration.occupation(), springs.labels, RelaxationInput())
-        done = relax(begin, springs, RelaxationInput())
-        assert done.failure is None
-        springs.calculate(done.cell)
-        order = np.argsort([("Na", "Fe", "Ga", "P", "O").index(s) for s in done.cell.symbols], kind="stable")
-        frame = springs.labels.unlabelled(done.cell[order])
-        frame.calc = SinglePointCalculator(
-            frame,
-            energy=springs.results["energy"],
-            forces=springs.results["forces"][order],
-            stress=springs.results["stress"],
-            magmoms=np.array([MOMENTS_MU_B.get(s, 0.0) for s in done.cell[order].symbols]),
-        )
-        frame.info["labelled"] = done.cell[order]
-        found.append(frame)
-    return found
-
-
 def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], olivine: Lattice, tmp_path: Path) -> None:
     for frame in (nameless := [f.copy() for f in relaxed]):
         frame.info.clear()
@@ -261,49 +231,3 @@ def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], oliv
         frame.info["config"] = f"cell {k % 3}"
     write(tmp_path / "named.extxyz", nameless, format="extxyz")
     assert [f.info["config"] for f in read_calculations(tmp_path / "named.extxyz", False)] == ["cell 0", "cell 1", "cell 2"]
-
-
-@pytest.fixture
-def calculations(relaxed: list[Atoms], tmp_path: Path) -> Path:
-    """A folder dft/NAME/OUTCAR for every cell, two steps each; in two of them both kinds of iron have like moments."""
-    for k, frame in enumerate(relaxed):
-        folder = tmp_path / f"dft/cell_{k:02d}"
-        folder.mkdir(parents=True)
-        first = frame.copy()
-        first.calc = SinglePointCalculator(first, **{**frame.calc.results, "energy": frame.get_potential_energy() + 1})
-        last = frame.copy()
-        last.calc = SinglePointCalculator(last, **frame.calc.results)
-        if k in (5, 9):
-            last.calc.results["magmoms"] = np.where(frame.symbols == "Fe", 4.0, 0.0)
-        write_outcar(folder / "OUTCAR", [first, last])
-    return tmp_path
-
-
-def test_outcars_are_labelled_and_fitted(calculations: Path, relaxed: list[Atoms]) -> None:
-    text = INPUT.replace("{cutoffs_A: [3.5]}", "{cutoffs_A: [3.5], dataset: dft/*/OUTCAR}")
-    text = "".join(
-        line + "\n" for line in text.splitlines() if not line.startswith(("potential", "  model", "  options", "relax", "label"))
-    )
-    path = write_input(calculations, text)
-    assert main([str(path), "--until", "fit"]) == 0
-    refused = (calculations / "out/refused_cells.txt").read_text().splitlines()
-    both = [len({"Fe", "Ga"} & set(relaxed[k].info["labelled"].symbols)) == 2 for k in (5, 9)]
-    assert both == [True, True]
-    assert [line.split()[1] for line in refused] == ["cell_05", "cell_09"]
-    assert all("4.00" in line and "moments" in line for line in refused)
-    frames = read(calculations / "out/labelled.extxyz", ":")
-    kept = [k for k in range(len(relaxed)) if k not in (5, 9)]
-    assert [f.info["config"] for f in frames] == [f"cell_{k:02d}" for k in kept] and len(kept) >= 16
-    for frame, k in zip(frames, kept):
-        assert frame.get_chemical_symbols() == relaxed[k].info["labelled"].get_chemical_symbols()
-        assert frame.get_potential_energy() == pytest.approx(relaxed[k].get_potential_energy(), abs=1e-6)
-    fit = json.loads((calculations / "out/fit.json").read_text())
-    assert 0 < fit["validation_rmse_eV"] < 0.1
-
-
-@pytest.mark.parametrize("pattern, words", [("dft/*/CONTCAR", "no such file"), ("dft/cell_0?/OUTCAR", "allowed: at least 10")])
-def test_patterns_that_name_too_little(calculations: Path, pattern: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = INPUT.replace("{cutoffs_A: [3.5]}", f"{{cutoffs_A: [3.5], dataset: {pattern}}}")
-    assert main([str(write_input(calculations, text)), "--until", "fit"]) == 2
-    message = capsys.readouterr().err
-    assert words in message and "line 17, energy.cluster_expansion.dataset" in message
