@@ -200,9 +200,8 @@ def test_heads_depend_on_charge_symbols(name: str) -> None:
 
 def test_pairs_against_brute_force() -> None:
     """Cutoff longer than the cell: an atom sees its own images; left-handed cells and atoms outside the cell too."""
-    atoms = Atoms(
-        "NaFe", cell=[[2.6, 0.3, 0], [0, 0, 3.0], [0.4, 2.8, 0.2]], scaled_positions=[[0, 0, 0], [1.4, -0.6, 0.5]], pbc=True
-    )
+    cell_A, places = [[2.6, 0.3, 0], [0, 0, 3.0], [0.4, 2.8, 0.2]], [[0, 0, 0], [1.4, -0.6, 0.5]]
+    atoms = Atoms("NaFe", cell=cell_A, scaled_positions=places, pbc=True)
     assert atoms.cell.handedness == -1
     pairs = graph(atoms)
     shifts = np.array(np.meshgrid(*[range(-5, 6)] * 3)).reshape(3, -1).T
@@ -235,6 +234,5 @@ def test_smooth_at_the_cutoff() -> None:
 
 
 def test_no_neighbours() -> None:
-    atoms = Atoms("Fe", cell=[20, 20, 20], pbc=True)
-    result = predict(atoms)
+    result = predict(Atoms("Fe", cell=[20, 20, 20], pbc=True))
     assert np.isfinite(result["energy"]) and not result["forces"].any() and not result["stress"].any()

@@ -18,8 +18,8 @@ from redoxmc.engine.potentials.training.mace import arguments
 from redoxmc.engine.potentials.training.mace import curve as mace_curve
 from redoxmc.engine.potentials.training.train import train
 
-from .test_potentials import LABELS
-from .test_training import FRAMES, TRAINING, entry, fit, watch
+from ..helpers.rock_salt import LABELS
+from ..helpers.training import FRAMES, TRAINING, entry, fit, watch
 
 MACE: dict[str, Any] = {
     "r_max": 3.5,

@@ -1,81 +1,18 @@
 """Potentials behind one call: derivatives, labels, files of weights and what is refused."""
 
-import pickle
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import mace.modules as modules  # before e3nn, which needs what it sets
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from e3nn import o3
 from numpy.typing import NDArray
 
-from redoxmc.engine.crystal.lattice import Species
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.potentials.chgnet import CHGNetNetwork, adopt_proxies, published
-from redoxmc.engine.potentials.cpainn import CPaiNN
-from redoxmc.engine.potentials.labels import Labels
-from redoxmc.engine.potentials.mace import weights_of
-from redoxmc.engine.potentials.network import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import LabelledCalculator, calculator_of, load_potential, predict
-from redoxmc.engine.potentials.weights import FORMAT, Weights, read_weights, write_weights
 
-IRON = (Species("Fe2+", 2, moment_muB=3.75), Species("Fe3+", 3, "Ga", 4.25))
-LABELS = Labels({s.symbol: s for s in (*IRON, Species("Na+", 1), Species("O", -2))}, {"Fe": IRON})
-AWARE, BLIND = ["Fe", "Ga", "Na", "O"], ["Fe", "Na", "O"]
-OURS = ("mace", "cpainn", "chgnet")
-
-
-def rock_salt(symbols: str = "Na Fe Fe Ga O O O O", seed: int = 0) -> Atoms:
-    """Neutral, strained, every atom off its site; both charge states of iron, no two of them alike."""
-    rng = np.random.default_rng(seed)
-    sites = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0.5, 0.5]]
-    atoms = Atoms(symbols.split(), scaled_positions=sites, cell=4.3 * np.eye(3) + rng.normal(scale=0.1, size=(3, 3)), pbc=True)
-    atoms.positions += rng.normal(scale=0.08, size=(8, 3))
-    return atoms
-
-
-def weights(model: str, symbols: list[str], charge_aware: bool = True) -> Weights:
-    """Untrained MACE and cPaiNN, CHGNet as published."""
-    torch.manual_seed(1)
-    card = {"made": "by the tests"}
-    if model == "chgnet":
-        return CHGNetNetwork(published()).weights(symbols, charge_aware, card)
-    if model == "cpainn":
-        network = CPaiNN(symbols, width=16, n_layers=2, cutoff_A=3.5, n_radial=6)
-        return CPaiNNNetwork(network).weights(symbols, charge_aware, card)
-    numbers = sorted(Atoms(symbols).numbers.tolist())
-    return weights_of(tiny_mace(numbers), charge_aware, card)
-
-
-def tiny_mace(numbers: list[int]) -> torch.nn.Module:
-    block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
-    return modules.ScaleShiftMACE(
-        r_max=3.5, num_bessel=4, num_polynomial_cutoff=5, max_ell=2, interaction_cls=block, interaction_cls_first=block,
-        num_interactions=2, num_elements=len(numbers), hidden_irreps=o3.Irreps("8x0e + 8x1o"), MLP_irreps=o3.Irreps("8x0e"),
-        atomic_energies=-np.arange(1.0, len(numbers) + 1), avg_num_neighbors=10.0, atomic_numbers=numbers, correlation=2,
-        gate=torch.nn.functional.silu, atomic_inter_scale=1.3, atomic_inter_shift=0.2,
-    )  # fmt: skip
-
-
-@cache
-def potential(model: str, charge_aware: bool = True) -> LabelledCalculator:
-    if model == "ase":
-        return load_potential("ase.calculators.lj.LennardJones", None, LABELS, options={"sigma": 1.9, "rc": 4.0, "smooth": True})
-    if model == "chgnet" and not charge_aware:
-        return load_potential(model, None, LABELS, charge_aware=False)
-    symbols = AWARE if charge_aware else BLIND
-    return LabelledCalculator(calculator_of(model, weights(model, symbols, charge_aware)), LABELS, charge_aware)
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> Path:
-    write_weights(tmp_path / "aware.model", weights("cpainn", AWARE))
-    return tmp_path / "aware.model"
+from ..helpers.rock_salt import AWARE, LABELS, OURS, potential, rock_salt
 
 
 @pytest.mark.parametrize(
@@ -117,98 +54,6 @@ def test_only_aware_potentials_see_the_labels(model: str) -> None:
     aware, blind = potential(model), potential(model, charge_aware=False)
     assert abs(predict(aware, atoms).energy_eV - predict(aware, swapped).energy_eV) > 1e-4
     assert predict(blind, atoms).energy_eV == predict(blind, swapped).energy_eV
-
-
-@pytest.mark.parametrize("model", OURS)
-def test_weights_give_the_same_energy_when_read_again(model: str, tmp_path: Path) -> None:
-    path, given = tmp_path / "some.model", weights(model, AWARE)
-    write_weights(path, given)
-    assert torch.load(path, weights_only=True)["format"] == FORMAT
-    again = read_weights(path, model)
-    assert again is not None
-    assert (again.model, again.charge_aware, again.card) == (model, True, given.card)
-    assert set(again.symbols) == set(AWARE)
-    before, after = predict(potential(model), rock_salt()), predict(load_potential(model, path, LABELS), rock_salt())
-    assert after.energy_eV == before.energy_eV
-    assert np.array_equal(after.forces_eV_per_A, before.forces_eV_per_A)
-
-
-def test_checkpoint_of_mace_torch_itself(tmp_path: Path) -> None:
-    path = tmp_path / "mace.model"
-    network = tiny_mace(sorted(Atoms(AWARE).numbers.tolist()))
-    torch.save(network, path)
-    assert read_weights(path, "mace") is None
-    found = predict(load_potential("mace", path, LABELS), rock_salt())
-    own = LabelledCalculator(calculator_of("mace", weights_of(network, True, {})), LABELS, True)
-    assert found.energy_eV == predict(own, rock_salt()).energy_eV
-    for other, message in (("chgnet", "not a CHGNet model"), ("cpainn", "mace.model: not weights of cpainn")):
-        with pytest.raises(RedoxError, match=message):
-            load_potential(other, path, LABELS)
-
-
-class Payload:
-    """Pickled code."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_reading_weights_runs_no_code(tmp_path: Path, zipped: bool) -> None:
-    path, touched = tmp_path / "evil.model", tmp_path / "touched"
-    content = {"format": FORMAT, "model": "cpainn", "charge_aware": True, "symbols": AWARE, "settings": Payload(touched)}
-    if zipped:
-        torch.save(content, path)
-    else:
-        path.write_bytes(pickle.dumps(content))
-    assert read_weights(path, "cpainn") is None
-    with pytest.raises(RedoxError, match="not weights of cpainn"):
-        load_potential("cpainn", path, LABELS)
-    assert not touched.exists()
-    if zipped:
-        torch.load(path, weights_only=False)
-        assert touched.exists(), "the payload does nothing: nothing is tested"
-
-
-def test_damaged_weights(stored: Path) -> None:
-    whole = stored.read_bytes()
-    for content in (whole[: len(whole) // 2], whole[:-100], b"", b"energy: -3\n"):
-        stored.write_bytes(content)
-        for model in ("cpainn", "mace"):
-            with pytest.raises(RedoxError, match="aware.model: "):
-                load_potential(model, stored, LABELS)
-    stored.unlink()
-    with pytest.raises(RedoxError, match="no such file: .*aware.model"):
-        load_potential("cpainn", stored, LABELS)
-
-
-def test_weights_that_do_not_fit_the_input(stored: Path, tmp_path: Path) -> None:
-    with pytest.raises(RedoxError, match="aware.model: found weights of cpainn, but the input says mace"):
-        load_potential("mace", stored, LABELS)
-    with pytest.raises(RedoxError, match="found charge-aware weights, but the input says charge-blind"):
-        load_potential("cpainn", stored, LABELS, charge_aware=False)
-    few = tmp_path / "few.model"
-    write_weights(few, weights("cpainn", ["Fe", "O"]))
-    with pytest.raises(RedoxError, match="few.model: needs Ga, Na, but was trained only on Fe, O"):
-        load_potential("cpainn", few, LABELS)
-    write_weights(few, weights("cpainn", BLIND, charge_aware=False))
-    with pytest.raises(RedoxError, match="found charge-blind weights, but the input says charge-aware"):
-        load_potential("cpainn", few, LABELS)
-    load_potential("cpainn", few, LABELS, charge_aware=False)
-
-
-@pytest.mark.parametrize("model", ["mace", "cpainn"])
-def test_no_weights_at_all(model: str) -> None:
-    with pytest.raises(RedoxError, match=f"{model} needs file"):
-        load_potential(model, None, LABELS)
-
-
-def test_published_weights_know_no_charges() -> None:
-    with pytest.raises(RedoxError, match="charge_aware: false"):
-        load_potential("chgnet", None, LABELS)
 
 
 def test_proxies_adopted_by_chgnet_start_as_their_element() -> None:
