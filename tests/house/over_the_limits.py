@@ -4,12 +4,6 @@ OVER: dict[str, set[str]] = {
     "long_modules": {
         "kernels/chain.py",
         "tests/helpers/wrong_inputs.py",
-        "tests/potentials/test_charges.py",
-        "tests/potentials/test_cpainn.py",
-        "tests/potentials/test_evaluation.py",
-        "tests/potentials/test_labelling.py",
-        "tests/potentials/test_potentials.py",
-        "tests/potentials/test_training.py",
     },
     "long_functions": {
         "engine/hamiltonian/table.py: build_table",
