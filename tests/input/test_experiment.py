@@ -32,7 +32,7 @@ def test_points_are_read(tmp_path: Path) -> None:
     )
     assert (second.x_error, second.temperature_error_K, second.source) == (0.5, 0, "")
     group = found.group()
-    assert group["x"].tolist() == [0.6, 0.5] and group["temperature_K_error"].tolist() == [0, 0]
+    assert group.x.tolist() == [0.6, 0.5] and group.temperature_K_error.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_charge_that_cannot_balance_is_refused() -> None:
     problem = refusal(octahedra("Fe Fe", 7, [2.1, 2.1], [4.3, 4.3]), FE)
     assert "-7" in problem and "2 Fe (Fe2+, Fe3+)" in problem
     assert "no redox ions" in refusal(octahedra("P", 4, 1.6), FE)
-    assert "holds V" in refusal(octahedra("V", 4, 1.9), FE)
+    assert "found V; allowed: Fe, Ga, Na, O, P" in refusal(octahedra("V", 4, 1.9), FE)
 
 
 def test_one_state_needs_no_moments() -> None:

@@ -42,6 +42,7 @@ def frames_of(olivine: Lattice, calculator: LabelledCalculator, shape: np.ndarra
     return frames
 
 
+@pytest.mark.runs
 def test_held_out_errors(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
     frames = frames_of(olivine, springs)
     exact = held_out_errors(springs, frames)
@@ -61,6 +62,7 @@ def test_held_out_errors(olivine: Lattice, labels: Labels, springs: LabelledCalc
     assert held_out_errors(springs, frames)["stress_mae_eV_per_A3"] is None
 
 
+@pytest.mark.runs
 def test_evaluate_stage(
     olivine: Lattice,
     springs: LabelledCalculator,

@@ -106,6 +106,7 @@ def test_retention_counts_ions(olivine: Lattice, labels: Labels, tmp_path: Path)
     assert found["dilute"]["bond_lengths"] == total([(8, 12)]) and found["dilute"]["moments"] == total([(12, 12)])
 
 
+@pytest.mark.runs
 def test_a_potential_that_keeps_its_labels(olivine: Lattice, labels: Labels, springs: LabelledCalculator, tmp_path: Path) -> None:
     swapped = LabelledCalculator(Springs(STRUCTURE, swapped=True), labels, knows_proxies=True)
     orders = prepared_orders(EvaluationInput(orders=6, dilute=1), olivine, 1)
@@ -200,6 +201,7 @@ def test_structures_that_are_no_configuration(olivine: Lattice) -> None:
             configuration_of(atoms, olivine, "it")
 
 
+@pytest.mark.runs
 def test_relaxed_cells_are_recognised(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
     chosen = choose_configurations(olivine, [UNIT, np.array([[1, 0, 0], [0, 1, 1], [0, 0, 2]])], 10, 3)
     frames = []
@@ -252,6 +254,7 @@ def test_hull_by_hand() -> None:
     assert found["on_hull"].tolist() == [True, False, True, False, True]
 
 
+@pytest.mark.runs
 def test_against_its_own_reference(
     olivine: Lattice, labels: Labels, springs: LabelledCalculator, reference: list[ReferenceCell], tmp_path: Path
 ) -> None:
@@ -270,6 +273,7 @@ def test_against_its_own_reference(
     assert against_reference(store, turned, olivine)["ranks"][0]["spearman"] == pytest.approx(-1)
 
 
+@pytest.mark.runs
 def test_failed_relaxations_count_as_unknown(olivine: Lattice, reference: list[ReferenceCell], tmp_path: Path) -> None:
     store = Relaxations(tmp_path, olivine, RelaxationInput(), "by hand")
     ends = [k for k, r in enumerate(reference) if r.x in (0, 1)]

@@ -80,6 +80,7 @@ def test_cell_lengths_between_the_ends(olivine: Lattice, matrix: Any) -> None:
     assert np.allclose(begin(configuration, olivine).cell, matrix @ np.asarray(olivine.atoms.cell))
 
 
+@pytest.mark.runs
 def test_relaxation_keeps_the_labels(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
     for configuration in choose_configurations(olivine, [UNIT, [1, 2, 1] * UNIT], 10, 1):
         atoms = begin(configuration, olivine)
@@ -94,6 +95,7 @@ def test_relaxation_keeps_the_labels(olivine: Lattice, labels: Labels, springs: 
         assert np.abs(virial).max() < SETTINGS.largest_force_eV_per_A
 
 
+@pytest.mark.runs
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_same_start_same_energy(
     olivine: Lattice, labels: Labels, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path
@@ -106,6 +108,7 @@ def test_same_start_same_energy(
     assert np.array_equal(first.cell.positions, again.cell.positions)
 
 
+@pytest.mark.runs
 def test_equivalent_configurations_share_a_representative(
     olivine: Lattice, springs: LabelledCalculator, mixed: Configuration, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_the_data_set_has_distinct_neutral_cells_over_all_x(olivine: Lattice) ->
     assert all(single[1, n] and single[n - 1, n] for n in (8, 12))
 
 
+@pytest.mark.runs
 def test_a_relaxation_keeps_labels_and_repeats_bit_for_bit(
     potential: LabelledCalculator, olivine: Lattice, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_relaxation_keeps_labels_and_repeats_bit_for_bit(
     assert first.energy_eV == second.energy_eV
 
 
+@pytest.mark.runs
 def test_the_ends_relax_to_the_reference_s_minimum(potential: LabelledCalculator, olivine: Lattice) -> None:
     """A potential without strained cells in its training found another one, 23 meV/fu lower, with b 4 % longer."""
     settings = read_input(ROOT / "inputs/nafepo4.yaml").config.relaxation
