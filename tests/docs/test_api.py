@@ -1,4 +1,6 @@
-"""`import redoxmc`: results as xarray, a system typed in, chains against enumeration; the examples of its pages, run as they stand."""
+"""`import redoxmc`: results as xarray, a system typed in, chains against enumeration; the examples of its pages, run as they
+stand.
+"""
 
 import doctest
 import importlib
@@ -131,7 +133,8 @@ BAD = {
     "no number": (lambda s: redoxmc.sample(s, np.nan, x=0.5), "temperature_K: found nan"),
     "no axis": (lambda s: redoxmc.sample(s, 300), "give either chemical_potential_eV or x"),
     "x beyond the ends": (lambda s: redoxmc.sample(s, 300, x=[0.5, 1.2]), "x: found 0.5 to 1.2; allowed: 0 to 1"),
-    "another ion": (lambda s: redoxmc.sample(s, 300, chemical_potential_eV={"Li+": 0}), "found Li+; allowed: a grid for each of Na+"),
+    "another ion": (lambda s: redoxmc.sample(s, 300, chemical_potential_eV={"Li+": 0}),
+        "found Li+; allowed: a grid for each of Na+"),
     "few sweeps": (lambda s: redoxmc.sample(s, 300, x=0.5, sweeps=3), "sweeps: found 3; allowed: at least 8"),
     "one walker": (lambda s: redoxmc.sample(s, 300, x=0.5, walkers=1), "walkers: found 1"),
     "no results": (lambda s: redoxmc.open_results("nowhere"), "no such file: nowhere"),

@@ -31,14 +31,18 @@ from ..helpers.shared import made_once
 
 APART, NEIGHBOURS_APART = 20.0, 9.0  # CIE 1976
 SMALLEST_PT = 6.0
-NO_UNIT = ("Warren-Cowley parameter", "x at the boundary", "1000 K / T", "acceptance of exchange", "pairs of replicas", "order parameter", "labels",
+NO_UNIT = ("Warren-Cowley parameter", "x at the boundary", "1000 K / T", "acceptance of exchange", "pairs of replicas",
+    "order parameter", "labels",
            "nearest shell: probability / random", "phase boundaries, mean in x", "R-hat", "effective sample size")  # fmt: skip
 FIT: dict[str, Any] = {
-    "x": [0.0, 0.5, 0.5, 1.0], "reference_mixing_eV": [0.0, -0.1, 0.02, 0.0], "fitted_mixing_eV": [0.0, -0.09, 0.01, 0.0], "rmse_eV": 0.01,
+    "x": [0.0, 0.5, 0.5, 1.0], "reference_mixing_eV": [0.0, -0.1, 0.02, 0.0], "fitted_mixing_eV": [0.0, -0.09, 0.01, 0.0],
+        "rmse_eV": 0.01,
     "reference_eV": [0.0, -0.1, 0.02, 0.0], "fitted_eV": [0.0, -0.09, 0.01, 0.0], "left_out_eV": [0.0, -0.08, 0.0, 0.01],
-    "validation_rmse_eV": 0.012, "hull_x": [0, 0.5, 1], "hull_eV": [0, -0.1, 0], "fitted_hull_x": [0, 0.5, 1], "fitted_hull_eV": [0, -0.09, 0],
+    "validation_rmse_eV": 0.012, "hull_x": [0, 0.5, 1], "hull_eV": [0, -0.1, 0], "fitted_hull_x": [0, 0.5, 1],
+        "fitted_hull_eV": [0, -0.09, 0],
     "learning": {"rounds": [
-        {"labels": n, "error_eV": [[0.02, 0.01], [0.015, 0.03]], "validation_rmse_eV": 0.01, "band_eV": 0.004, "moved_x": moved, "band_x": 0.03}
+        {"labels": n, "error_eV": [[0.02, 0.01], [0.015, 0.03]], "validation_rmse_eV": 0.01, "band_eV": 0.004, "moved_x": moved,
+            "band_x": 0.03}
         for n, moved in ((40, None), (60, 0.05), (80, 0.01))
     ]},
 }  # fmt: skip
@@ -82,7 +86,8 @@ def test_older_results_are_drawn_and_reported(results: Results) -> None:
 def test_a_region_that_is_not_resolved_is_followed(vanishes_K: tuple[float, float], to_K: float) -> None:
     """Dotted from where it is no longer resolved to where it ends at most: up from a closing, down from an opening."""
     point = Invariants(
-        kind=["closing"], temperature_K=[500.0], temperature_K_error=[1.0], x=[[np.nan, 0.4, np.nan]], x_error=[[np.nan, 0.01, np.nan]],
+        kind=["closing"], temperature_K=[500.0], temperature_K_error=[1.0], x=[[np.nan, 0.4, np.nan]], x_error=[[np.nan, 0.01,
+            np.nan]],
         found=[1.0], height_vanishes_K=[vanishes_K], trusted=[True],
     )  # fmt: skip
     figure, axes = plt.subplots()

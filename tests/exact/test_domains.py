@@ -108,7 +108,9 @@ def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> No
 
 @LENGTHS
 def test_averages_and_free_energies_of_a_row(row: Hamiltonian, length: int) -> None:
-    """Four boxes of two cells, two of a colour a pair: semigrand averages, and steps of ln Z_n tallied by free and near exchanges within boxes."""
+    """Four boxes of two cells, two of a colour a pair: semigrand averages, and steps of ln Z_n tallied by free and near
+    exchanges within boxes.
+    """
     system = in_boxes(row, (1, 1, 8), 4)
     assert system.domains is not None and system.domains[0].boxes.shape == (2, 2, 3, 2)
     exact = enumerate_states(system)

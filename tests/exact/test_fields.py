@@ -56,7 +56,8 @@ def sweep(chain: Chain, system: System, temperature_K: float, tally: Tally, keep
         polynomial = wide_polynomial(None)
     ensemble = semigrand(system, temperature_K, 0.05)
     chain.energy = run(
-        chain.species, chain.energy, chain.ions, chain.stream, len(chain.species), system.geometry, system.couplings, polynomial, mutual,
+        chain.species, chain.energy, chain.ions, chain.stream, len(chain.species), system.geometry, system.couplings, polynomial,
+            mutual,
         system.moves.arrays, ensemble, tally, record, keep,
     )  # fmt: skip
     return record

@@ -1,4 +1,4 @@
-"""Faults of files and disks, each with its outcome: one readable message, the right exit code, and nothing lost that was committed.
+"""Faults of files and disks: one readable message, the right exit code, and nothing lost that was committed.
 
 Where the message names a cure, it is followed, and the results are those of an undisturbed run. What happens to processes is in
 test_interruptions.py.
@@ -88,7 +88,9 @@ def edited(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """code: of the same command afterwards; says: in its message. removed: the cure is to remove the file that the message names."""
+    """code: of the same command afterwards; says: in its message. removed: the cure is to remove the file that the message
+    names.
+    """
 
     change: Change
     code: int

@@ -84,7 +84,9 @@ def processor_s(process: ForkProcess) -> float:
 
 @pytest.mark.validate
 def test_a_hundred_kills_over_all_stages(tmp_path: Path) -> None:
-    """Whenever a run comes to its end, its data, fit and results are compared, and it is begun anew, until it was killed a hundred times."""
+    """Whenever a run comes to its end, its data, fit and results are compared, and it is begun anew, until it was killed a
+    hundred times.
+    """
 
     def written(folder: Path) -> Path:
         folder.mkdir()

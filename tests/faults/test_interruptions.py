@@ -1,4 +1,6 @@
-"""Faults of processes: kill -9, signals, ranks that end, two runs at once. What was committed is kept, and the results are the same."""
+"""Faults of processes: kill -9, signals, ranks that end, two runs at once. What was committed is kept, and the results are
+the same.
+"""
 
 import contextlib
 import os
@@ -195,7 +197,8 @@ def test_two_runs_on_one_output_folder(tmp_path: Path) -> None:
 def test_an_orphaned_rank_still_holds_the_folder(tmp_path: Path) -> None:
     """Rank 0 holds the lock together with the others: what they might still write is not written over."""
     script = (
-        "import sys, time; from pathlib import Path; from redoxmc.engine.runtime.lock import Lock; lock = Lock(Path(sys.argv[1]));"
+        "import sys, time; from pathlib import Path; from redoxmc.engine.runtime.lock import Lock;"
+        "lock = Lock(Path(sys.argv[1]));"
         "lock.take() if sys.argv[2] == 'takes' else None; lock.share(); print('held', flush=True); time.sleep(60)"
     )
 

@@ -1,4 +1,6 @@
-"""Nothing that a run reads brings code along, unless the input names it; nothing is written where it should not be; the report shows text as text."""
+"""Nothing that a run reads brings code along, unless the input names it; nothing is written where it should not be; the
+report shows text as text.
+"""
 
 import ast
 import html

@@ -22,7 +22,8 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None
         (theirs_in, self._to), (self._from, theirs_out) = os.pipe(), os.pipe()
-        options = f"--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --user-data-dir={profile} --remote-debugging-pipe"
+        plain = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
+        options = f"{plain} --user-data-dir={profile} --remote-debugging-pipe"
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "{CHROMIUM}" {options} about:blank 3<&{theirs_in} 4>&{theirs_out}'],
             pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

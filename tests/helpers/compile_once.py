@@ -13,7 +13,9 @@ from numba.core.dispatcher import Dispatcher
 
 @contextmanager
 def one_compiler_a_function(folder: Path) -> Iterator[None]:
-    """Locks below `folder`, one a function. A function is locked before those that it calls, so no two workers wait for each other."""
+    """Locks below `folder`, one a function. A function is locked before those that it calls, so no two workers wait for each
+    other.
+    """
     compile_now, held = Dispatcher.compile, set[str]()
 
     def compile_in_turn(self: Any, signature: Any) -> Any:

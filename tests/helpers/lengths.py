@@ -1,4 +1,6 @@
-"""Statistical tests of two lengths: short by default, ten times as long, with error bars that are narrower by the root of ten, in `runs`."""
+"""Statistical tests of two lengths: short by default, ten times as long, with error bars that are narrower by the root of
+ten, in `runs`.
+"""
 
 import pytest
 

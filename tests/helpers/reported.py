@@ -1,4 +1,6 @@
-"""A small run with a phase diagram, a smaller cell and measured points beside it, as the real command reports it; for the tests of report and figures."""
+"""A small run with a phase diagram, a smaller cell and measured points beside it, as the real command reports it; for the
+tests of report and figures.
+"""
 
 from dataclasses import replace
 from pathlib import Path

@@ -30,7 +30,9 @@ def site_choices(moves: MoveSet, kind: int, members: np.ndarray, count: np.ndarr
 
 
 def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble, box: np.ndarray | None = None) -> np.ndarray:
-    """(states, states), from the code's own kinds, flips, Hastings ratio and fixed-point energies. box: sites that alone may move."""
+    """(states, states), from the code's own kinds, flips, Hastings ratio and fixed-point energies. box: sites that alone may
+    move.
+    """
     system, arrays = e.system, moves.arrays
     matrix = np.zeros((len(e.states), len(e.states)))
     weights = np.diff(np.concatenate([[0.0], arrays.cumulative]))

@@ -164,7 +164,8 @@ BAD_SMOL = {
     "no expansion": ("smol_rocksalt", document_with(**{"@class": "ClusterSubspace"}), "without a ClusterExpansion of smol"),
     "couplings of CLEASE": ("smol_rocksalt", lambda text: '{"c0": 1.0}', "without a ClusterExpansion of smol"),
     "no orbits": ("smol_rocksalt", document_with(cluster_subspace={}), "unreadable cluster expansion: KeyError: '@class'"),
-    "Potts": ("smol_rocksalt", lambda text: text.replace('"ClusterSubspace"', '"PottsSubspace"'), "found a PottsSubspace; allowed"),
+    "Potts": ("smol_rocksalt", lambda text: text.replace('"ClusterSubspace"', '"PottsSubspace"'),
+        "found a PottsSubspace; allowed"),
     "coefficients": ("smol_rocksalt", document_with(coefs=[1.0, 2.0]), "found 2 coefficients for"),
     "symmetry": ("smol_rocksalt", without_last_symmetry, "found 47 symmetry operations; allowed: all 48"),
     "species": ("smol_rocksalt", lambda text: text.replace("Mn", "Ti"), r"hold Li \(\+1\), Ti \(\+3\).* allowed.*Mn3\+ \(\+3;"),
@@ -184,9 +185,11 @@ def test_bad_files_of_smol(case: str, tmp_path: Path) -> None:
 
 BAD_CLEASE = {
     "exchanged": (None, None, "found no settings of CLEASE"),
-    "basis": ("settings", lambda text: text.replace('"polynomial"', '"cubic"'), "found the basis cubic; allowed: polynomial, trig"),
+    "basis": ("settings", lambda text: text.replace('"polynomial"', '"cubic"'),
+        "found the basis cubic; allowed: polynomial, trig"),
     "species": ("settings", lambda text: text.replace('"Mn"', '"Ti"'), "hold Li, Ti, X; allowed.*as an element Mn"),
-    "cutoff on a distance": ("settings", lambda text: text.replace("4.3", "4.21"), "cutoff 4.21 A of 2-body clusters lies on a distance"),
+    "cutoff on a distance": ("settings", lambda text: text.replace("4.3", "4.21"),
+        "cutoff 4.21 A of 2-body clusters lies on a distance"),
     "shorter cutoffs": ("settings", lambda text: text.replace("4.3", "3.9"), "found ECIs of c2_d0003_0; allowed.*c2_d0002_0"),
     "unknown name": ("eci", document_with(c5_wrong=1.0), "found the ECI c5_wrong"),
     "no number": ("eci", document_with(c1_0="x"), "found the ECI c1_0: x"),
@@ -224,10 +227,11 @@ def test_files_of_icet(tmp_path: Path, olivine: Lattice, olivine_expansion: Clus
 def input_text(folder: Path, name: str, model: str) -> str:
     given = reference(name)
     write(folder / "structure.extxyz", lattice_of(given).atoms)
-    rows = [
-        f"{{element: {s['element']}, species: {{{', '.join(f'{n}: {{charge: {q}, proxy: {p}}}' if p else f'{n}: {q}' for n, q, p in s['species'])}}}}}"
-        for s in given["sublattices"]
-    ]
+
+    def species(sublattice: dict) -> str:
+        return ", ".join(f"{n}: {{charge: {q}, proxy: {p}}}" if p else f"{n}: {q}" for n, q, p in sublattice["species"])
+
+    rows = [f"{{element: {s['element']}, species: {{{species(s)}}}}}" for s in given["sublattices"]]
     sublattices = "".join(f"\n    - {row}" for row in rows)
     return f"""\
 output: out

@@ -205,7 +205,9 @@ def test_command_line_reports_and_runs_nothing(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_schema_is_current() -> None:
-    """To renew it: python -c "from redoxmc.engine.input.schema import json_schema; print(json_schema(), end='')" > inputs/schema.json"""
+    """To renew it: python -c "from redoxmc.engine.input.schema import json_schema; print(json_schema(), end='')" >
+    inputs/schema.json
+    """
     shipped = (ROOT / "inputs/schema.json").read_text()
     assert shipped == json_schema()
     assert json.loads(shipped)["properties"]["sampling"]

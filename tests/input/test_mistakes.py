@@ -49,34 +49,48 @@ FITTED = re.sub(
 IN_TYPED = {
     "quotes around a number": ("[300, 600]", '["300", 600]', "found '300'; allowed: number"),
     "a tab in the indentation": ("  temperature_K", "\ttemperature_K", "line 16, YAML: found character '\\t'"),
-    "kT in eV for a temperature": ("[300, 600]", "[0.025, 0.05]", "temperature_K[1]: found 0.025; allowed: greater than or equal to 1"),
+    "kT in eV for a temperature": ("[300, 600]", "[0.025, 0.05]",
+        "temperature_K[1]: found 0.025; allowed: greater than or equal to 1"),
     "pair energies in meV": ("energy_eV: -0.03}", "energy_eV: -30}", "meV? divide by 1000"),
     "shells in nm": ("[0, 3.9]", "[0, 0.39]", "the nearest are 3.405 A apart (nm? multiply by 10)"),
     "a shell that holds no pair": ("[0, 4.0]", "[4.0, 4.1]", "no two sites for Na+ and Na+ are 4.0 to 4.1 A apart"),
-    "shells that overlap": ("species: [Na+, Na+], r_A: [0, 4.0]", "species: [Na+, Fe2+], r_A: [3.5, 5]", "overlaps that of pairs[1]"),
-    "a pair twice, species in the other order": ("[Na+, Na+], r_A: [0, 4.0]", "[Fe2+, Na+], r_A: [0, 3.9]", "overlaps that of pairs[1]"),
-    "a point twice": ("energy_eV: -4.0}]", "energy_eV: -4.0}, {species: Na+, energy_eV: 1}]", "given twice; allowed: once, with the sum"),
-    "a point for a species that is not there": ("species: Na+, energy_eV: -4", "species: Na, energy_eV: -4", "found Na; allowed: Fe2+, Fe3+, Na+, Va"),
+    "shells that overlap": ("species: [Na+, Na+], r_A: [0, 4.0]", "species: [Na+, Fe2+], r_A: [3.5, 5]",
+        "overlaps that of pairs[1]"),
+    "a pair twice, species in the other order": ("[Na+, Na+], r_A: [0, 4.0]", "[Fe2+, Na+], r_A: [0, 3.9]",
+        "overlaps that of pairs[1]"),
+    "a point twice": ("energy_eV: -4.0}]", "energy_eV: -4.0}, {species: Na+, energy_eV: 1}]",
+        "given twice; allowed: once, with the sum"),
+    "a point for a species that is not there": ("species: Na+, energy_eV: -4", "species: Na, energy_eV: -4",
+        "found Na; allowed: Fe2+, Fe3+, Na+, Va"),
     "a site named wrong": ("element: Na", "element: Li", "found Li; allowed: Fe, Na, O, P of the structure"),
     "species of two sublattices swapped": (
         "{element: Na, species: {Na+: 1, Va: 0}}\n    - {element: Fe, species: {Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}}}",
         "{element: Na, species: {Fe2+: 2, Fe3+: 3}}\n    - {element: Fe, species: {Na+: 1, Va: 0}}",
         "are the species of the two sublattices swapped?",
     ),
-    "charges swapped": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 3, Fe3+: 2", "found charge +3, but the name says +2; correct one of them"),
-    "charges that cannot be neutral": ("P: 5", "P: 2", "cannot add up to 0: spectators -24, Na+/Va +0 to +4, Fe2+/Fe3+ +8 to +12; correct the charge"),
-    "charges that leave nothing to sample": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 2", "a single neutral arrangement, and nothing to sample"),
+    "charges swapped": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 3, Fe3+: 2",
+        "found charge +3, but the name says +2; correct one of them"),
+    "charges that cannot be neutral": ("P: 5", "P: 2",
+        "cannot add up to 0: spectators -24, Na+/Va +0 to +4, Fe2+/Fe3+ +8 to +12; correct the charge"),
+    "charges that leave nothing to sample": ("Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}", "Fe2+: 2",
+        "a single neutral arrangement, and nothing to sample"),
     "a spectator forgotten": ("{P: 5, O: -2}", "{O: -2}", "P of the structure is neither on a sublattice nor a spectator"),
-    "a proxy that the structure holds": ("proxy: Ga", "proxy: P", "found P, which is in the structure; allowed: an element that is not, e.g. Ga"),
+    "a proxy that the structure holds": ("proxy: Ga", "proxy: P",
+        "found P, which is in the structure; allowed: an element that is not, e.g. Ga"),
     "a proxy that is no element": ("proxy: Ga", "proxy: Fe3", "found Fe3; allowed: a chemical symbol"),
-    "a second cell that is not smaller": ("[300, 600]", "[300, 600]\n  second_supercell: [2, 2, 3]", "found 12 cells; allowed: fewer than the 8"),
-    "weights of moves out of balance": ("[300, 600]", "[300, 600]\n  moves: {swap: 1, neutral_exchange: 1.0e-4}", "at least 1%, or moves: auto"),
+    "a second cell that is not smaller": ("[300, 600]", "[300, 600]\n  second_supercell: [2, 2, 3]",
+        "found 12 cells; allowed: fewer than the 8"),
+    "weights of moves out of balance": ("[300, 600]", "[300, 600]\n  moves: {swap: 1, neutral_exchange: 1.0e-4}",
+        "at least 1%, or moves: auto"),
     "one walker": ("[300, 600]", "[300, 600]\n  walkers: 1", "greater than or equal to 2"),
-    "limits of mu the wrong way round": ("[300, 600]", "[300, 600]\n  chemical_potential_eV: {Na+: {min: -3, max: -4}}", "min must not exceed max"),
-    "starting cells in nm": ("sampling:", "relaxation: {cell_lengths_A: {0: [0.99, 0.59, 0.49]}}\nsampling:", "lengths in A within 30%"),
+    "limits of mu the wrong way round": ("[300, 600]", "[300, 600]\n  chemical_potential_eV: {Na+: {min: -3, max: -4}}",
+        "min must not exceed max"),
+    "starting cells in nm": ("sampling:", "relaxation: {cell_lengths_A: {0: [0.99, 0.59, 0.49]}}\nsampling:",
+        "lengths in A within 30%"),
     "the output among the inputs": ("output: out", "output: .", "which contains the input file; allowed: a folder of its own"),
     "the output where a file is": ("output: out", "output: structure.cif", "which is a file; allowed: a folder"),
-    "its own diagram beside it": ("sampling:", "analysis: {beside: out}\nsampling:", "found the output folder of this run; allowed: that of another"),
+    "its own diagram beside it": ("sampling:", "analysis: {beside: out}\nsampling:",
+        "found the output folder of this run; allowed: that of another"),
 }  # fmt: skip
 
 
@@ -222,7 +236,9 @@ def said_before(folder: Path, text: str) -> str:
 
 
 def test_warnings_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
-    """Degrees Celsius; a cell within the range of the energy; one that cannot hold the orders of the data; energies per atom of cells of one size."""
+    """Degrees Celsius; a cell within the range of the energy; one that cannot hold the orders of the data; energies per atom
+    of cells of one size.
+    """
     assert said_before(tmp_path, GOOD) == ""
     assert (
         "the lowest temperature_K is 25 K" in (said := said_before(tmp_path, GOOD.replace("[300, 600]", "[25, 200]")))

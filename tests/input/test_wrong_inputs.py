@@ -1,4 +1,4 @@
-"""Thousands of wrong inputs: each is answered in words or is a plan that holds, never with a traceback, a hang or a run of something else."""
+"""Thousands of wrong inputs: each is refused in words or gives the plan that was asked for; no traceback, no hang."""
 
 import contextlib
 import io
@@ -24,17 +24,9 @@ from redoxmc.engine.stages.check import print_plan
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.run import RootData, Run
 
-from ..helpers.wrong_inputs import (
-    CIF_WORDS,
-    DOCUMENTS,
-    XYZ_WORDS,
-    YAML_WORDS,
-    as_yaml,
-    mutated_bytes,
-    mutated_documents,
-    schema_documents,
-    write_good_files,
-)
+from ..helpers.good_inputs import DOCUMENTS, as_yaml, write_good_files
+from ..helpers.wrong_bytes import CIF_WORDS, XYZ_WORDS, YAML_WORDS, mutated_bytes
+from ..helpers.wrong_inputs import mutated_documents, schema_documents
 
 LONGEST_S = 60.0  # of one check, of a tenth of a second, on a machine that does much else
 MOST_MEMORY = 6 * 2**30  # beyond what is mapped already

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.runs
 
 
 def test_two_runs_side_by_side(tmp_path: Path) -> None:
-    """8 formula units. Both free energies, by three routes, within 4 standard errors, of at most 1 meV/fu, of their enumeration; drawn together."""
+    """8 formula units. Both free energies, by three routes, within 4 standard errors, of at most 1 meV/fu, of their
+    enumeration; drawn together.
+    """
     ground, full = (write_input(tmp_path / name, 4000) for name in ("ground", "full"))
     ground.write_text(ground.read_text().replace("energy:", "energy:\n  electrons: ground_state", 1))
     full.write_text(full.read_text().replace("compositions: 9}", "compositions: 9, beside: ../ground/out}"))

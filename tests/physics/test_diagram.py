@@ -47,7 +47,9 @@ def binodal(t: float) -> float:
 
 
 def test_a_gap_is_traced_between_the_rungs() -> None:
-    """Two-phase boundaries within 0.005 and the critical point within 2 K of exact ones, at temperatures that were not sampled."""
+    """Two-phase boundaries within 0.005 and the critical point within 2 K of exact ones, at temperatures that were not
+    sampled.
+    """
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
     t_c = critical_K()
     assert 400 < t_c < 500 and min(abs(t_c - np.array(LADDER))) > 5
@@ -148,7 +150,9 @@ def test_a_region_is_followed_to_its_end_through_the_noise() -> None:
 @pytest.mark.runs
 @pytest.mark.parametrize("of", ["from_either_end", "cubic", "neither"])
 def test_errors_of_where_a_region_ends(of: str) -> None:
-    """Half of what walkers from either end differ by; all of what the lower rule does: known, by an interaction changed by 3 %."""
+    """Half of what walkers from either end differ by; all of what the lower rule does: known, by an interaction changed by 3
+    %.
+    """
     isotherms = isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6)
     diagram = build_diagram(isotherms)
     traced, bump = diagram.trace, 0.03 * W_EV * diagram.trace.x * (1 - diagram.trace.x)

@@ -43,7 +43,9 @@ def regular(x: Float, t: float) -> Float:
 
 
 def test_ideal_solution(olivine: Lattice) -> None:
-    """V = E0 - 2kT ln[x/(1-x)], so -dQ/dV = C x (1 - x)/2kT, broadened alike; its integral is the capacity of NaFePO4, 154.2 mAh/g."""
+    """V = E0 - 2kT ln[x/(1-x)], so -dQ/dV = C x (1 - x)/2kT, broadened alike; its integral is the capacity of NaFePO4, 154.2
+    mAh/g.
+    """
     isotherms = of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [300.0, 800.0], olivine)
     group, capacity = group_of(isotherms), capacity_per_x(isotherms)
     v = group.voltage_V

@@ -44,7 +44,9 @@ def exact_split(e: Enumeration, n: int) -> dict[str, float]:
 
 
 def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> None:
-    """Within 4.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends: by Student's t one comparison in 4 000 fails."""
+    """Within 4.5 standard errors of at most 1e-3 k_B/fu, over 20 chains from both ends: by Student's t one comparison in 4
+    000 fails.
+    """
     starts = [random_neutral_state(system.supercell, "Na+", system.n_range[k % 2], np.random.default_rng(k)) for k in range(20)]
     states = [drawn_states(system, s, BETA, n, 400, (0, k), 1) for k, s in enumerate(starts)]
     frees = [[[FreeSubsystem(system, s, half) for s in walker] for half in Subsystem] for walker in states]

@@ -106,7 +106,9 @@ def test_neutral_line(material: Material) -> None:
 
 @pytest.mark.parametrize("material", MATERIALS.values(), ids=MATERIALS)
 def test_a_known_model_is_recovered(material: Material) -> None:
-    """From a small cell to the infinite crystal, at temperatures in between too; noise is averaged out, bad points count little."""
+    """From a small cell to the infinite crystal, at temperatures in between too; noise is averaged out, bad points count
+    little.
+    """
     results = made_up_results(material, asymmetric(material), n_fu=60, error_eV=1e-4)
     canonical, rng = results.canonical, np.random.default_rng(1)
     assert canonical is not None

@@ -1,4 +1,6 @@
-"""The hull at T = 0: against what is known exactly, against listing, against icet's own enumeration; and searches that must fail."""
+"""The hull at T = 0: against what is known exactly, against listing, against icet's own enumeration; and searches that must
+fail.
+"""
 
 import shutil
 from dataclasses import replace
@@ -50,8 +52,8 @@ def gas() -> Hamiltonian:
 
 
 def least_energy_eV(x: Any) -> Any:
-    """Of the gas per site. A square of m atoms costs at least 0, 0, V2, V1 + V2, 2 V1 + 2 V2 (a pair of first neighbours belongs to two
-    squares), which is convex in m: no state lies below, and those whose squares all hold the same m attain it."""
+    """Of the gas per site. A square of m atoms costs at least 0, 0, V2, V1 + V2, 2 V1 + 2 V2: a pair of first neighbours belongs
+    to two squares. This is convex in m: no state lies below, and those whose squares all hold the same m attain it."""
     return np.interp(x, np.arange(5) / 4, [0, 0, SECOND_EV, FIRST_EV + SECOND_EV, 2 * (FIRST_EV + SECOND_EV)])
 
 
@@ -127,7 +129,9 @@ def salt() -> Lattice:
 
 
 def test_hull_is_that_of_icets_enumeration(salt: Lattice) -> None:
-    """Structures, energies and hull by icet; only neutrality is asked of them here. Up to four cells, 1 + 7 + 13 + 35 supercells."""
+    """Structures, energies and hull by icet; only neutrality is asked of them here. Up to four cells, 1 + 7 + 13 + 35
+    supercells.
+    """
     expansion = ClusterExpansion(
         space := cluster_space(salt, (5.0, 3.5)), np.random.default_rng(4).normal(scale=0.02, size=len(space))
     )
@@ -194,7 +198,9 @@ def samples_of(system: System) -> Any:
 
 
 def test_a_sample_below_the_hull_is_told(olivine_hamiltonian: Hamiltonian) -> None:
-    """A search that misses the state at a corner, by 2 microeV/fu, is seen through the samples; of a whole search nothing is said."""
+    """A search that misses the state at a corner, by 2 microeV/fu, is seen through the samples; of a whole search nothing is
+    said.
+    """
     system = build_system(olivine_hamiltonian, np.diag([1, 2, 1]), ("Na+",))
     found = [(system.supercell, lowest_states(system, 1, 1, list_all=True))]
     group = ground_state_group(found)

@@ -1,4 +1,6 @@
-"""Vibrational free energies: an Einstein crystal's exact shifts, a gap that they close, phonons of structures, and wrong files."""
+"""Vibrational free energies: an Einstein crystal's exact shifts, a gap that they close, phonons of structures, and wrong
+files.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -132,7 +134,9 @@ W_EV, EXCESS_EV_PER_K = 0.16, 8e-5
 
 @pytest.mark.runs
 def test_vibrations_close_a_miscibility_gap() -> None:
-    """A regular solution with F_vib = -a T x (1 - x): W - a T = 4 k T at 377 K instead of 464 K; boundaries within 0.005 of exact ones."""
+    """A regular solution with F_vib = -a T x (1 - x): W - a T = 4 k T at 377 K instead of 464 K; boundaries within 0.005 of
+    exact ones.
+    """
     plain = isotherms_of(lambda x, t: W_EV * x * (1 - x) + ideal(x, t), [250, 300, 350, 400], n_fu=4000, noise_eV=1e-6)
     t, x = np.linspace(200, 600, 9), np.linspace(0, 1, 11)
     vibrating = replace(plain, vibrations=Vibrations(t, x, -EXCESS_EV_PER_K * np.outer(t, x * (1 - x))))
@@ -189,7 +193,9 @@ def write_structures(folder: Path, cells: list[tuple[float, int, float]]) -> Pat
 
 
 def test_phonons_of_structures_are_fitted_over_x(tmp_path: Path, olivine: Lattice) -> None:
-    """Cells of 4 and 8 formula units. Two orders at x = 1/2 that differ by +-e: the curve lies between, and e is what it leaves out."""
+    """Cells of 4 and 8 formula units. Two orders at x = 1/2 that differ by +-e: the curve lies between, and e is what it
+    leaves out.
+    """
     smooth = [(0.0, 4, 0.0), (0.25, 4, 0.0), (0.5, 8, 0.0), (0.75, 4, 0.0), (1.0, 4, 0.0)]
     found = read_vibrations(write_structures(tmp_path / "smooth", smooth), olivine, "Na+")
     t, x = np.array([300.0, 600.0, 790.0]), np.linspace(0, 1, 9)
@@ -220,12 +226,14 @@ def test_the_order_follows_the_structures(tmp_path: Path, olivine: Lattice) -> N
 
 WRONG = {
     "no such file": ("", ["cannot read", "vib.csv"]),
-    "columns": ("T,x,F\n300,0,1\n", ["line 14, analysis.vibrations", "found the columns T, x, F", "temperature_K, x, free_energy_eV or x, file"]),
+    "columns": ("T,x,F\n300,0,1\n", ["line 14, analysis.vibrations", "found the columns T, x, F",
+        "temperature_K, x, free_energy_eV or x, file"]),
     "no number": (HEADER + "300,0,warm\n", ["line 2", "free_energy_eV", "'warm'", "a number"]),
     "a hole": (csv(lambda t, x: t + x, np.arange(0, 700, 100.0), TABLE_X[[0, -1]])[:-20], ["each of 7 temperatures once"]),
     "too few": (csv(lambda t, x: t + x, np.array([0.0, 900.0]), TABLE_X), ["found 2 temperatures", "at least 4"]),
     "too cold": (csv(lambda t, x: t + x, np.arange(0, 501, 50.0), TABLE_X), ["found K = 0 to 500; this run needs 300 to 600"]),
-    "ends missing": (csv(lambda t, x: t + x, np.arange(0, 901, 50.0), TABLE_X[1:]), ["found x = 0.05 to 1; this run needs 0 to 1"]),
+    "ends missing": (csv(lambda t, x: t + x, np.arange(0, 901, 50.0), TABLE_X[1:]),
+        ["found x = 0.05 to 1; this run needs 0 to 1"]),
 }  # fmt: skip
 
 

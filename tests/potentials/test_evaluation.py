@@ -195,7 +195,8 @@ def test_structures_that_are_no_configuration(olivine: Lattice) -> None:
     foreign.symbols[int(np.flatnonzero(foreign.symbols == "Na")[0])] = "K"
     exchanged.positions[0] += 0.7
     for atoms, words in (
-        (strained, "no supercell"), (whole[1:], "27 sites, not 28"), (foreign, "K is not allowed"), (exchanged, "not on the sites")
+        (strained, "no supercell"), (whole[1:], "27 sites, not 28"), (foreign, "K is not allowed"), (exchanged,
+            "not on the sites")
     ):  # fmt: skip
         with pytest.raises(RedoxError, match=f"configuration it: .*{words}"):
             configuration_of(atoms, olivine, "it")

@@ -168,7 +168,9 @@ def made_up(vectors: np.ndarray, x: np.ndarray, energy: np.ndarray, seen: np.nda
 
 
 def test_labels_go_where_the_band_is_and_not_twice_to_the_same_place() -> None:
-    """Three couplings; the band hangs on the second, and somewhat on the third. Mutant: without conditioning both picks are alike."""
+    """Three couplings; the band hangs on the second, and somewhat on the third. Mutant: without conditioning both picks are
+    alike.
+    """
     rng = np.random.default_rng(1)
     draws = rng.normal(size=(4000, 3)) * 0.01
     vectors = np.array([[9.0, 0, 0], [0, 1.0, 0], [0, 0.98, 0], [0, 0, 1.0], [0, 0, 0]])
@@ -232,7 +234,9 @@ def test_more_rounds_go_on_from_those_that_are_there(learned: Path, importable: 
 
 @pytest.mark.validate
 def test_two_seeds_agree_within_their_bands(importable: str, tmp_path: Path) -> None:
-    """Other first labels, other chance, other choices: mixing free energies differ by what both runs say they may, and bands bite."""
+    """Other first labels, other chance, other choices: mixing free energies differ by what both runs say they may, and bands
+    bite.
+    """
     found = []
     for seed in (1, 2):
         path = written(tmp_path / str(seed))

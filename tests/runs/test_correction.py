@@ -51,7 +51,9 @@ analysis: {{entropy_compositions: 0, compositions: 5}}
 
 @pytest.mark.runs
 def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
-    """From the input to the group of results and the report; free energies by every method, here for an expansion that is off by more than 1 eV/fu."""
+    """From the input to the group of results and the report; free energies by every method, here for an expansion that is off
+    by more than 1 eV/fu.
+    """
     groups = []
     with_toy_calculator(tmp_path)
     for ranks in (1, 2):
@@ -115,8 +117,8 @@ def test_wrong_input_is_refused(tmp_path: Path, old: str, new: str, message: str
 
 @pytest.mark.validate
 def test_the_shipped_potential_by_every_way(tmp_path: Path) -> None:
-    """inputs/nafepo4_correction.yaml: by enumeration, corrected, direct and reweighted sampling F(T, x) of MACE is one, by joint chi2
-    and to 1 meV/fu from 300 to 1000 K; the errors are small enough to tell."""
+    """inputs/nafepo4_correction.yaml: enumeration and corrected, direct and reweighted sampling give one F(T, x) of MACE, by
+    joint chi2 and to 1 meV/fu from 300 to 1000 K; the errors are small enough to tell."""
     text = (ROOT / "inputs/nafepo4_correction.yaml").read_text()
     text = text.replace("structure: ", f"structure: {ROOT}/inputs/").replace("dataset: ", f"dataset: {ROOT}/inputs/")
     text = text.replace("file: ", f"file: {ROOT}/inputs/").replace("../outputs/nafepo4_correction", "out")

@@ -1,4 +1,6 @@
-"""The same results on one rank, on two, and after kill -9: the two identities that the default tests hold. More in test_run.py and faults/."""
+"""The same results on one rank, on two, and after kill -9: the two identities that the default tests hold. More in
+test_run.py and faults/.
+"""
 
 from pathlib import Path
 

@@ -35,7 +35,9 @@ def final_states(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.runs
 def test_results_of_a_run_that_goes_on(tmp_path: Path) -> None:
-    """--only analyse and --only report beside it, of what is committed; and its samples are those of a run that nobody looked at."""
+    """--only analyse and --only report beside it, of what is committed; and its samples are those of a run that nobody looked
+    at.
+    """
     folder = tmp_path / "watched"
     path = write_input(folder, 2_000_000, text=SMALL)
     process, store = start(path, 1, REDOXMC_COMMIT_S="0.5"), SampleStore(folder / "out/samples")
@@ -151,7 +153,8 @@ def test_memory_is_flat_over_a_hundred_million_moves(tmp_path: Path) -> None:
     moves = sum(int(read_h5(p, ("tried",))[0]["tried"].sum()) for p in store.folder.glob("replica_*/segment_*.h5"))
     early, late = (float(np.nanmedian(part)) for part in (seen[: len(seen) // 5], seen[-len(seen) // 5 :]))
     print(
-        f"{moves:.3g} attempted moves, {store.committed()} segments: {early:.0f} MB early, {late:.0f} late, {np.nanmax(seen):.0f} at most"
+        f"{moves:.3g} attempted moves, {store.committed()} segments: "
+        f"{early:.0f} MB early, {late:.0f} late, {np.nanmax(seen):.0f} at most"
     )
     assert moves > 1e8 and store.committed() >= 5 and late < early + 20
 

@@ -87,7 +87,9 @@ def boundary(w: float, temperature_K: float) -> float:
 
 
 def test_a_critical_temperature_moves_with_the_interaction() -> None:
-    """Regular solution with two lattices' entropy: T_c = W / 4k, so 10 % of W is 10 % of T_c; the boundaries by the derivative."""
+    """Regular solution with two lattices' entropy: T_c = W / 4k, so 10 % of W is 10 % of T_c; the boundaries by the
+    derivative.
+    """
     isotherms = made_up(regular, [150.0, 180.0, 210.0, 230.0, 260.0], n_fu=4000, noise_eV=1e-7)
     diagram = build_diagram(isotherms)
     share = np.random.default_rng(1).normal(scale=0.03, size=60)

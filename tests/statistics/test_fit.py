@@ -57,7 +57,9 @@ def test_fit_of_the_shipped_data(fit_data: FitData) -> None:
 
 
 def test_the_ends_are_met_exactly(fit_data: FitData) -> None:
-    """By the fit and by every draw; without it mixing energies are off by up to 15 meV/fu. Cells at the ends do not test the fit."""
+    """By the fit and by every draw; without it mixing energies are off by up to 15 meV/fu. Cells at the ends do not test the
+    fit.
+    """
     fit = fit_expansion(fit_data.space, fit_data.vectors, fit_data.data, fit_data.null, fit_data.ends, "ardr", 10, 1)
     x = fit_data.data.fraction("Na")
     assert (fit.is_end == ((x == 0) | (x == 1))).all() and fit.is_end.sum() == 2

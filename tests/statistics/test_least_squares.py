@@ -31,7 +31,9 @@ def exact(beta: float) -> tuple[Float, Float, Float]:
 def ladder(
     rng: np.random.Generator, betas: Float, step_error: float, energy_error: float, broken: Float | None = None
 ) -> list[Curves]:
-    """Chance of its own at every rung and count; resamples about what was measured. broken (n-1,): added to the ratios, without any scatter."""
+    """Chance of its own at every rung and count; resamples about what was measured. broken (n-1,): added to the ratios,
+    without any scatter.
+    """
 
     def noisy(steps: Float, energy: Float) -> tuple[Float, Float]:
         inside = (N > 0) & (N < SITES)
@@ -115,7 +117,8 @@ def test_one_rung_puts_the_closure_where_the_ratios_are_uncertain() -> None:
         return with_more(c, off * by, BETAS[0])
 
     c = curves[0]
-    found = least_squares([replace(c, all=shifted(c.all, 1.0), resampled=[shifted(r, 1 + z) for r, z in zip(c.resampled, noise)])],
+    found = least_squares([replace(c, all=shifted(c.all, 1.0), resampled=[shifted(r, 1 + z) for r, z in zip(c.resampled,
+        noise)])],
                    BETAS[:1], ENDS, LOG_STATES, 0)  # fmt: skip
     value, _ = misses(found, BETAS[:1])
     assert np.abs(value).max() < 0.01 < 0.2 < np.abs(found[0].all.transition_matrix_beta_f - exact(BETAS[0])[0]).max()
@@ -149,7 +152,9 @@ def test_an_infinite_temperature_is_exact() -> None:
 
 
 def test_what_the_ratios_missed_is_in_the_errors() -> None:
-    """The same chance with and without steps that are 1 kT off at the cold rungs: what these still pull F by is in the errors there."""
+    """The same chance with and without steps that are 1 kT off at the cold rungs: what these still pull F by is in the errors
+    there.
+    """
     stuck = np.zeros(SITES)
     stuck[30:33] = 1.0
     found = []

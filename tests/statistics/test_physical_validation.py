@@ -1,7 +1,7 @@
 """Pairs of state points by the ensemble check of physical_validation (Shirts, J. Chem. Theory Comput. 9, 909, 2013).
 
-Two chains of one ensemble must differ by exactly their Boltzmann factors: ln P_2/P_1 is linear in the energy and in the count of the
-ion, with known slopes. What both chains get wrong alike cancels in that ratio; so does a lost Hastings factor where both make the same
+Two chains of one ensemble differ by exactly their Boltzmann factors: ln P_2/P_1 is linear in the energy and in the count of the
+ion, with known slopes. An error that both chains share cancels in that ratio, and so does a lost Hastings factor if both make the same
 moves. The second chain of each pair therefore makes others: near exchanges and pair hops, which count their sites differently.
 """
 
@@ -34,7 +34,9 @@ UNITS = pv.data.UnitData(BOLTZMANN_EV_PER_K, KJ_PER_MOL, 0.1, 1e-3, 1.0, 1.0, 1.
 
 @dataclass(frozen=True)
 class Chain:
-    """Samples at a temperature and a chemical potential (None: at a fixed count); energy_eV of the cell and n, both (samples,)."""
+    """Samples at a temperature and a chemical potential (None: at a fixed count); energy_eV of the cell and n, both
+    (samples,).
+    """
 
     temperature_K: float
     mu_eV: float | None
@@ -73,8 +75,8 @@ def nearly_independent(pair: tuple[Chain, Chain]) -> bool:
 def quantiles(pair: tuple[Chain, Chain], beta_factor: float = 1.0, over_both: bool = False) -> float:
     """Largest number of standard errors by which a slope of ln P_2/P_1 is off.
 
-    over_both: slopes in energy and in n together. The package does this only between temperatures, which here differ in the ninth digit;
-    at equal ones it wants a histogram over n of 40 bins, which has holes wherever n spans fewer whole numbers.
+    over_both: slopes in energy and in n together. The package does this only between temperatures, which here differ in the ninth
+    digit; at equal ones it wants a histogram over n of 40 bins, which has holes wherever n spans fewer whole numbers.
     """
     a, b = pair
     if over_both:

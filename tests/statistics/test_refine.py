@@ -36,7 +36,9 @@ def write(folder: Path, measure: int) -> Path:
 
 @pytest.mark.runs
 def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
-    """On two ranks; and on one, stopped earlier and then extended: bit for bit alike. Free energies within 4 errors of enumeration."""
+    """On two ranks; and on one, stopped earlier and then extended: bit for bit alike. Free energies within 4 errors of
+    enumeration.
+    """
     path = write(tmp_path / "a", 1500)
     done = run(path, 2, "--until", "analyse")
     assert done.returncode == 0, done.stderr
@@ -63,7 +65,9 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
 
 @pytest.mark.runs
 def test_sweeps_are_added_while_errors_are_too_large(tmp_path: Path) -> None:
-    """Four times as many at most, within the budget, at every temperature; a budget raised later comes to the same, bit for bit."""
+    """Four times as many at most, within the budget, at every temperature; a budget raised later comes to the same, bit for
+    bit.
+    """
     path, other = write(tmp_path / "a", 100), write(tmp_path / "b", 100)
 
     def sample(file: Path, n_ranks: int, budget: int) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """Makes the files beside it: expansions written by smol 0.5.7 and CLEASE 1.2.0, and energies that these codes give.
 
-Run it where both are installed, with the engine on the path; the tests need only what it wrote. Couplings are random. Energies are eV
-of a supercell whose sites hold the species, by index, in the order of redoxmc's Supercell.
+Run it where both are installed, with the engine on the path; the tests need only what it wrote. The interactions are random.
+Energies are in eV, of a supercell whose sites hold the species, by index, in the order of redoxmc's Supercell.
 """
 
 import json
@@ -194,7 +194,8 @@ def clease_olivine() -> None:
     """Trigonometric functions, P and O in the background."""
     basis = OLIVINE["basis"]
     settings = CECrystal(
-        Concentration(basis_elements=[["Na", "X"], ["Fe", "Ga"], ["P"], ["O"], ["O"], ["O"]], grouped_basis=[[0], [1], [2], [3, 4, 5]]),
+        Concentration(basis_elements=[["Na", "X"], ["Fe", "Ga"], ["P"], ["O"], ["O"], ["O"]], grouped_basis=[[0], [1], [2], [3, 4,
+            5]]),
         spacegroup=62, basis=basis, cellpar=OLIVINE["cellpar"], size=[1, 1, 1], db_name=database(),
         max_cluster_dia=[5.5, 4.5], basis_func_type="trigonometric",
     )  # fmt: skip
@@ -205,7 +206,8 @@ def clease_layered() -> None:
     """Indicator functions with a redundant element, oxygen taking part as a background atom."""
     settings = CECrystal(
         Concentration(basis_elements=[["Na", "X"], ["Co", "Ni", "Mn"], ["O"]]), spacegroup=166,
-        basis=[(0, 0, 0.5), (0, 0, 0), (0, 0, 0.2611)], cellpar=[2.89, 2.89, 15.6, 90, 90, 120], size=[1, 1, 1], db_name=database(),
+        basis=[(0, 0, 0.5), (0, 0, 0), (0, 0, 0.2611)], cellpar=[2.89, 2.89, 15.6, 90, 90, 120], size=[1, 1, 1],
+            db_name=database(),
         max_cluster_dia=[4.5, 3.2], basis_func_type="binary_linear", include_background_atoms=True,
     )  # fmt: skip
     metals = (Species("Mn4+", 4), Species("Co3+", 3), Species("Ni3+", 3))
