@@ -78,8 +78,8 @@ class _Survey:
                 node, f"found {_tag(node)}; allowed: text (in quotes if needed), numbers, true, false, lists, mappings"
             )
         if isinstance(node, ScalarNode):
-            if strange := next((c for c in node.value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), None):
-                raise _Refusal(node, f"found the character U+{ord(strange):04X}; allowed: printable characters")
+            if unprintable := next((c for c in node.value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), None):
+                raise _Refusal(node, f"found the character U+{ord(unprintable):04X}; allowed: printable characters")
             return 1
         self.open.add(id(node))
         for key in (item[0] for item in node.value if isinstance(item, tuple)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..crystal.files import read_frames
 from ..errors import RedoxError
-from .charges import assign_charges, strange_symbols, with_known_symbols
+from .charges import assign_charges, unknown_symbols, with_known_symbols
 from .labels import Labels
 
 KEPT = ("energy", "forces", "stress", "magmoms")
@@ -66,9 +66,9 @@ def label_frames(frames: list[Atoms], labels: Labels) -> tuple[list[Atoms], list
 
 def _labelled(frame: Atoms, labels: Labels) -> tuple[Atoms, str | None]:
     if any(s in labels.ions and labels.element(s) != s for s in frame.symbols):
-        strange = strange_symbols(frame, labels)
-        charge = 0 if strange else int(labels.charges(frame).sum())
-        return frame, strange or (f"{frame.symbols} has charge {charge:+d}, not 0" if charge else None)
+        unknown = unknown_symbols(frame, labels)
+        charge = 0 if unknown else int(labels.charges(frame).sum())
+        return frame, unknown or (f"{frame.symbols} has charge {charge:+d}, not 0" if charge else None)
     results = frame.calc.results if frame.calc else {}
     assigned = assign_charges(frame, labels, results.get("magmoms"))
     return frame if assigned.problem else labels.labelled(with_known_symbols(frame, labels), assigned.charges), assigned.problem

@@ -46,8 +46,8 @@ def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64
     Raises RedoxError if a reference moment is needed that neither the species nor the table has.
     """
     atoms = with_known_symbols(atoms, labels)
-    if strange := strange_symbols(atoms, labels):
-        return Assignment(np.zeros(len(atoms), np.int64), nan, strange)
+    if unknown := unknown_symbols(atoms, labels):
+        return Assignment(np.zeros(len(atoms), np.int64), nan, unknown)
     moments = None if moments_muB is None else _sizes(moments_muB)
     found = _neutral_counts(atoms, labels, moments)
     if not found:
@@ -99,10 +99,10 @@ def with_known_symbols(atoms: Atoms, labels: Labels) -> Atoms:
     return atoms
 
 
-def strange_symbols(atoms: Atoms, labels: Labels) -> str | None:
+def unknown_symbols(atoms: Atoms, labels: Labels) -> str | None:
     """A message if the structure contains symbols that are not among the labels, else None."""
-    strange = sorted(set(atoms.symbols) - set(labels.ions))
-    return f"found {', '.join(strange)}; allowed: {', '.join(sorted(labels.ions))}" if strange else None
+    unknown = sorted(set(atoms.symbols) - set(labels.ions))
+    return f"found {', '.join(unknown)}; allowed: {', '.join(sorted(labels.ions))}" if unknown else None
 
 
 def _by_element(atoms: Atoms, labels: Labels) -> dict[str, NDArray[np.int64]]:

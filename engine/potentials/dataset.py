@@ -62,8 +62,8 @@ def _frame_problem(frame: Atoms, lattice: Lattice, number: int) -> str | None:
     charge_of |= {sp.symbol: sp.charge for sp in lattice.species}
     elements = {sp.element for sp in lattice.species}
     counts = Counter(frame.get_chemical_symbols())
-    if strange := sorted(set(counts) - set(charge_of) - elements):
-        return f"frame {name}: found {', '.join(strange)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
+    if unknown := sorted(set(counts) - set(charge_of) - elements):
+        return f"frame {name}: found {', '.join(unknown)}; allowed: {', '.join(sorted(set(charge_of) - {'X'}))}"
     if frame.calc is None or not np.isfinite(frame.calc.results.get("energy", np.nan)):
         return f"frame {name} has no energy"
     if not np.isfinite(frame.cell).all() or not np.isfinite(frame.positions).all():

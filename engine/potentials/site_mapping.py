@@ -67,8 +67,8 @@ class SiteMapping:
             raise RedoxError(f"it does not fit the lattice: {error}") from None
         if not info.drmax < LARGEST_SHIFT_A:
             raise RedoxError(f"an atom is {info.drmax:.2f} A from its site; allowed: less than {LARGEST_SHIFT_A} A")
-        if strange := self._misplaced(cell):
-            raise RedoxError(f"{strange}; is it another structure of the same atoms?")
+        if problem := self._misplaced(cell):
+            raise RedoxError(f"{problem}; is it another structure of the same atoms?")
         return cell
 
     def _volume_ratio(self, frame: Atoms) -> float:

@@ -55,7 +55,7 @@ def from_clease(settings_text: str, ecis: dict[str, Any], lattice: Lattice) -> I
         for figure in figures[name]:
             members = [(taking_part[s], cell_) for s, cell_ in figure.members]
             on_sites = [values[s] for s, _ in members]
-            products = [eci * _mean_product(on_sites, d, figure.alike) for d, eci in decorations.items()]
+            products = [eci * _mean_product(on_sites, d, figure.site_class) for d, eci in decorations.items()]
             energies = np.sum(products, axis=0) * len(allowed) / len(figures[name])
             places = np.array([fractional[s] + c for s, c in members if values[s].ndim == 2])
             if len(places):
@@ -114,15 +114,15 @@ def _site_values(functions: dict[str, Float], allowed: list[str], fractional: Fl
     return np.array([functions[sp.symbol] for sp in species]).T
 
 
-def _mean_product(values: list[Float], decoration: tuple[int, ...], alike: tuple[int, ...]) -> Float:
-    alternatives = _equivalent(decoration, alike)
+def _mean_product(values: list[Float], decoration: tuple[int, ...], site_class: tuple[int, ...]) -> Float:
+    alternatives = _equivalent(decoration, site_class)
     products = [reduce(np.multiply.outer, [v[f] for v, f in zip(values, d)]) for d in alternatives]
     return np.asarray(np.mean(products, axis=0))
 
 
-def _equivalent(decoration: tuple[int, ...], alike: tuple[int, ...]) -> set[tuple[int, ...]]:
+def _equivalent(decoration: tuple[int, ...], site_class: tuple[int, ...]) -> set[tuple[int, ...]]:
     """All decorations that differ only by a permutation of equivalent sites."""
-    groups = [[k for k, a in enumerate(alike) if a == first] for first in sorted(set(alike))]
+    groups = [[k for k, a in enumerate(site_class) if a == first] for first in sorted(set(site_class))]
     found = set()
     for shuffled in product(*(permutations(group) for group in groups)):
         order = dict(zip([k for group in groups for k in group], [k for group in shuffled for k in group]))

@@ -24,10 +24,10 @@ Member = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 
 @dataclass(frozen=True)
 class Figure:
-    """Sites, ordered by descending distances to the others; equivalent sites have the same number in `alike`."""
+    """Sites, ordered by descending distances to the others; equivalent sites have the same number in `site_class`."""
 
     members: tuple[Member, ...]
-    alike: tuple[int, ...]
+    site_class: tuple[int, ...]
     shape: Float
 
 
@@ -85,11 +85,11 @@ def _figure(members: list[Member], places: Float) -> Figure:
     distances = -np.sort(-np.round(cdist(places, places), 6), axis=1)
     order = np.lexsort(distances.T)[::-1]
     rows = distances[order]
-    alike = tuple(next(j for j in range(k + 1) if np.allclose(rows[j], rows[k])) for k in range(len(rows)))
+    site_class = tuple(next(j for j in range(k + 1) if np.allclose(rows[j], rows[k])) for k in range(len(rows)))
     centred = places - places.mean(axis=0)
     products = centred @ centred.T
     shape = np.concatenate([-np.sort(-np.diag(products)), np.sort(products[np.triu_indices(len(products), 1)])])
-    return Figure(tuple(members[k] for k in order), alike, shape)
+    return Figure(tuple(members[k] for k in order), site_class, shape)
 
 
 def _by_name(size: int, figures: list[Figure]) -> dict[str, list[Figure]]:

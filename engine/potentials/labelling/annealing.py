@@ -53,10 +53,10 @@ class Annealer:
         found = species_on_sites(self.supercell, species)
         charge = np.array([sp.charge for sp in found], float)
         element = np.array([sp.element for sp in found])
-        alike = self.supercell.site_sublattice[:, None] == self.supercell.site_sublattice
+        swappable = self.supercell.site_sublattice[:, None] == self.supercell.site_sublattice
         if electrons_only:
-            alike &= element[:, None] == element
-        pairs = np.argwhere(np.triu(alike, 1))
+            swappable &= element[:, None] == element
+        pairs = np.argwhere(np.triu(swappable, 1))
         if not len(pairs):
             return species
         pair_eV, spectators_eV = self.ewald_eV

@@ -91,9 +91,9 @@ def train(
         return
     training, validation = (frames.seen(part, labels, entry.charge_aware) for part in ("training", "validation"))
     symbols = sorted({s for f in training for s in f.get_chemical_symbols()})
-    if strange := sorted({s for f in validation for s in f.get_chemical_symbols()} - set(symbols)):
+    if unknown := sorted({s for f in validation for s in f.get_chemical_symbols()} - set(symbols)):
         raise RedoxError(
-            f"training: {entry.name}: {', '.join(strange)} occurs only in frames of validation; change the seed or the split"
+            f"training: {entry.name}: {', '.join(unknown)} occurs only in frames of validation; change the seed or the split"
         )
     write_text(seal, mark)
     card = {"fingerprint": mark, "training": entry.model_dump(mode="json"), "seed": seed, "frames": len(training),
@@ -138,8 +138,8 @@ def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, b
         return CHGNetNetwork(network)
     from ..cpainn import CPaiNN
 
-    if weights and (strange := sorted(set(symbols) - set(weights.symbols))):
-        raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(strange)}")
+    if weights and (unknown := sorted(set(symbols) - set(weights.symbols))):
+        raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(unknown)}")
     network = CPaiNN(weights.symbols, **weights.settings) if weights else CPaiNN(symbols, **(CPAINN | entry.settings))
     if weights:
         network.load_state_dict(weights.state)
