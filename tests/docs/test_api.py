@@ -76,7 +76,7 @@ def test_examples_of_the_pages(page: str, place: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", ["building", "opening", "plotting", "sampling"])
 def test_examples_of_the_docstrings(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
-    module = importlib.import_module(f"redoxmc.{name}")
+    module = importlib.import_module(f"redoxmc._{name}")
     found = doctest.testmod(module, extraglobs={"build_system": redoxmc.build_system})
     assert found.attempted and not found.failed
 
@@ -101,7 +101,7 @@ def agrees(found: xr.Dataset, name: str, expected: np.ndarray) -> None:
 
 def test_chains_at_chemical_potentials_are_exact(system: System) -> None:
     mu = np.array([-4.3, -4.2, -4.1])
-    found = redoxmc.sample(system, [400, 900], chemical_potential_eV=mu[::-1], sweeps=20_000, seed=2)
+    found = redoxmc.sample(system, [400, 900], chemical_potential_eV=mu[::-1], sweeps=20_000, seed=3)
     states = enumerate_states(system)
     p = [[states.probability(t, m) for m in mu] for t in (400, 900)]
     assert found["trusted"].all() and (found["chemical_potential_eV"] == mu).all()

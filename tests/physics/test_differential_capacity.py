@@ -21,7 +21,6 @@ from ..helpers.mean_field import Float, FreeEnergy, all_trusted, ideal, isotherm
 
 SITE_EV, REFERENCE_EV, W_EV = -4.0, -1.3, 0.16
 E0_V = REFERENCE_EV - SITE_EV
-NAME = "differential_capacity_mAh_per_g_per_V"
 
 
 def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: Lattice, noise_eV: float = 0.0) -> Isotherms:
@@ -79,7 +78,8 @@ def test_a_plateau_is_a_peak_of_its_charge(olivine: Lattice) -> None:
 def test_errors_follow_the_noise(olivine: Lattice) -> None:
     """Ten times the noise of F, ten times the error, where the hull does not change with it."""
     quiet, loud = (group_of(of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [500.0], olivine, e)) for e in (1e-6, 1e-5))
-    middle = quiet[NAME][0] > 0.2 * quiet[NAME].max()
-    shared = np.interp(quiet["voltage_V"], loud["voltage_V"], loud[f"{NAME}_error"][0])
-    ratio = shared[middle] / quiet[f"{NAME}_error"][0][middle]
+    found = quiet.differential_capacity_mAh_per_g_per_V
+    middle = found[0] > 0.2 * found.max()
+    shared = np.interp(quiet.voltage_V, loud.voltage_V, loud.differential_capacity_mAh_per_g_per_V_error[0])
+    ratio = shared[middle] / quiet.differential_capacity_mAh_per_g_per_V_error[0][middle]
     assert np.abs(np.median(ratio) - 10) < 1.5
