@@ -101,7 +101,7 @@ def agrees(found: xr.Dataset, name: str, expected: np.ndarray) -> None:
 
 def test_chains_at_chemical_potentials_are_exact(system: System) -> None:
     mu = np.array([-4.3, -4.2, -4.1])
-    found = redoxmc.sample(system, [400, 900], chemical_potential_eV=mu[::-1], sweeps=20_000, seed=3)
+    found = redoxmc.sample(system, [400, 900], chemical_potential_eV=mu[::-1], sweeps=30_000, seed=4)
     states = enumerate_states(system)
     p = [[states.probability(t, m) for m in mu] for t in (400, 900)]
     assert found["trusted"].all() and (found["chemical_potential_eV"] == mu).all()

@@ -130,7 +130,7 @@ def test_time_left_does_not_count_what_came_before_the_first_step(
 
 def test_much_that_is_held_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "COMMIT_EVERY_S", 1e9)
-    due = stage._now_and_then(MPI.COMM_SELF)
+    due = stage.CommitTimer(MPI.COMM_SELF).is_due
     assert not due(0) and not due(stage.MOST_HELD_BYTES) and due(stage.MOST_HELD_BYTES + 1)
 
 
