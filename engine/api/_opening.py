@@ -6,7 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.runtime.results import Group, read_results
+from redoxmc.engine.runtime.results import Group, read_results, with_all_coordinates
 from redoxmc.engine.stages.output import Output
 
 
@@ -33,5 +33,6 @@ def open_results(path: str | PathLike[str]) -> xr.DataTree:
 
 def dataset_of(group: Group) -> xr.Dataset:
     """A group as a Dataset with coordinates, units and long names."""
-    variables = {name: (v.dims, v.values, {"units": v.units, "long_name": v.long_name}) for name, v in group.datasets().items()}
+    found = with_all_coordinates(group.datasets())
+    variables = {name: (v.dims, v.values, {"units": v.units, "long_name": v.long_name}) for name, v in found.items()}
     return xr.Dataset(variables, attrs=group.file_attributes())

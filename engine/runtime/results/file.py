@@ -32,7 +32,7 @@ def _fill(file: h5py.File, results: Results) -> None:
 
 
 def _fill_group(target: h5py.Group, variables: dict[str, Variable]) -> None:
-    for key, variable in _with_all_coordinates(variables).items():
+    for key, variable in with_all_coordinates(variables).items():
         values = variable.values
         if values.dtype.kind == "U":
             values = np.array(values.tolist(), dtype=h5py.string_dtype())
@@ -47,7 +47,7 @@ def _fill_group(target: h5py.Group, variables: dict[str, Variable]) -> None:
                 target[key].dims[axis].attach_scale(target[dim])
 
 
-def _with_all_coordinates(variables: dict[str, Variable]) -> dict[str, Variable]:
+def with_all_coordinates(variables: dict[str, Variable]) -> dict[str, Variable]:
     """The variables, and a plain number for every dimension without a coordinate: xarray needs all or none."""
     lengths = {dim: n for v in variables.values() for dim, n in zip(v.dims, v.values.shape)}
     missing = {dim: Variable((dim,), np.arange(n), "1", "number") for dim, n in lengths.items() if dim not in variables}
