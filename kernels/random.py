@@ -7,18 +7,22 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiling import part
+
 
 def new_stream(seed: int, *key: int) -> NDArray[np.uint64]:
-    """State from SeedSequence(seed, spawn_key=key); distinct keys give independent streams. The engine asks runtime/streams.py instead."""
+    """State from SeedSequence(seed, spawn_key=key); distinct keys give independent streams. The engine asks
+    runtime/streams.py instead.
+    """
     return np.asarray(np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64), np.uint64)
 
 
-@nb.njit(inline="always")
+@part
 def _rotate_left(x, k):
     return (x << np.uint64(k)) | (x >> np.uint64(64 - k))
 
 
-@nb.njit(inline="always")
+@part
 def following(s0, s1):
     """64 random bits from a state, and the state after them."""
     bits = _rotate_left(s0 + s1, 17) + s0
@@ -26,26 +30,26 @@ def following(s0, s1):
     return bits, _rotate_left(s0, 49) ^ s1 ^ (s1 << np.uint64(21)), _rotate_left(s1, 28)
 
 
-@nb.njit(inline="always")
+@part
 def unit(bits):
     """64 random bits as a number in [0, 1), 53 of them."""
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@nb.njit(inline="always")
+@part
 def uniform(stream):
     """Next number in [0, 1), 53 bits."""
     bits, stream[0], stream[1] = following(stream[0], stream[1])
     return unit(bits)
 
 
-@nb.njit(inline="always")
+@part
 def below(stream, n):
     """Next integer in [0, n); n < 2**31."""
     return np.int64(uniform(stream) * n)
 
 
-@nb.njit(inline="always")
+@part
 def bits(stream):
     """Next 64 random bits."""
     found, stream[0], stream[1] = following(stream[0], stream[1])
@@ -54,7 +58,9 @@ def bits(stream):
 
 @nb.njit
 def branch(seed, number):
-    """Stream `number` of those that 64 bits seed, by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as xoroshiro's authors advise."""
+    """Stream `number` of those that 64 bits seed, by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as xoroshiro's authors
+    advise.
+    """
     stream = np.empty(2, np.uint64)
     for k in range(2):
         z = seed + np.uint64(2 * number + k + 1) * np.uint64(0x9E3779B97F4A7C15)

@@ -68,7 +68,9 @@ def add_where(typing, vector, word, value):
 
 @intrinsic
 def add_signed(typing, total, field, like, middle, word):
-    """total[r] -= middle + field[r] in the lanes of the word, += in the others; the field, of the type of `like`, is set to zero."""
+    """total[r] -= middle + field[r] in the lanes of the word, += in the others; the field, of the type of `like`, is set to
+    zero.
+    """
 
     def generate(context, builder, signature, arguments):
         total, field, _, middle, word = arguments

@@ -78,14 +78,20 @@ def _geometry(supercell: Supercell, rim: NDArray[np.int64]) -> tuple[Geometry, N
     cells = np.indices(tuple(int(p) for p in padded)).reshape(3, -1).T - rim
     site_at = (supercell.cell_index(cells)[:, None] * per_cell + np.arange(per_cell)).ravel()
     inside = np.indices(supercell.shape).reshape(3, -1).T
-    home = ((inside + rim) @ strides)[:, None] + np.arange(per_cell)
+    home = (((inside + rim) @ strides)[:, None] + np.arange(per_cell)).ravel().astype(np.int32)
+    positions = np.bincount(site_at, minlength=supercell.n_sites)
+    imaged = np.zeros((len(site_at) // 64 + 1) * 64, np.bool_)
+    imaged[home[positions > 1]] = True
     geometry = Geometry(
         halo_length=len(site_at),
-        home=home.ravel().astype(np.int32),
+        home=home,
         template=np.tile(np.arange(per_cell, dtype=np.int16), supercell.n_cells),
         sublattice=supercell.site_sublattice.astype(np.int16),
-        image_start=np.concatenate([[0], np.cumsum(np.bincount(site_at, minlength=supercell.n_sites))]).astype(np.int32),
+        image_start=np.concatenate([[0], np.cumsum(positions)]).astype(np.int32),
         images=np.argsort(site_at, kind="stable").astype(np.int32),
+        site_at=site_at.astype(np.int32),
+        home_of=home[site_at],
+        imaged=np.packbits(imaged, bitorder="little").view(np.uint64),
         margin=rim.astype(np.int64),
     )
     return geometry, strides

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.chain import WHERE_CHEAPER, run
-from ...kernels.domains import run_domains
-from ...kernels.layout import Ensemble, Record, Tally
+from ...kernels.domains import run_domains, run_domains_together
+from ...kernels.layout import Ensemble, Record, Scheme, State, Tally
 from .moves import MoveSet
 from .system import System
 
@@ -49,15 +49,17 @@ def advance(
         np.zeros(kinds, np.int64),
         np.zeros(kinds, np.int64),
     )
-    state = chain.species, chain.energy, chain.ions, chain.stream, system.supercell.n_sites if attempts is None else attempts
+    state = State(chain.species, chain.energy, chain.ions, chain.stream)
+    if attempts is None:
+        attempts = system.supercell.n_sites
     if system.domains:
         domains, board = system.domains
+        scheme = Scheme(moves.within(board.supercell), ensemble, tally)
         together = numba.config.NUMBA_NUM_THREADS > 1 and counts_are_free(moves, ensemble)  # type: ignore[attr-defined]
-        energy_table = board.geometry, board.couplings, *board.fields, moves.within(board.supercell)
-        chain.energy = run_domains(*state, domains, together, *energy_table, ensemble, tally, record)
+        advance_boxes = run_domains_together if together else run_domains
+        chain.energy = advance_boxes(state, domains, board.model, scheme, record, attempts)
     else:
-        energy_table = system.geometry, system.couplings, *system.fields, moves.arrays
-        chain.energy = run(*state, *energy_table, ensemble, tally, record, WHERE_CHEAPER)
+        chain.energy = run(state, system.model, Scheme(moves.arrays, ensemble, tally), record, attempts, WHERE_CHEAPER)
     return record
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.lanes import run_lanes
-from ...kernels.layout import Ensemble, Ensembles, Record, Tally
+from ...kernels.layout import Ensemble, Ensembles, Record, States, Tally
 from ...kernels.simd import LANES
 from .chain import Chain, advance
 from .moves import MoveSet
@@ -107,10 +107,8 @@ def in_lanes(chains: Chains, system: System, moves: MoveSet, ensembles: Ensemble
     """All chains at once, by shared proposals."""
     assert system.polynomial is not None
     record = _empty_record(chains, moves, n_sweeps)
-    run_lanes(
-        chains.species, chains.energy, chains.ions, chains.streams, chains.proposals, system.geometry, system.polynomial,
-        system.lattice.n_species, moves.arrays, ensembles, record,
-    )  # fmt: skip
+    states = States(chains.species, chains.energy, chains.ions, chains.streams, chains.proposals)
+    run_lanes(states, system.geometry, system.polynomial, system.lattice.n_species, moves.arrays, ensembles, record)
     return record
 
 

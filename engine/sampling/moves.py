@@ -9,8 +9,7 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ...kernels.chain import MOST_FLIPS
-from ...kernels.layout import Moves
+from ...kernels.layout import MOST_FLIPS, Moves
 from ..crystal.lattice import Lattice, Supercell
 from ..crystal.neutrality import Exchange, Flip, count_change, neutral_exchanges, swaps
 

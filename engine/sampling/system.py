@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.energy import total_energy
-from ...kernels.layout import Couplings, Domains, Geometry, Mutual, Polynomial
+from ...kernels.layout import Couplings, Domains, Geometry, Model, Mutual, Polynomial
 from ..crystal.lattice import Lattice, Supercell
 from ..crystal.neutral_states import count_neutral_states, random_neutral_state
 from ..hamiltonian.polynomial import build_mutual, build_polynomial, wide_polynomial
@@ -46,6 +46,11 @@ class System:
         """The polynomial as a single chain reads it, and the interactions between two sites of a move."""
         polynomial = wide_polynomial(self.polynomial)
         return polynomial, build_mutual(polynomial, self.geometry)
+
+    @property
+    def model(self) -> Model:
+        """All that the kernels read of the energy."""
+        return Model(self.geometry, self.couplings, *self.fields)
 
     @cached_property
     def moves(self) -> MoveSet:

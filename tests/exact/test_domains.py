@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numba as nb
 import numpy as np
 import pytest
 from ase import Atoms
@@ -24,10 +26,12 @@ from redoxmc.engine.sampling.moves import Mix, build_moves
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.chain import NEVER, lay_out, walk
-from redoxmc.kernels.domains import map_boxes, run_domains
-from redoxmc.kernels.layout import Domains, Record
+from redoxmc.kernels.chain import NEVER, walk
+from redoxmc.kernels.domains import map_boxes, run_domains, run_domains_together
+from redoxmc.kernels.halo import lay_out, read_species
+from redoxmc.kernels.layout import Domains, Record, Scheme, State
 from redoxmc.kernels.random import new_stream
+from redoxmc.kernels.view import view
 
 from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, p_value, semigrand
 from ..helpers.lengths import LENGTHS, bar
@@ -84,6 +88,14 @@ def test_a_box_leaves_the_distribution_alone(small_states: Enumeration, mix: Mix
     assert np.abs(p @ chosen_by_state - p).max() > 1e-5
 
 
+@nb.njit
+def walk_in_box(sites: Any, state: Any, model: Any, scheme: Any, record: Any, attempts: Any) -> None:
+    """As `run`, with the given sites alone."""
+    board = lay_out(state.species, model.geometry)
+    walk(view(board), sites, view(state), view(model), view(scheme), view(record), attempts, NEVER)
+    read_species(board.halo, model.geometry, state.species)
+
+
 @pytest.mark.runs
 def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> None:
     system, ensemble = small_states.system, semigrand(small_states.system, TEMPERATURE_K, 0.02)
@@ -96,13 +108,11 @@ def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> No
     )
     energy, kinds = system.energy_neV(start), len(system.moves.names)
     record = Record(np.zeros(1, int), np.zeros((1, 1), int), np.zeros(kinds, int), np.zeros(kinds, int))
+    scheme = Scheme(system.moves.arrays, ensemble, tally)
     for _ in range(20_000):
-        board = lay_out(start, system.geometry)
-        walk(
-            board, BOX, energy, small_states.n[30:31].copy(), stream, 6, system.geometry, system.couplings, *system.fields,
-            system.moves.arrays, ensemble, tally, record, NEVER,
-        )  # fmt: skip
-        counts[small_states.index[board.halo[system.geometry.home].tobytes()]] += 1
+        state = State(start.copy(), energy, small_states.n[30:31].copy(), stream)
+        walk_in_box(BOX, state, system.model, scheme, record, 6)
+        counts[small_states.index[state.species.tobytes()]] += 1
     assert p_value(counts, expected) > 1e-3
 
 
@@ -151,15 +161,15 @@ def digest(system: System, temperature_K: float, together: bool, tabled: bool = 
     """What a chain at 0.05 eV comes to, and its acceptance; its energy must be that of its state."""
     assert system.domains is not None
     domains, board = system.domains
-    polynomial, mutual = board.fields
-    moves, kinds = system.moves.within(board.supercell), len(system.moves.names)
+    kinds, model = len(system.moves.names), board.model
+    if tabled:
+        model = model._replace(polynomial=wide_polynomial(None))
     record = Record(np.zeros(sweeps, int), np.zeros((sweeps, 1), int), np.zeros(kinds, int), np.zeros(kinds, int))
-    chain, n = begin(system, 2, half_full(system)), system.supercell.n_sites
-    chain.energy = run_domains(
-        chain.species, chain.energy, chain.ions, chain.stream, n, domains, together, board.geometry, board.couplings,
-        wide_polynomial(None) if tabled else polynomial, mutual, moves, semigrand(system, temperature_K, 0.05)._replace(step=0),
-        empty_tally(system), record,
-    )  # fmt: skip
+    chain, ensemble = begin(system, 2, half_full(system)), semigrand(system, temperature_K, 0.05)._replace(step=0)
+    scheme = Scheme(system.moves.within(board.supercell), ensemble, empty_tally(system))
+    state = State(chain.species, chain.energy, chain.ions, chain.stream)
+    advance_boxes = run_domains_together if together else run_domains
+    chain.energy = advance_boxes(state, domains, model, scheme, record, system.supercell.n_sites)
     assert chain.energy == system.energy_neV(chain.species) and chain.ions == system.count_ions(chain.species)
     parts = (chain.species, chain.stream, *record)
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest(), record.accepted.sum() / record.tried.sum()

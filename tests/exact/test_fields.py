@@ -15,9 +15,9 @@ from redoxmc.engine.sampling.chain import Chain
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.kernels.chain import ALWAYS, BLOCK, NEVER, WHERE_CHEAPER, is_cheaper, run
-from redoxmc.kernels.energy import fill_halo, is_inside, map_halo, place
 from redoxmc.kernels.fields import field_at, may_meet, mutual_at, spread
-from redoxmc.kernels.layout import Record, Tally
+from redoxmc.kernels.halo import fill_halo, place
+from redoxmc.kernels.layout import Board, Record, Scheme, State, Tally
 
 from ..helpers.enumeration import begin, semigrand
 from ..physics.test_electrostatics import CHARGES, charged_system
@@ -51,15 +51,10 @@ def half_full(system: System) -> NDArray[np.int8]:
 def sweep(chain: Chain, system: System, temperature_K: float, tally: Tally, keep: int, sweeps: int = 1) -> Record:
     kinds = len(system.moves.names)
     record = Record(np.zeros(sweeps, int), np.zeros((sweeps, 1), int), np.zeros(kinds, int), np.zeros(kinds, int))
-    polynomial, mutual = system.fields
-    if keep == TABLE:
-        polynomial = wide_polynomial(None)
-    ensemble = semigrand(system, temperature_K, 0.05)
-    chain.energy = run(
-        chain.species, chain.energy, chain.ions, chain.stream, len(chain.species), system.geometry, system.couplings, polynomial,
-            mutual,
-        system.moves.arrays, ensemble, tally, record, keep,
-    )  # fmt: skip
+    model = system.model._replace(polynomial=wide_polynomial(None)) if keep == TABLE else system.model
+    state = State(chain.species, chain.energy, chain.ions, chain.stream)
+    scheme = Scheme(system.moves.arrays, semigrand(system, temperature_K, 0.05), tally)
+    chain.energy = run(state, model, scheme, record, len(chain.species), keep)
     return record
 
 
@@ -101,7 +96,7 @@ def test_only_few_sites_may_meet(olivine_hamiltonian: Hamiltonian) -> None:
     system = build_system(olivine_hamiltonian, np.diag([4, 7, 9]), ("Na+",))
     g, (p, m) = system.geometry, system.fields
     site = 700
-    found = sum(may_meet(g.template[site], int(h) - int(g.home[site]), m.span, m.near) for h in g.home)
+    found = sum(may_meet(g.template[site], int(h) - int(g.home[site]), m) for h in g.home)
     partners = p.start[g.template[site] + 1] - p.start[g.template[site]]
     assert partners <= found < g.home.size / 10
 
@@ -128,10 +123,9 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
     g, (p, m) = system.geometry, system.fields
     species = half_full(system)
     halo, rng = fill_halo(species, g), np.random.default_rng(3)
-    site_at, rim = map_halo(g)
 
     def evaluated() -> NDArray[np.int64]:
-        return np.array([field_at(halo, g.home[s], g.template[s], *p[1:]) for s in range(len(species))])
+        return np.array([field_at(halo, g.home[s], g.template[s], p) for s in range(len(species))])
 
     fields = np.zeros(len(halo), np.int64)
     fields[g.home] = evaluated()
@@ -139,16 +133,16 @@ def test_kept_fields_are_those_evaluated(systems: dict[str, System], name: str) 
         before, position, template = fields[g.home], g.home[site], g.template[site]
         shared = [
             sum(
-                mutual_at(halo, position, template, int(at) - position, *m[:6], *p[-4:])
+                mutual_at(halo, position, template, int(at) - position, p, m)
                 for at in g.images[g.image_start[s] : g.image_start[s + 1]]
             )
             for s in range(len(species))
         ]
-        assert all(may_meet(template, int(g.home[s]) - position, m.span, m.near) for s in np.flatnonzero(shared))
+        assert all(may_meet(template, int(g.home[s]) - position, m) for s in np.flatnonzero(shared))
         sign = 1 - 2 * int(species[site])
-        spread(fields, halo, g.home[site_at], is_inside(rim, position), position, template, sign, *p[2:])
+        spread(Board(halo, fields), position, template, sign, g, p)
         species[site] += sign
-        place(halo, g.image_start, g.images, site, species[site])
+        place(halo, g, site, species[site])
         assert np.array_equal(fields[g.home], evaluated())
         assert np.array_equal(fields[g.home] - before, sign * np.array(shared))
 

@@ -12,7 +12,8 @@ from redoxmc.engine.sampling.chain import advance
 from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
-from redoxmc.kernels.energy import fill_halo, site_change
+from redoxmc.kernels.energy import site_change
+from redoxmc.kernels.halo import fill_halo
 
 from ..helpers.enumeration import begin, semigrand
 from ..helpers.systems import HOST, SODIUM
@@ -32,9 +33,8 @@ def random_species(system: System, seed: int) -> np.ndarray:
 
 
 def change(system: System, species: np.ndarray, site: int, new: int) -> int:
-    g, c = system.geometry, system.couplings
-    halo = fill_halo(species, g)
-    return site_change(halo, g.home[site], g.template[site], int(species[site]), new, c.n_species, c.point, *c[3:])
+    g = system.geometry
+    return site_change(fill_halo(species, g), g.home[site], g.template[site], int(species[site]), new, system.couplings)
 
 
 def check_against_icet(expansion: ClusterExpansion, lattice: Lattice, matrix: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """Each mistake must be caught by the tests that the intact code passes."""
 
+from pathlib import Path
+
 import pytest
 
 from redoxmc.engine.sampling import chain as sampling_chain
@@ -24,9 +26,16 @@ def test_the_intact_chain_passes(small_states: Enumeration) -> None:
     assert distribution_is_right(small_states)
 
 
+@pytest.fixture
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kept from one run of the tests to the next, where pytest keeps anything."""
+    cache = getattr(request.config, "cache", None)
+    return Path(cache.mkdir("mutants")) if cache else tmp_path_factory.mktemp("mutants")
+
+
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutants_of_the_chain_fail(name: str, small_states: Enumeration, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_chain, "run", broken_chain(name).run)
+def test_mutants_of_the_chain_fail(name: str, small_states: Enumeration, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling_chain, "run", broken_chain(name, home).run)
     assert not distribution_is_right(small_states)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from redoxmc.engine.sampling.moves import Mix, MoveSet
-from redoxmc.kernels.chain import group_sites, hastings, hastings_shifts
 from redoxmc.kernels.layout import Ensemble
+from redoxmc.kernels.proposal import group_sites, hastings, hastings_shifts
 
 from .enumeration import Enumeration
 
@@ -37,30 +37,17 @@ def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble, box: n
     matrix = np.zeros((len(e.states), len(e.states)))
     weights = np.diff(np.concatenate([[0.0], arrays.cumulative]))
     energies = [system.energy_neV(s) for s in e.states]
-    shifts = hastings_shifts(arrays.flip_start, arrays.flip_from, arrays.flip_to)
+    shifts = hastings_shifts(arrays)
     every, n_species = np.arange(system.supercell.n_sites), system.couplings.n_species
-    rows = len(system.lattice.sublattices) * n_species
     for a, state in enumerate(e.states):
-        members, count = group_sites(
-            every if box is None else box,
-            every,
-            state,
-            system.geometry.sublattice,
-            rows,
-            n_species,
-            np.zeros(len(state), np.int32),
-        )
+        rows = group_sites(every if box is None else box, state, every, system.geometry.sublattice, n_species)
         for kind, weight in enumerate(weights):
             start, stop = arrays.flip_start[kind], arrays.flip_start[kind + 1]
-            for sites, p in site_choices(moves, kind, members, count):
+            for sites, p in site_choices(moves, kind, rows.members, rows.number):
                 new = state.copy()
                 new[list(sites)] = arrays.flip_species[start:stop]
                 b = e.index[new.tobytes()]
-                q = (
-                    1.0
-                    if arrays.conserves[kind]
-                    else hastings(start, stop, arrays.flip_from, arrays.flip_to, arrays.flip_anchor, count, *shifts)
-                )
+                q = 1.0 if arrays.conserves[kind] else hastings(kind, arrays, rows.number, shifts)
                 n, m = e.n[a], e.n[b]
                 log_ratio = (
                     -ensemble.beta * (energies[b] - energies[a])

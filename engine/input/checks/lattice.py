@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
-from ....kernels.chain import MOST_FLIPS
+from ....kernels.layout import MOST_FLIPS
 from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from ...crystal.neutral_states import count_neutral_states, effort_of_counting
 from ...crystal.neutrality import Exchange, neutral_exchanges
