@@ -83,7 +83,7 @@ def test_the_whole_run_alike_on_any_number_of_ranks(tmp_path: Path) -> None:
     assert one.chain.trusted.all() and one.direct.trusted[1]
     assert np.abs(one.reweighted.expansion_free_energy_eV - exact).min() > 1.0
     page = (tmp_path / "1/out/report.html").read_text()
-    assert "Sampling with the potential, the expansion proposing (4 formula units)" in page
+    assert "Sampling with the potential, proposals by the cluster expansion (4 formula units)" in page
     assert "the expansion misses the potential&#39;s mixing free energy by up to" in page
     assert (tmp_path / "1/out/figures/correction.png").exists()
     (tmp_path / "2/input.yaml").write_text(INPUT.replace("proposals: 3000", "proposals: 2000"))
