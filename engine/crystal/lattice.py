@@ -61,6 +61,7 @@ class Lattice:
 
     @property
     def n_sites(self) -> int:
+        """Number of sites per cell."""
         return len(self.site_atom)
 
     @cached_property
@@ -82,6 +83,7 @@ class Lattice:
 
     @property
     def sites_per_sublattice(self) -> NDArray[np.int64]:
+        """Number of sites (sublattices,) per cell."""
         return np.bincount(self.site_sublattice, minlength=len(self.sublattices))
 
     @property
@@ -184,10 +186,12 @@ class Supercell:
 
     @cached_property
     def hermite(self) -> NDArray[np.int64]:
+        """Hermite normal form (3, 3) of `matrix`."""
         return hermite_form(self.matrix)
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Sizes of the box of cells: the diagonal of the Hermite normal form."""
         a, b, c = (int(v) for v in np.diag(self.hermite))
         return a, b, c
 
@@ -198,18 +202,22 @@ class Supercell:
 
     @property
     def n_cells(self) -> int:
+        """Number of cells."""
         return int(np.prod(self.shape))
 
     @property
     def n_sites(self) -> int:
+        """Number of active sites."""
         return self.n_cells * self.lattice.n_sites
 
     @property
     def n_formula_units(self) -> int:
+        """Number of formula units."""
         return self.n_cells * self.lattice.n_formula_units
 
     @property
     def sites_per_sublattice(self) -> NDArray[np.int64]:
+        """Number of sites (sublattices,)."""
         return self.n_cells * self.lattice.sites_per_sublattice
 
     @cached_property

@@ -28,6 +28,7 @@ class Exchange:
     flips: tuple[Flip, ...]
 
     def reversed(self) -> "Exchange":
+        """The same exchange in the other direction."""
         return Exchange(tuple(Flip(f.sublattice, f.new, f.old) for f in self.flips))
 
     def describe(self, lattice: Lattice) -> str:

@@ -41,10 +41,12 @@ class Fit:
 
     @property
     def rmse_eV(self) -> float:
+        """Root-mean-square error of the fit."""
         return float(np.sqrt(np.mean((self.fitted_eV - self.reference_eV) ** 2)))
 
     @property
     def validation_rmse_eV(self) -> float:
+        """Root-mean-square error of the predictions for held-out cells, without the ends of composition."""
         return float(np.sqrt(np.mean((self.left_out_eV - self.reference_eV)[~self.is_end] ** 2)))
 
     @property
@@ -187,6 +189,7 @@ class _Gauge:
 
     @property
     def n_free(self) -> int:
+        """Number of free parameters of the constant and the points."""
         return self.free.shape[1]
 
     def reduce(
@@ -200,6 +203,7 @@ class _Gauge:
         return columns, energies_eV - base @ self.inverse @ self.energies_eV
 
     def expand(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The ECIs (p,) for values of the free parameters."""
         parameters = np.zeros(len(self.null))
         others = found[self.n_free :]
         parameters[self.others] = others
@@ -215,6 +219,7 @@ def _held_out_rows(n: int, n_folds: int, seed: int) -> list[NDArray[np.int64]]:
 
 
 def expansion(space: "ClusterSpace", fit: Fit) -> "ClusterExpansion":
+    """The fitted cluster expansion of icet."""
     from icet import ClusterExpansion
 
     return ClusterExpansion(space, fit.parameters)

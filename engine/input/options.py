@@ -16,11 +16,14 @@ ORDER = tuple(STAGES)
 
 @dataclass(frozen=True)
 class Options:
+    """Options of a run, as on the command line."""
+
     only: str | None = None
     until: str | None = None
     fresh: bool = False
 
     def includes(self, stage: str) -> bool:
+        """Whether --only and --until include this stage."""
         if self.only:
             return stage == self.only
         return self.until is None or ORDER.index(stage) <= ORDER.index(self.until)

@@ -12,6 +12,7 @@ class Checker:
         self.problems: list[Problem] = []
 
     def wrong(self, location: Location, message: str) -> None:
+        """Note a problem of the key at `location`."""
         self.problems.append(self.source.problem(location, message))
 
     def stop_if_wrong(self) -> None:

@@ -69,6 +69,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
 
 
 def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> None:
+    """The search for ground states has one exchangeable ion, real elements and few enough states."""
     given = source.config.ground_states
     if given is None:
         return
@@ -90,6 +91,7 @@ def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ..
 
 
 def check_correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> None:
+    """The correction has one exchangeable ion, charges, and few enough states to enumerate if asked to."""
     given = source.config.correction
     if given is None:
         return
@@ -112,6 +114,7 @@ def check_correction(source: InputFile, lattice: Lattice, ions: tuple[str, ...],
 
 
 def check_learning(source: InputFile, ions: tuple[str, ...], check: Checker) -> None:
+    """Active learning makes its own data set, with charges and one exchangeable ion."""
     energy, at = source.config.energy, ("label", "learning")
     if source.config.label.learning is None or energy is None:
         return

@@ -64,6 +64,7 @@ class CorrectionInput(Model):
 
     @property
     def matrix(self) -> NDArray[np.int64]:
+        """The matrix (3, 3) of the supercell."""
         return supercell_matrix(self.supercell)
 
 

@@ -11,6 +11,8 @@ LONGEST_NAME, LONGEST_PATH = 255, 4000  # limits of file systems, in bytes
 
 
 class Model(BaseModel):
+    """Base of all sections: immutable, without unknown keys, infinities and NaN."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 

@@ -20,6 +20,7 @@ class FitInput(Model):
 
     @property
     def n_folds(self) -> int:
+        """Number of folds of the cross-validation."""
         return int(self.validation.split("-")[0])
 
 
@@ -61,6 +62,7 @@ class ClusterExpansionInput(Model):
 
     @property
     def model_files(self) -> tuple[Path, ...]:
+        """Files of the fitted expansion; none if there is no model."""
         if isinstance(self.model, CleaseInput):
             return (self.model.settings, self.model.eci)
         return (self.model,) if self.model else ()

@@ -115,4 +115,5 @@ class EvaluationInput(Model):
 
     @property
     def matrices(self) -> list[NDArray[np.int64]]:
+        """The matrices (3, 3) of the supercells."""
         return [supercell_matrix(s) for s in self.supercells]

@@ -28,6 +28,7 @@ class ChemicalPotentialInput(Model):
 
     @property
     def automatic(self) -> bool:
+        """Whether the grid is chosen automatically."""
         return self.min is None
 
 
@@ -120,6 +121,7 @@ class SamplingInput(Model):
 
     @property
     def second_matrix(self) -> NDArray[np.int64] | None:
+        """The matrix (3, 3) of the second supercell, if there is one."""
         return None if self.second_supercell is None else supercell_matrix(self.second_supercell)
 
     @field_validator("temperature_K")

@@ -35,6 +35,7 @@ class Configuration:
     name: str
 
     def supercell(self, lattice: Lattice) -> Supercell:
+        """The supercell of the configuration."""
         return Supercell(lattice, np.array(self.matrix, np.int64))
 
     def occupation(self) -> NDArray[np.int8]:

@@ -58,6 +58,7 @@ class Relaxations:
     mark: str
 
     def path(self, configuration: Configuration) -> Path:
+        """File of the relaxation of a configuration, existing or to be written."""
         name = fingerprint(
             key(configuration, self.lattice), self.mark, self.settings.model_dump(mode="json"), _lattice_mark(self.lattice)
         )
