@@ -35,6 +35,7 @@ def on(disk: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("size_kB", [4, 40, 120, 300])
 def test_full_disk(size_kB: int, sampled: Path, mounted: Callable[[str], Path], tmp_path: Path, said: Callable[[], str]) -> None:
     """Full at the log, the ladder, the segments, the results; with room again, the same command finishes."""
@@ -51,6 +52,7 @@ def test_full_disk(size_kB: int, sampled: Path, mounted: Callable[[str], Path], 
     assert not list((disk / "out").rglob("*.partial*"))
 
 
+@pytest.mark.runs
 def test_read_only_disk(sampled: Path, mounted: Callable[[str], Path], tmp_path: Path, said: Callable[[], str]) -> None:
     """Whole samples on it can still not be analysed there, and say so; nothing of them changes."""
     disk = mounted("size=10m")
@@ -71,6 +73,7 @@ def test_output_below_a_file(tmp_path: Path, said: Callable[[], str]) -> None:
     assert "cannot write to the output folder" in said()
 
 
+@pytest.mark.runs
 def test_file_size_limit(sampled: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     """Of 12 kB a file, as a quota has it: the ladder cannot be written. No root needed."""
     (tmp_path / "input.yaml").write_text(SMALL.replace("MEASURE", "120"))

@@ -124,6 +124,7 @@ SAMPLES = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", SAMPLES)
 def test_samples(name: str, sampled: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     """After the cure the results are those of the undisturbed run, bit for bit; segments before the damage are the same files."""
@@ -147,6 +148,7 @@ def test_samples(name: str, sampled: Path, tmp_path: Path, said: Callable[[], st
         assert all(p.read_bytes() == before[p] for p in kept)
 
 
+@pytest.mark.runs
 def test_only_report_names_damaged_results(sampled: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(sampled, folder)
@@ -160,6 +162,7 @@ def test_only_report_names_damaged_results(sampled: Path, tmp_path: Path, said: 
     assert go(folder, "--only", "report") == 2 and "results.h5 is missing; start the run again, without --only" in said()
 
 
+@pytest.mark.runs
 def test_fresh_is_the_way_out_of_a_changed_input(sampled: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(sampled, folder)
@@ -179,6 +182,7 @@ FILES = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", FILES)
 def test_labels_and_fit(name: str, fitted: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     """What can be made again from what is whole is, and is the same."""
@@ -193,6 +197,7 @@ def test_labels_and_fit(name: str, fitted: Path, tmp_path: Path, said: Callable[
     assert (folder / "out/labelled.extxyz").read_bytes() == (fitted / "out/labelled.extxyz").read_bytes()
 
 
+@pytest.mark.runs
 def test_a_damaged_relaxation(fitted: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     """A digit of one position; met when the labels are put together again."""
     folder = tmp_path / "copy"
@@ -223,6 +228,7 @@ GIVEN = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", GIVEN)
 def test_files_that_the_input_names(name: str, fitted: Path, tmp_path: Path, said: Callable[[], str]) -> None:
     """Refused, with line and key, before anything is made."""
@@ -244,6 +250,7 @@ def test_files_that_the_input_names(name: str, fitted: Path, tmp_path: Path, sai
 # Digests.
 
 
+@pytest.mark.runs
 def test_every_flipped_bit_and_every_cut_of_a_segment_is_noticed(sampled: Path, tmp_path: Path) -> None:
     """Or changes nothing of what is read (the digest itself may be what is hit)."""
     whole, draw = (sampled / SEGMENT).read_bytes(), random.Random(1)

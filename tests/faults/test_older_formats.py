@@ -17,6 +17,7 @@ from ..helpers.paths import ROOT
 from .test_faults import replaced
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_run_of_an_older_format_goes_on(version: int, tmp_path: Path, said: Callable[[], str]) -> None:
     """Format 1: from before files had digests; 2: from before every use of random numbers had a stream of its own."""

@@ -13,6 +13,5 @@ OVER: dict[str, set[str]] = {
         "tests/benchmarks/peers/common.py",
         "tests/benchmarks/peers/with_casm.py",
         "tests/benchmarks/scaling.py",
-        "tests/statistics/test_physical_validation.py",
     },
 }

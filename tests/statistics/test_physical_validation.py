@@ -1,8 +1,9 @@
 """Pairs of state points by the ensemble check of physical_validation (Shirts, J. Chem. Theory Comput. 9, 909, 2013).
 
-Two chains of one ensemble differ by exactly their Boltzmann factors: ln P_2/P_1 is linear in the energy and in the count of the
-ion, with known slopes. An error that both chains share cancels in that ratio, and so does a lost Hastings factor if both make the same
-moves. The second chain of each pair therefore makes others: near exchanges and pair hops, which count their sites differently.
+Two chains of one ensemble differ by exactly their Boltzmann factors: ln P_2/P_1 is linear in the energy and in the
+count of the ion, with known slopes. An error that both chains share cancels in that ratio, and so does a lost Hastings
+factor if both make the same moves. The second chain of each pair therefore makes others: near exchanges and pair hops,
+which count their sites differently.
 """
 
 from dataclasses import dataclass, replace
