@@ -85,7 +85,7 @@ def build_mutual(p: Polynomial, geometry: Geometry) -> Mutual:
 
 
 def _near(met: list[NDArray[np.int64]], geometry: Geometry) -> tuple[int, NDArray[np.uint64]]:
-    """Span and bits of Mutual: partners met at these offsets (per template) have homes as far off, less one of the cell's translations.
+    """Span and bits of Mutual. Homes of partners at these offsets (per template) differ by these, less a translation of the cell.
 
     No bits where they would crowd the cache: in large cells few sites have images, and on the boards of boxes none that moves.
     """

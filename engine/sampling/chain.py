@@ -40,7 +40,7 @@ def advance(
 ) -> Record:
     """Run n_sweeps sweeps, of so many attempted moves (default: one a site); changes the chain and the tally, returns the record.
 
-    Box by box where the system has domains; then on as many threads as NUMBA_NUM_THREADS says, which changes nothing but the time.
+    A system with domains is advanced box by box, on NUMBA_NUM_THREADS threads. The number of threads changes the time only.
     """
     kinds = len(moves.names)
     record = Record(
@@ -64,5 +64,5 @@ def advance(
 
 
 def counts_are_free(moves: MoveSet, ensemble: Ensemble) -> bool:
-    """Whether parts of the cell need not know one another's counts: they stay, or the log weight is linear in them and nothing is tallied."""
+    """Whether domains need not know each other's counts: these are fixed, or the log weight is linear and nothing is tallied."""
     return not moves.arrays.ion_change.any() or (ensemble.step == 0 and not ensemble.log_weight.any())

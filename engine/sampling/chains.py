@@ -21,8 +21,10 @@ FEW_RANKS, WORTHWHILE = 2, 16  # so many groups are made of few chains, if so ma
 
 @dataclass
 class Chains:
-    """Occupations (chains, n_sites) int8, energies (chains,) neV, ion counts (chains, ions), a random stream (chains, 2) uint64 for
-    each, and one (2,) for the proposals that they share."""
+    """Occupations (chains, n_sites) int8, energies (chains,) neV, ion counts (chains, ions).
+
+    streams: random stream of each chain, (chains, 2) uint64. proposals: stream of the proposals that all chains share, (2,).
+    """
 
     species: NDArray[np.int8]
     energy: NDArray[np.int64]
@@ -67,8 +69,9 @@ def ensembles_by_count(system: System, beta: float, log_weights: Float, referenc
 def advance_together(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
 ) -> Record:
-    """Run n_sweeps sweeps of every chain, with directed exchanges beside shared proposals; changes the chains and the tally, of which
-    chain r fills tally.sums[rows[r]].
+    """Run n_sweeps sweeps of every chain, with directed exchanges beside shared proposals.
+
+    Changes the chains and the tally; chain r adds to tally.sums[rows[r]].
 
     The record's arrays have the chains as first axis.
     """
@@ -87,7 +90,7 @@ def can_share_proposals(chains: Chains, system: System) -> bool:
 def advance_undirected(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int
 ) -> Record:
-    """The given moves alone: in lanes where the chains can share proposals, which fill no tally, else one chain after the other."""
+    """The given moves only: in lanes, without a tally, if the chains can share proposals; else one chain after the other."""
     if can_share_proposals(chains, system):
         return in_lanes(chains, system, moves, ensembles, n_sweeps)
     record = _empty_record(chains, moves, n_sweeps)
@@ -116,7 +119,7 @@ def one_by_one(
     chains: Chains, system: System, moves: MoveSet, ensembles: Ensembles, tally: Tally, rows: NDArray[np.int64], n_sweeps: int,
     record: Record, kinds: NDArray[np.int64], attempts: int,
 ) -> None:  # fmt: skip
-    """Every chain by itself, so many attempts a sweep, directed to sites that can change; `kinds` are the record's columns of the moves."""
+    """Each chain alone, `attempts` per sweep, directed to sites that can change. kinds: columns of the moves in the record."""
     for r in range(len(chains)):
         chain = Chain(chains.species[r], int(chains.energy[r]), chains.ions[r], chains.streams[r])
         log_weight, reference = ensembles.log_weight[r], ensembles.reference[r]

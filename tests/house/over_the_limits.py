@@ -5,9 +5,6 @@ OVER: dict[str, set[str]] = {
         "engine/hamiltonian/table.py: build_table",
     },
     "long_lines": {
-        "engine/hamiltonian/polynomial.py",
-        "engine/sampling/chain.py",
-        "engine/sampling/chains.py",
         "tests/benchmarks/correction.py",
         "tests/benchmarks/ess.py",
         "tests/benchmarks/peers/common.py",
