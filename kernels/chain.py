@@ -114,7 +114,8 @@ def walk(board, sites, state, model, scheme, record, attempts, keep):
     geometry, couplings, polynomial = model.geometry, model.couplings, model.polynomial
     moves, ensemble, tally = scheme.moves, scheme.ensemble, scheme.tally
     energy, ions, stream = state.energy, state.ions, state.stream
-    sites_by_row = group_sites(sites, board.halo, geometry.home, geometry.sublattice, couplings.n_species)
+    per_cell = couplings.point.shape[0]
+    sites_by_row = group_sites(sites, board.halo, geometry.home, geometry.sublattice, per_cell, couplings.n_species)
     shifts, chosen, field = hastings_shifts(moves), np.zeros(MOST_FLIPS, np.int64), np.zeros(MOST_FLIPS, np.int64)
     rows = view(sites_by_row)
     tabled, far = polynomial.rest.size == 0, 4 * rows.members.size > CACHE

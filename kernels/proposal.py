@@ -10,13 +10,13 @@ from .random import below, following, unit
 
 
 @part
-def group_sites(sites, halo, home, sublattice, n_species):
-    """The sites (k,) by row; all others are frozen. home, sublattice: of Geometry; n_species: largest number on a
-    sublattice.
+def group_sites(sites, halo, home, sublattice, per_cell, n_species):
+    """The sites (k,) by row; all others are frozen. home, sublattice: of Geometry; per_cell: sites of a primitive cell;
+    n_species: largest number on a sublattice.
     """
     last = 0
-    for g in sublattice:
-        last = max(last, np.int64(g))
+    for k in range(per_cell):
+        last = max(last, np.int64(sublattice[k]))
     n_rows = (last + 1) * n_species
     members, count, place = np.empty((n_rows, sites.size), np.int32), np.zeros(n_rows, np.int64), np.empty(halo.size, np.int32)
     for position in range(halo.size):

@@ -38,9 +38,9 @@ def transition_matrix(e: Enumeration, moves: MoveSet, ensemble: Ensemble, box: n
     weights = np.diff(np.concatenate([[0.0], arrays.cumulative]))
     energies = [system.energy_neV(s) for s in e.states]
     shifts = hastings_shifts(arrays)
-    every, n_species = np.arange(system.supercell.n_sites), system.couplings.n_species
+    every, per_cell, n_species = np.arange(system.supercell.n_sites), *system.couplings.point.shape
     for a, state in enumerate(e.states):
-        rows = group_sites(every if box is None else box, state, every, system.geometry.sublattice, n_species)
+        rows = group_sites(every if box is None else box, state, every, system.geometry.sublattice, per_cell, n_species)
         for kind, weight in enumerate(weights):
             start, stop = arrays.flip_start[kind], arrays.flip_start[kind + 1]
             for sites, p in site_choices(moves, kind, rows.members, rows.number):
