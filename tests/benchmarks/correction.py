@@ -1,6 +1,7 @@
 """Calls of the potential for an effective sample: the expansion proposing, and single moves.
 
-    python tests/benchmarks/correction.py outputs/nafepo4/cluster_expansion.ce [--cell 1 2 1] [--temperature 500] [--folder FOLDER]
+    python tests/benchmarks/correction.py outputs/nafepo4/cluster_expansion.ce \\
+        [--cell 1 2 1] [--temperature 500] [--folder FOLDER]
 
 NaFePO4 at x = 1/2 and fixed counts, the shipped MACE relaxing every arrangement (kept in FOLDER, so that a second run is fast). A
 call is a new arrangement whose energy was asked for, whether it was known already or not.
@@ -54,9 +55,14 @@ def measure(
     mean = float(record.potential_eV.mean())
     error = float(record.potential_eV.std() * np.sqrt(tau / proposals))
     return {
-        "calls": int(record.asked.sum()), "effective_samples": proposals / tau, "calls_each": record.asked.sum() * tau / proposals,
-        "acceptance": record.acceptance, "stretch": length, "energy_eV": mean, "energy_eV_error": error,
-    }  # fmt: skip
+        "calls": int(record.asked.sum()),
+        "effective_samples": proposals / tau,
+        "calls_each": record.asked.sum() * tau / proposals,
+        "acceptance": record.acceptance,
+        "stretch": length,
+        "energy_eV": mean,
+        "energy_eV_error": error,
+    }
 
 
 def main() -> None:

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/ess.py outputs/nafepo4/cluster_expansion.ce [--x 0.2 0.67] [--temperature 250 800] [--json FILE]
 
-Chains in lanes, as the sampler runs them, in a window about x (the count of ions varies by a few, which exchanges need), 1152 sites;
-all mixes start from the same states, cooled together. Energy: what is left of it after a straight line in the count of ions; ions, electrons: their longest waves along the three axes, the slowest of these. Errors are those of the mean over chains; seconds are of the
-processor. `-`: most chains are too short to tell.
+Chains run in lanes, as in the sampler, in a window about x of 1152 sites. The count of ions varies by a few, as exchanges need.
+All mixes start from the same states, cooled together. Energy: its residual after a straight line in the count of ions. Ions,
+electrons: their longest waves along the three axes, the slowest of these. Errors are those of the mean over chains.
+Seconds are of the processor. `-`: most chains are too short to tell.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def waves(system: System) -> Float:
 
 
 def prepare(system: System, x: float, temperatures_K: list[float], number: int) -> Iterator[tuple[Chains, Window]]:
-    """Chains cooled from HOT_K to one temperature after the other, and the window's slope that keeps the count about its centre."""
+    """Chains cooled from HOT_K to one temperature after the other, and the slope that holds the count at the window's centre."""
     low, high = system.n_range
     window = Window(HOT_K, round(low + x * (high - low)), 0.0)
     species = [random_neutral_state(system.supercell, "Na+", window.centre, np.random.default_rng([3, r])) for r in range(number)]

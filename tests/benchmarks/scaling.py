@@ -2,8 +2,8 @@
 
     python tests/benchmarks/scaling.py [--replicas 64 256 1024] [--ranks 1 2] [--json FILE]
 
-The same plan on every number of ranks: windows along x at several temperatures, 1152 sites, exchange every 5 sweeps. The fastest of
-the repeats counts, since others may use the machine; where they do all the time, processor time still tells.
+The plan is the same on every number of ranks: windows along x at several temperatures, 1152 sites, exchange every 5 sweeps. The
+fastest of the repeats counts, since others may use the machine. Where they use it all the time, processor time still tells.
 """
 
 import argparse
@@ -130,9 +130,8 @@ def main() -> None:
                 row[name] = alone[part] * args.ranks[0] / row[part] / ranks
             ms = [f"{1e3 * row[part]:9.2f}" for part in ("block_s", "advance_s", "waiting_s", "exchange_s")]
             each = 1e6 * row["exchange_s"] / row["replicas"]
-            print(
-                f"{row['replicas']:8d} {ranks:5d}          {' '.join(ms)} ({each:15.2f}) {row['efficiency']:11.0%} {row['efficiency_busy']:18.0%}"
-            )
+            efficiencies = f"{row['efficiency']:11.0%} {row['efficiency_busy']:18.0%}"
+            print(f"{row['replicas']:8d} {ranks:5d}          {' '.join(ms)} ({each:15.2f}) {efficiencies}")
     args.json.write_text(json.dumps({"machine": machine(), "by_ranks": found}, indent=1))
     print(machine())
 

@@ -64,7 +64,10 @@ def fit(features: NDArray[np.float64], energies: list[float]) -> NDArray[np.floa
 
 
 def rates(job: Job, run: Callable[[int], object]) -> list[float]:
-    """Steps per second of processor time of run(steps), one figure per repeat; what a call of a single step takes, which long runs pay once, is taken off."""
+    """Steps per second of processor time of run(steps), one figure per repeat.
+
+    The time of a call of a single step, which long runs pay once, is taken off.
+    """
 
     def seconds(steps: int) -> float:
         begin = time.process_time()

@@ -1,4 +1,7 @@
-"""CASM's clexmonte: canonical swaps, semigrand flips, semigrand pairs of flips that keep the charge. Needs g++ for its basis set."""
+"""CASM's clexmonte: canonical swaps, semigrand flips, semigrand pairs of flips that keep the charge.
+
+It needs g++ for its basis set.
+"""
 
 import json
 import os
