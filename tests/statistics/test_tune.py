@@ -12,6 +12,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.schema import Config
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling import prepare_ladder as preparation
 from redoxmc.engine.sampling import run as stage
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.ladder_file import read_ladder
@@ -94,7 +95,7 @@ def sampled_mixes(system: System, config: Config, folder: Path, monkeypatch: pyt
     monkeypatch.setattr(stage, "build_replicas", noted)
     watch = StopWatch(MPI.COMM_SELF, None)
     run_sampling(system, config, store, MPI.COMM_SELF, watch)
-    monkeypatch.setattr(stage, "tuned_mix", None)  # must not be asked again
+    monkeypatch.setattr(preparation, "tuned_mix", None)  # must not be asked again
     longer = config.sampler.sweeps.model_copy(update={"measure": 2 * config.sampler.sweeps.measure})
     again = config.model_copy(update={"sampling": config.sampler.model_copy(update={"sweeps": longer})})
     run_sampling(system, again, store, MPI.COMM_SELF, watch)
