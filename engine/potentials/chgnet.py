@@ -13,6 +13,7 @@ from ase.data import atomic_numbers
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..errors import RedoxError
+from ..input.schema import TrainedPotentialInput
 from .device import device
 from .labels import Labels
 from .network import Network
@@ -22,7 +23,7 @@ GPA_IN_EV_PER_A3 = 1 / 160.21766208
 EMBEDDING_PACE = 30.0
 
 
-def chgnet_calculator(weights: Weights | None, file: Path | None) -> Calculator:
+def calculator(weights: Weights | None, file: Path | None) -> Calculator:
     """The calculator with the given weights, with a checkpoint of chgnet, or as published.
 
     Raises RedoxError if CHGNet is not installed or the file is not a model of it.
@@ -42,6 +43,25 @@ def chgnet_calculator(weights: Weights | None, file: Path | None) -> Calculator:
         network = published()
     with contextlib.redirect_stdout(io.StringIO()):
         return CHGNetCalculator(network.eval(), use_device=device(), on_isolated_atoms="ignore")
+
+
+def check_settings(entry: TrainedPotentialInput, folder: Path) -> None:
+    """Raises RedoxError for any setting of the network."""
+    if entry.settings:
+        raise RedoxError(
+            f"training: {entry.name}: settings: found {', '.join(entry.settings)}; "
+            "allowed: none, since chgnet has the network of its published weights"
+        )
+
+
+def initial_network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, start: Weights | None) -> Network:
+    """The network from which training starts: `start`, or the published weights with proxies as their real elements."""
+    if start is not None:
+        return CHGNetNetwork(build(start))
+    network = published()
+    if entry.charge_aware:
+        adopt_proxies(network, labels)
+    return CHGNetNetwork(network)
 
 
 def _package() -> Any:

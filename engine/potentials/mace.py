@@ -10,12 +10,13 @@ from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
 from ..errors import RedoxError
+from ..input.schema import TrainedPotentialInput
 from ..runtime.storage import write_whole
 from .device import device
 from .weights import Weights, read_weights
 
 
-def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
+def calculator(weights: Weights | None, file: Path | None) -> Calculator:
     """The calculator with the given weights, or with a checkpoint of mace-torch.
 
     A checkpoint contains code; it is opened because the input names it. Raises RedoxError if it is not a MACE model.
@@ -31,6 +32,13 @@ def mace_calculator(weights: Weights | None, file: Path | None) -> Calculator:
         except Exception as error:  # unpickling raises anything
             raise RedoxError(f"{file}: not a MACE model: {type(error).__name__}: {error}") from None
         return MACECalculator(models=[network.double()], device=device(), default_dtype="float64")
+
+
+def check_settings(entry: TrainedPotentialInput, folder: Path) -> None:
+    """Raises RedoxError for an option that mace-torch does not know, or that other keys of the input set."""
+    from .training.mace import arguments
+
+    arguments(entry, 0, folder, entry.epochs)
 
 
 def build(weights: Weights) -> torch.nn.Module:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..crystal.lattice import bare_copy
 from ..errors import RedoxError
+from .architecture import architecture
 from .labels import Labels
 from .weights import Weights, read_weights
 
@@ -107,23 +108,8 @@ def load_potential(
 
 
 def calculator_of(model: str, weights: Weights | None, file: Path | None = None) -> Calculator:
-    """ASE calculator of mace, chgnet or cpainn; without `weights`, `file` is a checkpoint of the original package."""
-    if model == "mace":
-        from .mace import mace_calculator
-
-        return mace_calculator(weights, file)
-    if model == "chgnet":
-        from .chgnet import chgnet_calculator
-
-        return chgnet_calculator(weights, file)
-    from .cpainn import CPaiNN
-    from .network import NetworkCalculator
-
-    if weights is None:
-        raise RedoxError(f"{file}: not weights of cpainn" if file else "potential: cpainn needs file, the file of its weights")
-    network = CPaiNN(weights.symbols, **weights.settings)
-    network.load_state_dict(weights.state)
-    return NetworkCalculator(network.double().eval())
+    """ASE calculator of one of our architectures; without `weights`, `file` is a checkpoint of the original package."""
+    return architecture(model).calculator(weights, file)
 
 
 def _imported(path: str, options: dict[str, Any]) -> Calculator:

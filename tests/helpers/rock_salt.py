@@ -10,10 +10,10 @@ from e3nn import o3
 
 from redoxmc.engine.crystal.lattice import Species
 from redoxmc.engine.potentials.chgnet import CHGNetNetwork, published
-from redoxmc.engine.potentials.cpainn import CPaiNN
+from redoxmc.engine.potentials.cpainn import CPaiNNNetwork
+from redoxmc.engine.potentials.cpainn_network import CPaiNN
 from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.mace import weights_of
-from redoxmc.engine.potentials.network import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import LabelledCalculator, calculator_of, load_potential
 from redoxmc.engine.potentials.weights import Weights
 

@@ -11,8 +11,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mpi4py import MPI
 
 from redoxmc.engine.input.schema import TrainedPotentialInput
-from redoxmc.engine.potentials.cpainn import CPaiNN
-from redoxmc.engine.potentials.network import CPaiNNNetwork
+from redoxmc.engine.potentials.cpainn import CPaiNNNetwork
+from redoxmc.engine.potentials.cpainn_network import CPaiNN
 from redoxmc.engine.potentials.training.frames import Frames
 from redoxmc.engine.potentials.training.train import train
 from redoxmc.engine.runtime.mpi import StopWatch

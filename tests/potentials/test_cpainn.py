@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import torch
 
 from redoxmc.engine.potentials import cpainn
-from redoxmc.engine.potentials.cpainn import CPaiNN, Graph, collate, graph_of
+from redoxmc.engine.potentials.cpainn_network import CPaiNN, Graph, collate, graph_of
 
 SYMBOLS = ("Na", "Fe", "Ga", "O")
 CUTOFF_A = 4.0

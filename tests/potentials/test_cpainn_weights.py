@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from redoxmc.engine.potentials.cpainn import CPaiNN, graph_of
+from redoxmc.engine.potentials.cpainn_network import CPaiNN, graph_of
 
 from .test_cpainn import SMALL, SYMBOLS, cell, graph, model, slope
 

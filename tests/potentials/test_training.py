@@ -12,7 +12,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.schema import LossWeightsInput, TrainedPotentialInput
-from redoxmc.engine.potentials.network import CPaiNNNetwork
+from redoxmc.engine.potentials.cpainn import CPaiNNNetwork
 from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.potentials.training.curve import CURVE_COLUMNS, read_curve
 from redoxmc.engine.potentials.training.loop import _epoch, train_network, weights_at

@@ -1,7 +1,7 @@
 """Sections potential, training and evaluation: potentials that know charges."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,8 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from .base import Count, File, Files, Model, Shape, supercell_matrix
 
-ARCHITECTURES = ("mace", "chgnet", "cpainn")
+Architecture = Literal["mace", "chgnet", "cpainn"]
+ARCHITECTURES = get_args(Architecture)
 
 
 class PotentialInput(Model):
@@ -53,7 +54,7 @@ class TrainedPotentialInput(Model):
     """A potential to train; with `file` it is already trained and only evaluated."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="name of the potential and its folder")
-    model: Literal["mace", "chgnet", "cpainn"] = Field(description="architecture")
+    model: Architecture = Field(description="architecture")
     charge_aware: bool = Field(default=True, description="false: the potential sees elements, not charges")
     file: File | None = Field(default=None, description="file of existing weights; absent: the potential is trained")
     start_from: File | None = Field(

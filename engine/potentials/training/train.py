@@ -14,16 +14,16 @@ from ...runtime.hashes import file_hash, fingerprint
 from ...runtime.mpi import StopWatch
 from ...runtime.storage import write_text
 from ...runtime.task_farm import run_tasks
+from ..architecture import architecture
 from ..device import device
 from ..labels import Labels
-from ..network import CPaiNNNetwork, Network
+from ..network import Network
 from ..weights import Weights, read_weights, write_weights
 from .frames import Frames
 from .loop import train_network
 from .loss import reference_energies
 
 log = logging.getLogger("redoxmc")
-CPAINN = {"width": 64, "n_layers": 3, "cutoff_A": 5.0, "n_radial": 16}
 
 
 def train_all(
@@ -32,7 +32,7 @@ def train_all(
     """Train all potentials that have no weights yet, one per rank at a time. Collective."""
     todo = [p for p in given.potentials if p.file is None]
     for entry in todo:
-        _check(entry, folder)
+        architecture(entry.model).check_settings(entry, folder)
     torch.set_num_threads(1 if comm.size > 1 else torch.get_num_threads())
 
     def work(k: int) -> None:
@@ -44,27 +44,6 @@ def train_all(
 def weights_file(entry: TrainedPotentialInput, folder: Path, resolve: Any) -> Path:
     """File of the weights of an entry, existing or to be written."""
     return resolve(entry.file) if entry.file else folder / entry.name / f"{entry.name}.model"
-
-
-def _check(entry: TrainedPotentialInput, folder: Path) -> None:
-    """Check the settings of an entry before training. Raises RedoxError."""
-    if entry.model == "mace":
-        from .mace import arguments
-
-        arguments(entry, 0, folder, entry.epochs)
-    elif entry.model == "cpainn":
-        if unknown := sorted(set(entry.settings) - set(CPAINN)):
-            raise RedoxError(f"training: {entry.name}: settings: found {', '.join(unknown)}; allowed: {', '.join(CPAINN)}")
-        for key, value in entry.settings.items():
-            if isinstance(value, bool) or not isinstance(value, (type(CPAINN[key]), int)) or not 0 < value < 10_000:
-                raise RedoxError(
-                    f"training: {entry.name}: settings: {key}: found {value!r}; allowed: a positive {type(CPAINN[key]).__name__}"
-                )
-    elif entry.settings:
-        raise RedoxError(
-            f"training: {entry.name}: settings: found {', '.join(entry.settings)}; "
-            "allowed: none, since chgnet has the network of its published weights"
-        )
 
 
 def train(
@@ -118,32 +97,14 @@ def _trained(
         network = train_mace(training, validation, entry, seed, folder, watch.should_stop)
         return weights_of(network, entry.charge_aware, card) if network is not None else None
     torch.manual_seed(seed)
-    net = _network(entry, symbols, labels, begin)
+    start = read_weights(begin, entry.model) if begin else None
+    if begin and start is None:
+        raise RedoxError(f"training: {entry.name}: start_from: {begin} is not a file of weights of RedoxMC")
+    net = architecture(entry.model).initial_network(entry, symbols, labels, start)
     net.to(device())  # type: ignore[attr-defined]
     _match_reference(net, training)
     finished = train_network(net, training, validation, entry, seed, folder, watch.should_stop)
     return net.weights(symbols, entry.charge_aware, card) if finished else None
-
-
-def _network(entry: TrainedPotentialInput, symbols: list[str], labels: Labels, begin: Path | None) -> Network:
-    weights = read_weights(begin, entry.model) if begin else None
-    if begin and weights is None:
-        raise RedoxError(f"training: {entry.name}: start_from: {begin} is not a file of weights of RedoxMC")
-    if entry.model == "chgnet":
-        from ..chgnet import CHGNetNetwork, adopt_proxies, build, published
-
-        network = build(weights) if weights else published()
-        if not weights and entry.charge_aware:
-            adopt_proxies(network, labels)
-        return CHGNetNetwork(network)
-    from ..cpainn import CPaiNN
-
-    if weights and (unknown := sorted(set(symbols) - set(weights.symbols))):
-        raise RedoxError(f"training: {entry.name}: start_from: {begin} does not know {', '.join(unknown)}")
-    network = CPaiNN(weights.symbols, **weights.settings) if weights else CPaiNN(symbols, **(CPAINN | entry.settings))
-    if weights:
-        network.load_state_dict(weights.state)
-    return CPaiNNNetwork(network)
 
 
 def _match_reference(network: Network, frames: list[Atoms]) -> None:
