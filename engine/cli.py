@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import __version__
 from .input.examples import init
-from .input.options import STAGES, Options
+from .stages.options import STAGES, Options
 
 DESCRIPTION = """\
 Monte Carlo of ions and electrons together in mixed-valence materials: from a
@@ -19,7 +19,7 @@ if the run is finished.
 """
 EPILOG = f"""\
 stages; each is skipped if nothing that it depends on has changed:
-{chr(10).join(f"  {name:10} {made}" for name, made in STAGES.items())}
+{chr(10).join(f"  {name:10} {stage.makes}" for name, stage in STAGES.items())}
 
 exit codes:
   0    done

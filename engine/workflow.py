@@ -5,11 +5,11 @@ from typing import Any
 
 from mpi4py import MPI
 
-from .input.options import Options
 from .runtime.mpi import StopWatch, wait_idly
 from .stages import analyse, correct, evaluate, fit, label, refine, report, sample, split, train
 from .stages.cells import build_cells
 from .stages.opening import opened
+from .stages.options import Options
 from .stages.prepare import prepare_on_root
 from .stages.run import RootData, Run
 

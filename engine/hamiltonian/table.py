@@ -16,6 +16,7 @@ from .terms import Cluster, Hamiltonian
 
 Partner = tuple[int, tuple[int, int, int]]  # (site of the cell, wrapped cell offset from the centre)
 Entries = dict[tuple[Partner, ...], NDArray[np.int64]]
+Interaction = tuple[list[int], int]  # (offsets of the partners in the halo array, where its table starts)
 
 
 def round_to_neV(energies_eV: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -97,73 +98,87 @@ def _geometry(supercell: Supercell, rim: NDArray[np.int64]) -> tuple[Geometry, N
     return geometry, strides
 
 
-def build_table(hamiltonian: Hamiltonian, supercell: Supercell) -> tuple[Geometry, Couplings]:
-    """The arrays that the kernel reads. Energies are neV for the whole supercell."""
-    entries = _template_entries(supercell, hamiltonian.clusters)
-    geometry, strides = _geometry(supercell, _rim(supercell, entries))
-    q = supercell.lattice.n_species
-    values: list[NDArray[np.int64]] = []
-    starts: dict[bytes, int] = {}
+class _DifferenceTables:
+    """E(new) - E(old) of one site for every state of its partners, in neV; equal tables are stored once."""
 
-    def store(table: NDArray[np.int64]) -> int:
-        padded = np.zeros((q,) * table.ndim, np.int64)
-        padded[tuple(slice(n) for n in table.shape)] = table
-        padded = padded[None, :] - padded[:, None]
-        key = padded.tobytes()
-        if key not in starts:
-            starts[key] = sum(v.size for v in values)
-            values.append(padded.ravel())
-        return starts[key]
+    def __init__(self, n_species: int) -> None:
+        self.n_species = n_species
+        self.values: list[NDArray[np.int64]] = []
+        self._starts: dict[bytes, int] = {}
+
+    def start_of(self, energies: NDArray[np.int64]) -> int:
+        """Where the table of these cluster energies starts in the concatenated values."""
+        padded = np.zeros((self.n_species,) * energies.ndim, np.int64)
+        padded[tuple(slice(n) for n in energies.shape)] = energies
+        difference = padded[None, :] - padded[:, None]
+        key = difference.tobytes()
+        if key not in self._starts:
+            self._starts[key] = sum(v.size for v in self.values)
+            self.values.append(difference.ravel())
+        return self._starts[key]
+
+
+def _interactions(
+    supercell: Supercell, entries: list[Entries], strides: NDArray[np.int64], tables: _DifferenceTables
+) -> list[list[Interaction]]:
+    """Per site of the cell, its interactions with one partner or more."""
 
     def halo_offset(centre: int, partner: Partner) -> int:
         return int(np.dot(supercell.shortest(np.array(partner[1])), strides)) + partner[0] - centre
 
-    point = np.zeros((len(entries), q), np.int64)
-    pairs: list[list[tuple[int, int]]] = []
-    triplets: list[list[tuple[int, int, int]]] = []
-    many: list[list[tuple[list[int], int]]] = []
+    return [
+        [
+            ([halo_offset(centre, p) for p in key], tables.start_of(found[key]))
+            for key in sorted(found)
+            if key and found[key].any()
+        ]
+        for centre, found in enumerate(entries)
+    ]
+
+
+def _columns(
+    interactions: list[list[Interaction]], fewest: int, most: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Those with fewest to most partners: first row of each site (sites+1,), partners (n,), offsets (n, widest), tables (n,)."""
+    chosen = [[i for i in site if fewest <= len(i[0]) <= most] for site in interactions]
+    rows = [i for site in chosen for i in site]
+    widest = max((len(offsets) for offsets, _ in rows), default=fewest)
+    return (
+        np.concatenate([[0], np.cumsum([len(site) for site in chosen])]).astype(np.int64),
+        np.array([len(offsets) for offsets, _ in rows], np.int64),
+        np.array([offsets + [0] * (widest - len(offsets)) for offsets, _ in rows], np.int64).reshape(-1, widest),
+        np.array([start for _, start in rows], np.int64),
+    )
+
+
+def build_table(hamiltonian: Hamiltonian, supercell: Supercell) -> tuple[Geometry, Couplings]:
+    """The arrays that the kernel reads. Energies are neV for the whole supercell."""
+    entries = _template_entries(supercell, hamiltonian.clusters)
+    geometry, strides = _geometry(supercell, _rim(supercell, entries))
+    tables = _DifferenceTables(supercell.lattice.n_species)
+    interactions = _interactions(supercell, entries, strides, tables)
+    point = np.zeros((len(entries), tables.n_species), np.int64)
     for centre, found in enumerate(entries):
-        pairs.append([])
-        triplets.append([])
-        many.append([])
-        for key in sorted(found):
-            table = found[key]
-            if not table.any():
-                continue
-            offsets = [halo_offset(centre, p) for p in key]
-            if not key:
-                point[centre, : table.size] = table
-            elif len(key) == 1:
-                pairs[-1].append((offsets[0], store(table)))
-            elif len(key) == 2:
-                triplets[-1].append((offsets[0], offsets[1], store(table)))
-            else:
-                many[-1].append((offsets, store(table)))
-    widest = max((len(o) for m in many for o, _ in m), default=1)
-
-    def starts_of(groups: list) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum([len(g) for g in groups])]).astype(np.int64)
-
-    def column(groups: list, k: int, width: int | None = None) -> NDArray[np.int64]:
-        data = np.array([entry[k] for g in groups for entry in g], np.int64)
-        return data.reshape(-1) if width is None else data.reshape(-1, width)
-
-    padded_many = [[(o + [0] * (widest - len(o)), t, len(o)) for o, t in m] for m in many]
+        if () in found:
+            point[centre, : found[()].size] = found[()]
+    pair_start, _, pair_offset, pair_table = _columns(interactions, 1, 1)
+    triplet_start, _, triplet_offset, triplet_table = _columns(interactions, 2, 2)
+    many_start, many_size, many_offset, many_table = _columns(interactions, 3, np.inf)
     couplings = Couplings(
-        n_species=q,
+        n_species=tables.n_species,
         constant=_ground_constant(hamiltonian, supercell),
         point=point,
-        pair_start=starts_of(pairs),
-        pair_offset=column(pairs, 0).astype(np.int32),
-        pair_table=column(pairs, 1).astype(np.int32),
-        triplet_start=starts_of(triplets),
-        triplet_offset=np.array([t[:2] for g in triplets for t in g], np.int32).reshape(-1, 2),
-        triplet_table=column(triplets, 2).astype(np.int32),
-        many_start=starts_of(padded_many),
-        many_size=column(padded_many, 2),
-        many_offset=column(padded_many, 0, widest),
-        many_table=column(padded_many, 1),
-        values=np.concatenate(values) if values else np.zeros(1, np.int64),
+        pair_start=pair_start,
+        pair_offset=pair_offset.ravel().astype(np.int32),
+        pair_table=pair_table.astype(np.int32),
+        triplet_start=triplet_start,
+        triplet_offset=triplet_offset.astype(np.int32),
+        triplet_table=triplet_table.astype(np.int32),
+        many_start=many_start,
+        many_size=many_size,
+        many_offset=many_offset,
+        many_table=many_table,
+        values=np.concatenate(tables.values) if tables.values else np.zeros(1, np.int64),
     )
     return geometry, couplings
 

@@ -1,15 +1,27 @@
 """Options of the command line. This module imports nothing heavy."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-STAGES = {  # name: what it makes, in the order of a run
-    "train": "potentials, from calculations",
-    "evaluate": "potentials, against held-out cells",
-    "label": "configurations, relaxed with a potential",
-    "fit": "the cluster expansion",
-    "sample": "the Monte Carlo, saved in blocks",
-    "analyse": "results.h5, from the samples",
-    "report": "figures and report.html, from results.h5",
+
+class Stage(NamedTuple):
+    """What a stage makes, in words, and where in the output folder: files and folders, which --fresh deletes."""
+
+    makes: str
+    output: tuple[str, ...]
+
+
+STAGES = {  # in the order of a run
+    "train": Stage("potentials, from calculations", ("potentials", "refused_frames.txt")),
+    "evaluate": Stage("potentials, against held-out cells", ("evaluation.json", "evaluation.html", "moments", "held_out")),
+    "label": Stage(
+        "configurations, relaxed with a potential",
+        ("label.mark", "label.json", "labelled.extxyz", "learning.json", "relaxations", "rounds"),
+    ),
+    "fit": Stage("the cluster expansion", ("fit.json", "cluster_expansion.ce", "refused_cells.txt")),
+    "sample": Stage("the Monte Carlo, saved in blocks", ("correction",)),
+    "analyse": Stage("results.h5, from the samples", ("results.h5", "phases", "ground_states")),
+    "report": Stage("figures and report.html, from results.h5", ("report.html", "figures", "exports")),
 }
 ORDER = tuple(STAGES)
 

@@ -6,29 +6,7 @@ from pathlib import Path
 
 from ..runtime.lock import Lock
 from ..runtime.sample_store import SampleStore
-
-FILES = (
-    "labelled.extxyz",
-    "label.json",
-    "label.mark",
-    "learning.json",
-    "evaluation.json",
-    "evaluation.html",
-    "refused_frames.txt",
-    "refused_cells.txt",
-)
-FOLDERS = (
-    "figures",
-    "exports",
-    "phases",
-    "ground_states",
-    "correction",
-    "potentials",
-    "relaxations",
-    "rounds",
-    "moments",
-    "held_out",
-)
+from .options import STAGES
 
 
 @dataclass(frozen=True)
@@ -108,8 +86,9 @@ class Output:
     def clear(self) -> None:
         """Delete what the stages have made."""
         self.store.clear()
-        files = (self.results, self.report, self.fit, self.expansion, *(self.folder / name for name in FILES))
-        for path in files:
-            path.unlink(missing_ok=True)
-        for name in FOLDERS:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in (name for stage in STAGES.values() for name in stage.output):
+            path = self.folder / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

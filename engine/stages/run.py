@@ -12,13 +12,13 @@ from ..crystal.neutrality import Exchange
 from ..hamiltonian.electrostatics import PointCharges
 from ..hamiltonian.imported import ImportedExpansion
 from ..hamiltonian.terms import Hamiltonian
-from ..input.options import Options
 from ..input.reader import InputFile
 from ..input.schema import Config
 from ..potentials.dataset import DataSet
 from ..potentials.specification import PotentialSpec
 from ..report.experiment import Experiment
 from ..thermodynamics.vibrations import Vibrations
+from .options import Options
 from .output import Output
 
 if TYPE_CHECKING:

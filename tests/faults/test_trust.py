@@ -21,7 +21,6 @@ from PIL import Image
 from redoxmc.engine.crystal.files import read_by_pymatgen, read_frames
 from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.input.checks.structure import read_structure
-from redoxmc.engine.input.options import Options
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import TrainedPotentialInput
 from redoxmc.engine.potentials.calculations import read_calculations
@@ -32,6 +31,7 @@ from redoxmc.engine.report.figures.style import plain, save_figures
 from redoxmc.engine.report.page import Cell, Citations, Content, Table, write_page
 from redoxmc.engine.stages.check import print_plan
 from redoxmc.engine.stages.evaluate import potentials_to_evaluate
+from redoxmc.engine.stages.options import Options
 from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.run import Run

@@ -14,10 +14,10 @@ from ...input.checks.lattice import read_exchanges, read_lattice
 from ...input.checks.output import check_output
 from ...input.checks.potentials import check_potentials
 from ...input.checks.sampling import check_correction, check_ground_states, check_learning, check_sampling
-from ...input.options import Options
 from ...input.reader import InputFile, read_input
 from ...potentials.specification import specify
 from ..identity import file_hashes
+from ..options import Options
 from ..output import Output
 from ..run import RootData, Run
 from .expansion import read_expansion, read_fit_data
