@@ -2,6 +2,8 @@
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,53 @@ KEPT = ("energy", "forces", "stress", "magmoms")
 COLLECTIONS = ("extxyz", "db", "json")  # formats whose frames need not be steps of one relaxation
 
 
-def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
-    """Frames of a file that ASE reads (extxyz, OUTCAR, vasprun.xml, ..., also .gz), or only the last frame of each config.
+@dataclass(frozen=True)
+class Calculation:
+    """One frame of a file, used or not.
+
+    file: path as given. index: number of the frame in the file, from 1; that of the last step of a relaxation of which not
+    every step is wanted. name: of the configuration, the same for all steps of a relaxation. atoms: with results, and with
+    `config` and `step` in info; None if the file cannot be read. left_out: why the frame must not be used, or None.
+    """
+
+    file: Path
+    index: int
+    name: str
+    atoms: Atoms | None
+    left_out: str | None
+
+    @property
+    def described(self) -> str:
+        """Name, step and file, as messages begin."""
+        step = "" if self.atoms is None else f" step {self.atoms.info['step']}"
+        return f"config {self.name}{step} ({self.file}, frame {self.index})"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A calculation with the symbols of its charge states.
+
+    atoms: labelled, with results and info; None if left out. left_out: why, or None. charges: (atoms,), None if unknown.
+    evidence: "proxy", "moments", "bond lengths", "moments and bond lengths", "composition" where that alone fixes them, or "".
+    margin_muB2, misfit_muB: see `Assignment`.
+    """
+
+    calculation: Calculation
+    atoms: Atoms | None
+    left_out: str | None
+    charges: NDArray[np.int64] | None = None
+    evidence: str = ""
+    margin_muB2: float = nan
+    misfit_muB: float = nan
+
+
+def read_all(paths: list[Path], every_step: bool) -> list[Calculation]:
+    """Calculations of several files, with names that differ between files."""
+    return [c for path in paths for c in read_calculations(path, every_step)]
+
+
+def read_calculations(path: Path, every_step: bool) -> list[Calculation]:
+    """Frames of a file that ASE reads (extxyz, OUTCAR, vasprun.xml, ..., also .gz), or only the last step of each relaxation.
 
     - Energy, forces, stress and moments are kept if present. The energy of VASP is the one without entropy (sigma → 0).
     - Moments of VASP come from the tables of the OUTCAR (LORBIT = 11), also for vasprun.xml, which has none. VASP prints them
@@ -29,49 +76,53 @@ def read_calculations(path: Path, every_step: bool) -> list[Atoms]:
       frames of a relaxation share it. In an extxyz or a database of which not every step is wanted, the frames are then
       separate cells: NAME-1, NAME-2, ...
 
-    Raises RedoxError if the file cannot be read.
+    A file that cannot be read is one calculation without atoms.
     """
+    own_name = path.name.split(".")[0]
+    name = path.resolve().parent.name if own_name in ("OUTCAR", "vasprun") else own_name
     try:
         kind, found = read_frames(path)
         frames = [_with_results(f, f) for f in found]
         if kind in ("vasp-out", "vasp-xml"):
             _add_moments(frames, path if kind == "vasp-out" else path.parent)
     except RedoxError as error:
-        raise RedoxError(f"cannot read the calculation {path}: {error}") from None
+        return [Calculation(path, 1, name, None, f"cannot be read: {error}")]
     except Exception as error:  # ase raises whatever its parsers raise
-        raise RedoxError(f"cannot read the calculation {path}: {type(error).__name__}: {error}") from None
-    own_name = path.name.split(".")[0]
-    name = path.resolve().parent.name if own_name in ("OUTCAR", "vasprun") else own_name
+        return [Calculation(path, 1, name, None, f"cannot be read: {type(error).__name__}: {error}")]
     apart = not every_step and kind in COLLECTIONS and len(frames) > 1
     for k, frame in enumerate(frames):
         frame.info.setdefault("config", f"{name}-{k + 1}" if apart else name)
         frame.info.setdefault("step", k)
-    return frames if every_step else list({f.info["config"]: f for f in frames}.values())
+    calculations = [Calculation(path, k, str(f.info["config"]), f, None) for k, f in enumerate(frames, 1)]
+    return calculations if every_step else list({c.name: c for c in calculations}.values())
 
 
-def label_frames(frames: list[Atoms], labels: Labels) -> tuple[list[Atoms], list[str]]:
-    """Frames with the symbols of their charge states and with their results and info, and messages why others are refused.
+def label_calculation(calculation: Calculation, labels: Labels) -> Labelled:
+    """The calculation with the symbols of its charge states, or why it is left out.
 
-    Frames that contain a proxy are already labelled; they only have to be neutral.
+    A frame that contains a proxy is already labelled; it only has to be neutral.
     """
-    labelled, refusals = [], []
-    for k, frame in enumerate(frames):
-        result, problem = _labelled(frame, labels)
-        if problem:
-            refusals.append(f"config {frame.info.get('config', k + 1)} step {frame.info.get('step', k)}: {problem}")
-        else:
-            labelled.append(_with_results(result, frame))
-    return labelled, refusals
-
-
-def _labelled(frame: Atoms, labels: Labels) -> tuple[Atoms, str | None]:
+    frame = calculation.atoms
+    if frame is None or calculation.left_out:
+        return Labelled(calculation, None, calculation.left_out)
     if any(s in labels.ions and labels.element(s) != s for s in frame.symbols):
-        unknown = unknown_symbols(frame, labels)
-        charge = 0 if unknown else int(labels.charges(frame).sum())
-        return frame, unknown or (f"{frame.symbols} has charge {charge:+d}, not 0" if charge else None)
+        return _proxied(calculation, frame, labels)
     results = frame.calc.results if frame.calc else {}
-    assigned = assign_charges(frame, labels, results.get("magmoms"))
-    return frame if assigned.problem else labels.labelled(with_known_symbols(frame, labels), assigned.charges), assigned.problem
+    found = assign_charges(frame, labels, results.get("magmoms"))
+    atoms = None if found.problem else labels.labelled(with_known_symbols(frame, labels), found.charges)
+    return Labelled(
+        calculation, atoms and _with_results(atoms, frame), found.problem, found.charges, found.evidence, found.margin_muB2,
+        found.misfit_muB,
+    )  # fmt: skip
+
+
+def _proxied(calculation: Calculation, frame: Atoms, labels: Labels) -> Labelled:
+    if unknown := unknown_symbols(frame, labels):
+        return Labelled(calculation, None, unknown)
+    charges = labels.charges(frame)
+    if total := int(charges.sum()):
+        return Labelled(calculation, None, f"{frame.symbols} has charge {total:+d}, not 0", charges, "proxy")
+    return Labelled(calculation, _with_results(frame, frame), None, charges, "proxy")
 
 
 def _with_results(atoms: Atoms, source: Atoms) -> Atoms:

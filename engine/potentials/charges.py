@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
-from math import inf, nan
+from math import inf, isfinite, nan
 
 import numpy as np
 from ase import Atoms
@@ -28,12 +28,19 @@ class Assignment:
     """Charges assigned to a frame.
 
     charges (atoms,). gaps_muB: smallest gap between the moments of neighbouring states; inf if every element has a single
-    state, nan without moments. problem: why the charges are uncertain and cannot be used, or None.
+    state, nan without moments. problem: why the charges are uncertain and cannot be used, or None. evidence: what they were
+    read from: "moments", "bond lengths", "moments and bond lengths", or "composition" if that alone fixes them.
+    margin_muB2: difference of the summed squared deviations from the reference moments between the best and the second-best
+    neutral counts; nan without moments, or if only one count is neutral. misfit_muB: largest deviation of a moment from the
+    reference moment of its state; nan without moments.
     """
 
     charges: NDArray[np.int64]
     gaps_muB: float
     problem: str | None
+    evidence: str = ""
+    margin_muB2: float = nan
+    misfit_muB: float = nan
 
 
 def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64] | None = None) -> Assignment:
@@ -67,7 +74,26 @@ def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64
         problem = f"the moments of two states differ by {gap_muB:.3f} muB; needed: more than {LEAST_GAP_MU_B}"
     elif not gap_A > TIE_A:
         problem = "moments and bond lengths give different atoms"
-    return Assignment(charges, gap_muB, problem and f"{problem}; {_evidence(atoms, labels, moments, bonds)}")
+    evidence = _sources(by_moment and gap_muB > -inf, isfinite(gap_A)) if labels.redox else "composition"
+    margin = others[0][0] - misfit if others and by_moment else nan
+    largest = nan if moments is None else _largest_misfit(atoms, labels, charges, moments)
+    return Assignment(
+        charges, gap_muB, problem and f"{problem}; {_evidence(atoms, labels, moments, bonds)}", evidence, margin, largest
+    )
+
+
+def _sources(by_moment: bool, by_bonds: bool) -> str:
+    """What the charges were read from, in words."""
+    return " and ".join(["moments"] * by_moment + ["bond lengths"] * by_bonds) or "composition"
+
+
+def _largest_misfit(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments: NDArray[np.float64]) -> float:
+    """Largest deviation (muB) of a moment from the reference moment of the state of its atom; 0 without redox atoms."""
+    reference = {s: {q.charge: reference_moment_muB(q) for q in states} for s, states in labels.redox.items()}
+    return max(
+        (abs(moments[i] - reference[e][int(charges[i])]) for e, where in _by_element(atoms, labels).items() for i in where),
+        default=0.0,
+    )
 
 
 def states_by_moment(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
 from ..errors import RedoxError
-from .calculations import label_frames, read_calculations
+from .calculations import label_calculation, read_calculations
 from .labels import labels_of
 from .site_mapping import SiteMapping
 
@@ -44,13 +44,15 @@ def read_relaxed(paths: list[Path], lattice: Lattice) -> tuple[list[Atoms], list
         found = read_calculations(path, every_step=False)
         if not found:
             raise RedoxError(f"the data set {path.name} is empty")
-        wrong = [message for k, frame in enumerate(found) if (message := _frame_problem(frame, lattice, k))]
+        if unread := [c for c in found if c.atoms is None]:
+            raise RedoxError(f"{unread[0].file.name}: {unread[0].left_out}")
+        wrong = [message for k, c in enumerate(found) if c.atoms and (message := _frame_problem(c.atoms, lattice, k))]
         if wrong:
             more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise RedoxError(f"{path.name}: " + "; ".join(wrong[:5]) + more)
-        labelled, refused = label_frames(found, labels) if labels.redox else (found, [])
-        frames += labelled
-        refusals += refused
+        labelled = [label_calculation(c, labels) for c in found]
+        frames += [f.atoms for f in labelled if f.atoms is not None]
+        refusals += [f"{f.calculation.described}: {f.left_out}" for f in labelled if f.left_out]
     if not frames:
         raise RedoxError("no frame of the data set can be used: " + "; ".join(refusals[:3]))
     return frames, refusals

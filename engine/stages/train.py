@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RedoxError
-from ..potentials.calculations import label_frames, read_calculations
+from ..potentials.calculations import label_calculation, read_all
 from ..potentials.labels import labels_of
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import write_text
@@ -39,17 +39,17 @@ def labelled_frames(run: Run) -> "Frames":
 
     given = run.config.training
     assert given is not None
-    frames = [f for path in run.source.files(given.dataset) for f in read_calculations(path, every_step=True)]
-    for f in frames:
-        if f.calc is None or not {"energy", "forces"} <= set(f.calc.results):
-            raise RedoxError(
-                f"training: dataset: frame {f.info.get('config')} step {f.info.get('step')} has no energy or no forces"
-            )
+    calculations = read_all(run.source.files(given.dataset), every_step=True)
+    for c in calculations:
+        if c.atoms is not None and not {"energy", "forces"} <= set(c.atoms.calc.results):
+            raise RedoxError(f"training: dataset: frame {c.name} step {c.atoms.info['step']} has no energy or no forces")
     labels = labels_of(run.lattice)
-    labelled, refusals = label_frames(frames, labels)
+    found = [label_calculation(c, labels) for c in calculations]
+    labelled = [f.atoms for f in found if f.atoms is not None]
+    refusals = [f"{f.calculation.described}: {f.left_out}" for f in found if f.left_out]
     if refusals:
         write_text(run.output.refused_frames, "\n".join(refusals) + "\n")
-        log.info("train: %d of %d frames refused, listed with their moments in refused_frames.txt", len(refusals), len(frames))
+        log.info("train: %d of %d frames refused, listed with their moments in refused_frames.txt", len(refusals), len(found))
     if not labelled:
         raise RedoxError(f"training: dataset: no frame has certain charges: {refusals[0]}")
     parts = split(labelled, given.split, run.config.seed, labels)

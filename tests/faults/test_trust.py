@@ -116,9 +116,10 @@ def test_data_sets_and_structures_are_data(tmp_path: Path) -> None:
     """A pickle by any name; a folder, which ASE takes for a trajectory in pieces; JSON that names a class."""
     for name in ("data.extxyz", "data.traj", "data.db", "data.json", "data.cif", "OUTCAR", "data.pckl"):
         (tmp_path / name).write_bytes(pickle.dumps(Payload(tmp_path / "touched")))
-        for read in (lambda p: read_calculations(p, False), read_structure):
-            with pytest.raises(RedoxError):
-                read(tmp_path / name)
+        (found,) = read_calculations(tmp_path / name, False)
+        assert found.atoms is None and str(found.left_out).startswith("cannot be read: ")
+        with pytest.raises(RedoxError):
+            read_structure(tmp_path / name)
     (tmp_path / "data.bundle").mkdir()
     (tmp_path / "data.bundle/metadata.json").write_text('{"format": "BundleTrajectory"}')
     with pytest.raises(RedoxError, match="no such file"):
@@ -165,7 +166,7 @@ def test_our_own_files_need_no_pickle(tmp_path: Path) -> None:
     for k, cell in enumerate(cells):
         cell.info["config"] = f"../../evil{k}/{SCRIPT}"
     ase.io.write(tmp_path / "data.extxyz", cells)
-    assert [f.info["config"] for f in read_calculations(tmp_path / "data.extxyz", False)] == [c.info["config"] for c in cells]
+    assert [c.name for c in read_calculations(tmp_path / "data.extxyz", False)] == [c.info["config"] for c in cells]
     (tmp_path / "structure.cif").write_bytes(Path(STRUCTURE).read_bytes())
     (tmp_path / "input.yaml").write_text(FITTED.replace("[5.0]", "[4.0]"))
     assert run(tmp_path / "input.yaml", 1, "--only", "fit").returncode == 0

@@ -9,15 +9,21 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 from pymatgen.io.vasp import Outcar
 
-from redoxmc.engine.errors import RedoxError
-from redoxmc.engine.potentials.calculations import label_frames, read_calculations
+from redoxmc.engine.potentials.calculations import label_calculation, read_calculations
 
 from ..helpers.vasp_files import Printed, write_outcar, write_vasprun
 from .test_charges import FE, FRAMES
 
 
+def frames_of(path: Path, every_step: bool = True) -> list[Atoms]:
+    """Frames of a file of which none is left out."""
+    found = read_calculations(path, every_step)
+    assert not [c.left_out for c in found if c.left_out]
+    return [c.atoms for c in found if c.atoms is not None]
+
+
 def test_last_step_of_every_config() -> None:
-    every, last = read_calculations(FRAMES, True), read_calculations(FRAMES, False)
+    every, last = frames_of(FRAMES), frames_of(FRAMES, False)
     assert len(every) == 12 and len(last) == len({f.info["config"] for f in every}) < 12
     assert [f.info for f in last] == list({f.info["config"]: f.info for f in every}.values())
 
@@ -59,14 +65,14 @@ def test_outcar(tmp_path: Path, name: str) -> None:
     for found, step in zip(read(path, ":", format="vasp-out"), given, strict=True):
         same(found, step)
         assert np.allclose(found.get_magnetic_moments(), step.get_magnetic_moments())
-    frames = read_calculations(path, every_step=True)
+    frames = frames_of(path)
     for k, (found, step) in enumerate(zip(frames, given, strict=True)):
         same(found, step)
         assert np.allclose(found.get_magnetic_moments(), step.get_magnetic_moments())
         assert found.info == {"config": "cell_3", "step": k}
-    (last,) = read_calculations(path, every_step=False)
+    (last,) = frames_of(path, False)
     assert last.info["step"] == 2 and last.get_potential_energy() == -162
-    assert len(label_frames(frames, FE)[0]) == 3
+    assert all(label_calculation(c, FE).atoms for c in read_calculations(path, every_step=True))
 
 
 @pytest.mark.parametrize(
@@ -75,10 +81,10 @@ def test_outcar(tmp_path: Path, name: str) -> None:
 def test_vasprun_takes_the_moments_of_the_outcar(tmp_path: Path, printed: Printed, known: list[bool]) -> None:
     given = relaxation()
     write_vasprun(tmp_path / "vasprun.xml", given)
-    assert not any("magmoms" in f.calc.results for f in read_calculations(tmp_path / "vasprun.xml", True))
+    assert not any("magmoms" in f.calc.results for f in frames_of(tmp_path / "vasprun.xml"))
     write_outcar(tmp_path / "OUTCAR", given, printed)
     for name in ("vasprun.xml", "OUTCAR"):
-        frames = read_calculations(tmp_path / name, True)
+        frames = frames_of(tmp_path / name)
         assert ["magmoms" in f.calc.results for f in frames] == known
         for found, step in zip(frames, given, strict=True):
             same(found, step)
@@ -91,15 +97,15 @@ def test_noncollinear_outcar(tmp_path: Path) -> None:
     moments = given[0].get_magnetic_moments()[:, None] * np.array([0.6, 0.0, -0.8])
     given[0].calc.results["magmoms"] = moments
     write_outcar(tmp_path / "OUTCAR", given, "at the end")
-    (frame,) = read_calculations(tmp_path / "OUTCAR", True)
+    (frame,) = frames_of(tmp_path / "OUTCAR")
     assert np.allclose(frame.get_magnetic_moments(), moments, atol=5.1e-4)
-    assert len(label_frames([frame], FE)[0]) == 1
+    assert label_calculation(read_calculations(tmp_path / "OUTCAR", True)[0], FE).atoms
 
 
 def test_outcar_of_another_run_is_not_believed(tmp_path: Path) -> None:
     write_vasprun(tmp_path / "vasprun.xml.gz", relaxation())
     write_outcar(tmp_path / "OUTCAR", relaxation()[:2])
-    frames = read_calculations(tmp_path / "vasprun.xml.gz", True)
+    frames = frames_of(tmp_path / "vasprun.xml.gz")
     assert len(frames) == 3 and not any("magmoms" in f.calc.results for f in frames)
     assert {f.info["config"] for f in frames} == {tmp_path.name}
 
@@ -107,5 +113,6 @@ def test_outcar_of_another_run_is_not_believed(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "OUTCAR").write_text("nothing\n")
     for name in ("OUTCAR", "missing.extxyz"):
-        with pytest.raises(RedoxError, match=f"cannot read the calculation .*{name}"):
-            read_calculations(tmp_path / name, True)
+        (found,) = read_calculations(tmp_path / name, True)
+        assert found.atoms is None and found.left_out and found.left_out.startswith("cannot be read: ")
+        assert found.described == f"config {tmp_path.name if name == 'OUTCAR' else 'missing'} ({tmp_path / name}, frame 1)"

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from redoxmc.engine.crystal.lattice import Species
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.potentials import charges as intact
-from redoxmc.engine.potentials.calculations import label_frames, read_calculations
+from redoxmc.engine.potentials.calculations import Calculation, Labelled, label_calculation, read_calculations
 from redoxmc.engine.potentials.charges import (
     anion_bonds,
     assign_charges,
@@ -61,26 +61,30 @@ def octahedra(metals: str, charge: int, bonds_A: ArrayLike, moments: ArrayLike |
     return atoms
 
 
+def labelling(frame: Atoms, labels: Labels) -> Labelled:
+    return label_calculation(Calculation(Path("cells.extxyz"), 3, "octahedra", frame, None), labels)
+
+
 def refusal(frame: Atoms, labels: Labels) -> str:
-    kept, refused = label_frames([frame], labels)
-    assert not kept and len(refused) == 1
-    assert refused[0].startswith("config octahedra step 7: ")
-    return refused[0]
+    found = labelling(frame, labels)
+    assert found.atoms is None and found.left_out
+    assert found.calculation.described == "config octahedra step 7 (cells.extxyz, frame 3)"
+    return found.left_out
 
 
 def label(frame: Atoms, labels: Labels) -> str:
     """Symbols of the redox atoms of a frame that must not be refused."""
-    kept, refused = label_frames([frame], labels)
-    assert not refused
-    return " ".join(kept[0].symbols[labels.redox_atoms(kept[0])])
+    found = labelling(frame, labels)
+    assert found.atoms is not None and not found.left_out
+    return " ".join(found.atoms.symbols[labels.redox_atoms(found.atoms)])
 
 
 def test_two_states_by_moments() -> None:
     frame = octahedra("Fe Fe Fe Fe", 10, [2.08, 2.2, 2.1, 2.18], [4.3, 3.9, -4.4, -3.8])
     assert label(frame, FE) == "Ga Fe Ga Fe"
     assert assign_charges(frame, FE, frame.calc.results["magmoms"]).gaps_muB == pytest.approx(0.4)
-    kept = label_frames([frame], FE)[0][0]
-    assert kept.info == frame.info and kept.info is not frame.info
+    kept = labelling(frame, FE).atoms
+    assert kept is not None and kept.info == frame.info and kept.info is not frame.info
     for name in ("energy", "forces", "stress", "magmoms"):
         assert np.array_equal(kept.calc.results[name], frame.calc.results[name])
     assert np.array_equal(kept.positions, frame.positions) and FE.charges(kept).sum() == 0
@@ -206,13 +210,16 @@ def fe3_sites(cell: Atoms) -> np.ndarray | None:
 
 
 def test_stored_frames_as_the_data_set_labelled_them() -> None:
-    frames = read_calculations(FRAMES, every_step=True)
+    calculations = read_calculations(FRAMES, every_step=True)
+    frames = [c.atoms for c in calculations if c.atoms is not None]
     expected = [fe3_sites(f) for f in frames]
-    kept, refused = label_frames(frames, FE)
+    found = [label_calculation(c, FE) for c in calculations]
+    kept = [f.atoms for f in found if f.atoms is not None]
+    refused = [f.calculation for f in found if f.left_out]
     assert (len(kept), len(refused)) == (9, 3)
     assert [np.flatnonzero(f.symbols == "Ga").tolist() for f in kept] == [sorted(e.tolist()) for e in expected if e is not None]
     uncertain = [f for f, e in zip(frames, expected) if e is None]
-    assert [r.split(":")[0] for r in refused] == [f"config {f.info['config']} step {f.info['step']}" for f in uncertain]
+    assert [id(r.atoms) for r in refused] == [id(f) for f in uncertain]
     certain = kept[0], kept[-1]
     for frame in certain:
         long, short = (bond_lengths_A(frame, FE)[frame.symbols[FE.redox_atoms(frame)] == s] for s in ("Fe", "Ga"))

@@ -225,9 +225,9 @@ def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], oliv
     assert not refusals and [f.info["config"] for f in frames] == [f"cells-{k + 1}" for k in range(len(relaxed))]
     assert np.allclose([f.get_potential_energy() for f in frames], [f.get_potential_energy() for f in relaxed])
     write(tmp_path / "one.extxyz", nameless[:1], format="extxyz")
-    assert [f.info["config"] for f in read_calculations(tmp_path / "one.extxyz", False)] == ["one"]
-    assert {f.info["config"] for f in read_calculations(tmp_path / "cells.extxyz", True)} == {"cells"}
+    assert [c.name for c in read_calculations(tmp_path / "one.extxyz", False)] == ["one"]
+    assert {c.name for c in read_calculations(tmp_path / "cells.extxyz", True)} == {"cells"}
     for k, frame in enumerate(nameless):
         frame.info["config"] = f"cell {k % 3}"
     write(tmp_path / "named.extxyz", nameless, format="extxyz")
-    assert [f.info["config"] for f in read_calculations(tmp_path / "named.extxyz", False)] == ["cell 0", "cell 1", "cell 2"]
+    assert [c.name for c in read_calculations(tmp_path / "named.extxyz", False)] == ["cell 0", "cell 1", "cell 2"]

@@ -9,7 +9,7 @@ import pytest
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.schema import SplitInput
-from redoxmc.engine.potentials.calculations import label_frames, read_calculations
+from redoxmc.engine.potentials.calculations import label_calculation, read_calculations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.potentials.training.curve import read_curve
@@ -34,7 +34,8 @@ MACE: dict[str, Any] = {
 @pytest.mark.runs
 def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
     labels = labels_of(olivine)
-    frames = split(label_frames(read_calculations(FRAMES, True), labels)[0], SplitInput(), 0, labels)
+    found = [label_calculation(c, labels).atoms for c in read_calculations(FRAMES, True)]
+    frames = split([f for f in found if f is not None], SplitInput(), 0, labels)
     train(entry(model="mace", epochs=2, settings=MACE), frames, labels, 4, tmp_path, Path, watch())
     rows = read_curve(tmp_path / "curve.csv")
     assert rows["epoch"].tolist() == [1, 2] and all(np.isfinite(column).all() for column in rows.values())
