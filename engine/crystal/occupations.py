@@ -1,10 +1,13 @@
 """Occupations of a supercell: the species on its sites, and the atoms that they stand for."""
 
+from collections import Counter
+
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from .lattice import Species, Supercell
+from .lattice import VACANCY, Species, Supercell
 
 
 def species_on_sites(supercell: Supercell, species: NDArray[np.int8]) -> list[Species]:
@@ -32,3 +35,14 @@ def active_atoms(supercell: Supercell) -> NDArray[np.int64]:
     """Atom of the full occupation at each site (n_sites,)."""
     cells = np.arange(supercell.n_cells)[:, None] * len(supercell.lattice.atoms)
     return (cells + supercell.lattice.site_atom).ravel()
+
+
+def formula_unit(supercell: Supercell, species: NDArray[np.int8]) -> dict[str, float]:
+    """Atoms per formula unit by element, in the order of the structure file, of the occupation (n_sites,).
+
+    A species whose name is no element counts as the element of its sublattice.
+    """
+    places = zip(full_occupation(supercell).get_chemical_symbols(), species_of_atoms(supercell, species))
+    counts = Counter(sp.element if sp.element in atomic_numbers else own for own, sp in places if sp.name != VACANCY)
+    order = dict.fromkeys([*supercell.lattice.formula_unit, *counts])
+    return {element: counts[element] / supercell.n_formula_units for element in order if counts[element]}

@@ -9,6 +9,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
+from ..crystal.shells import distances_A
 
 Site = tuple[int, tuple[int, int, int]]  # (site of the cell, cell)
 
@@ -74,15 +75,18 @@ def pairs_within(lattice: Lattice, species: tuple[str, str], shell_A: tuple[floa
     return pairs
 
 
+def sublattices_of(lattice: Lattice, species: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """Sublattices that allow the first species, and those that allow the second."""
+    first, second = ([g for g, _ in lattice.rows(name)] for name in species)
+    return first, second
+
+
 def nearest_A(lattice: Lattice, species: tuple[str, str]) -> float:
     """Shortest distance between two sites that may hold the two species, or between a site and its own image."""
-    active, reach = lattice.atoms[lattice.site_atom], float(lattice.atoms.cell.lengths().sum())
-    allowed = [list({g for g, _ in lattice.rows(name)}) for name in species]
+    reach = float(lattice.atoms.cell.lengths().sum())
     for within in (reach / 8, reach / 4, reach / 2, reach):  # pairs grow with the cube; the last radius holds a site's own image
-        i, j, distance = neighbor_list("ijd", active, within)
-        fits = np.isin(lattice.site_sublattice[i], allowed[0]) & np.isin(lattice.site_sublattice[j], allowed[1])
-        if fits.any():
-            return float(distance[fits].min())
+        if len(found := distances_A(lattice, *sublattices_of(lattice, species), within)):
+            return float(found[0])
     raise AssertionError("a site has images of itself within the sum of the cell's lengths")
 
 

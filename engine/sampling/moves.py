@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from ...kernels.layout import MOST_FLIPS, Moves
 from ..crystal.lattice import Lattice, Supercell
 from ..crystal.neutrality import Exchange, Flip, count_change, neutral_exchanges, swaps
+from ..crystal.shells import distances_A, past_the_shell
 
 FREE = -1
+SHELL_WIDTH_A = 0.1  # within which a shell that the radius of near sites falls on must end
 NEAR = 1.35  # sites up to this many times the shortest distance between two sublattices are near
 
 
@@ -121,7 +123,7 @@ def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.in
     """Neighbours of each site of sublattice `centre` on sublattice `partner`, (n_sites, width); -1 where there are fewer."""
     lattice = supercell.lattice
     active = lattice.atoms[lattice.site_atom]
-    i, j, shift, distance = neighbor_list("ijSd", active, _shortest(lattice, centre, partner) * NEAR + 1e-6)
+    i, j, shift = neighbor_list("ijS", active, _near_radius_A(lattice, centre, partner))
     fits = (lattice.site_sublattice[i] == centre) & (lattice.site_sublattice[j] == partner)
     i, j, shift = i[fits], j[fits], shift[fits]
     width = int(np.bincount(i).max())
@@ -134,12 +136,11 @@ def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.in
     return table.reshape(supercell.n_sites, width)
 
 
-def _shortest(lattice: Lattice, centre: int, partner: int) -> float:
-    active = lattice.atoms[lattice.site_atom]
-    reach = float(max(active.cell.lengths()))
-    i, j, distance = neighbor_list("ijd", active, reach + 1e-3)
-    fits = (lattice.site_sublattice[i] == centre) & (lattice.site_sublattice[j] == partner)
-    return float(distance[fits].min())
+def _near_radius_A(lattice: Lattice, centre: int, partner: int) -> float:
+    """Radius within which sites are near; it divides no shell, so that a site is near another whenever that is near to it."""
+    reach = float(max(lattice.atoms.cell.lengths())) + 1e-3
+    shortest = float(distances_A(lattice, (centre,), (partner,), reach)[0])
+    return past_the_shell(distances_A(lattice, (centre,), (partner,), NEAR * shortest + SHELL_WIDTH_A), NEAR * shortest)
 
 
 def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, scope: Scope = Scope.ALL) -> MoveSet:

@@ -1,9 +1,11 @@
 """Equilibrium voltage along the hull of F: V = -(mu - E_ref)/ze, z the charge of the ion."""
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Species
+from ..crystal.occupations import formula_unit
 from ..runtime.results.electrochemistry import Voltage
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
@@ -33,6 +35,7 @@ def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -
         voltage_V_error=spread(voltage[1:]),
         entropy_coefficient_V_per_K=None if slope is None else slope[0],
         entropy_coefficient_V_per_K_error=None if slope is None else spread(slope[1:]),
+        capacity_per_gram_of="".join(f"{e}{n:.4g}" if n != 1 else e for e, n in richest(isotherms).items()),
         reference_energy_eV=reference,
         reference=f"energy per atom of metallic {ion.element}; its own entropy is not included",
     )
@@ -50,10 +53,15 @@ def voltage_of(isotherms: Isotherms, slope_eV: Float, reference_energy_eV: float
     return (reference_energy_eV - slope_eV) / _ion(isotherms).charge
 
 
+def richest(isotherms: Isotherms) -> dict[str, float]:
+    """Atoms per formula unit by element where neutral states hold the most of the ion."""
+    system = isotherms.system
+    return formula_unit(system.supercell, system.any_state(system.n_range[1]))
+
+
 def capacity_per_x(isotherms: Isotherms) -> float:
-    """Capacity of one ion per formula unit, mAh per gram of the fully occupied compound."""
-    lattice = isotherms.system.lattice
-    molar_mass = float(lattice.atoms.get_masses().sum() / lattice.n_formula_units)
+    """Capacity of one ion per formula unit, mAh per gram of the neutral compound that is richest in the ion."""
+    molar_mass = sum(n * atomic_masses[atomic_numbers[element]] for element, n in richest(isotherms).items())
     return _ion(isotherms).charge * FARADAY_MAH_PER_MOL / molar_mass
 
 

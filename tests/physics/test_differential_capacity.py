@@ -5,16 +5,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import brentq
 
-from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.electrochemistry import DifferentialCapacity
+from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
-from redoxmc.engine.thermodynamics.voltage import capacity_per_x
+from redoxmc.engine.thermodynamics.voltage import capacity_per_x, richest
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.mean_field import Float, FreeEnergy, all_trusted, ideal, isotherms_of
@@ -25,7 +28,11 @@ E0_V = REFERENCE_EV - SITE_EV
 
 def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: Lattice, noise_eV: float = 0.0) -> Isotherms:
     found = isotherms_of(free_energy, temperatures_K, n_fu=4000, noise_eV=noise_eV)
-    system: Any = SimpleNamespace(n_formula_units=4000, step=1, ion="Na+", lattice=olivine)
+    cell = Supercell(olivine, np.eye(3, dtype=int))
+    full = np.zeros(cell.n_sites, np.int8)
+    system: Any = SimpleNamespace(
+        n_formula_units=4000, step=1, ion="Na+", lattice=olivine, supercell=cell, n_range=(0, 4), any_state=lambda n: full
+    )
     return replace(found, system=system)
 
 
@@ -83,3 +90,14 @@ def test_errors_follow_the_noise(olivine: Lattice) -> None:
     shared = np.interp(quiet.voltage_V, loud.voltage_V, loud.differential_capacity_mAh_per_g_per_V_error[0])
     ratio = shared[middle] / quiet.differential_capacity_mAh_per_g_per_V_error[0][middle]
     assert np.abs(np.median(ratio) - 10) < 1.5
+
+
+def test_capacity_is_per_gram_of_a_compound_that_the_charges_allow() -> None:
+    """Two sodium sites of which Mn3+ can pay for one: 243.8 mAh per gram of NaMnO2, not 201.6 of Na2MnO2."""
+    positions = [(1 / 3, 2 / 3, 0.75), (0, 0, 0.25), (0, 0, 0), (1 / 3, 2 / 3, 0.09), (2 / 3, 1 / 3, 0.4)]
+    atoms = Atoms("Na2MnO2", scaled_positions=positions, cell=[2.9, 2.9, 11, 90, 90, 120], pbc=True)
+    manganese = Sublattice("Mn", (Species("Mn3+", 3), Species("Mn4+", 4)))
+    lattice = build_lattice(atoms, (Sublattice("Na", (Species("Na+", 1), Species("Va", 0))), manganese), {"O": -2})
+    isotherms: Any = SimpleNamespace(system=build_system(Hamiltonian(lattice), np.eye(3, dtype=int), ("Na+",)))
+    assert richest(isotherms) == {"Na": 1, "Mn": 1, "O": 2}
+    assert abs(capacity_per_x(isotherms) - 243.8) < 0.1

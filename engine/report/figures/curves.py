@@ -126,7 +126,7 @@ def voltage(results: Results, fit: dict[str, Any] | None) -> Figure | None:
     axes.set(ylabel="voltage (V)")
     per_x = float(group.capacity_mAh_per_g[-1] / group.x[-1])
     axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, per_x), lambda q: np.divide(q, per_x))).set_xlabel(
-        "capacity (mAh/g)"
+        f"capacity (mAh per g of {group.capacity_per_gram_of or 'the compound'})"
     )
     return figure
 

@@ -11,7 +11,7 @@ class Voltage(Group):
 
     temperature_K: Float = coordinate("K", "temperature")
     x: Float = coordinate("1", "ions per formula unit")
-    capacity_mAh_per_g: Float = variable(("x",), "mAh/g", "charge from x = 0 on, per gram of the fully occupied compound")
+    capacity_mAh_per_g: Float = variable(("x",), "mAh/g", "charge from x = 0 on, per gram of capacity_per_gram_of")
     voltage_V: Float = variable(TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, from the hull of F")
     voltage_V_error: Float = error_of("voltage_V")
     entropy_coefficient_V_per_K: Float | None = variable(
@@ -20,6 +20,7 @@ class Voltage(Group):
     entropy_coefficient_V_per_K_error: Float | None = error_of("entropy_coefficient_V_per_K", default=None)
     reference_energy_eV: float = attribute("energy of an atom of the metal")
     reference: str = attribute("what the reference energy is of")
+    capacity_per_gram_of: str | None = attribute("the neutral compound that is richest in the ion", default=None)
 
 
 @results_group
@@ -31,7 +32,7 @@ class DifferentialCapacity(Group):
     differential_capacity_mAh_per_g_per_V: Float = variable(
         TV,
         "mAh/(g V)",
-        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the fully occupied compound, "
+        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the neutral compound richest in the ion, "
         "broadened by a Gaussian of broadening_V",
     )
     differential_capacity_mAh_per_g_per_V_error: Float = error_of("differential_capacity_mAh_per_g_per_V")

@@ -9,6 +9,7 @@ import numpy as np
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutral_states import count_neutral_states, random_neutral_state
 from ...crystal.neutrality import exchangeable_ions, neutral_exchanges
+from ...crystal.shells import on_a_shell
 from ...errors import RedoxError
 from ...hamiltonian.clusters import cluster_space
 from ...hamiltonian.fit import cluster_vectors, end_vectors, neutrality_null_vector, undetermined
@@ -87,7 +88,8 @@ def _unfit_cutoffs(cutoffs_A: tuple[float, ...], lattice: Lattice) -> str | None
             f"found {list(cutoffs_A)} A, about {sum(clusters):.0e} clusters in a cell; "
             "allowed: shorter ones, which data can tell apart"
         )
-    return None
+    free = [g for g, s in enumerate(lattice.sublattices) if len(s.species) > 1]
+    return next((problem for r in cutoffs_A if (problem := on_a_shell(lattice, free, free, r))), None)
 
 
 def _labels_suffice(space: "ClusterSpace", source: InputFile, lattice: Lattice, check: Checker) -> None:

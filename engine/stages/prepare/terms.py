@@ -3,8 +3,9 @@
 import numpy as np
 
 from ...crystal.lattice import Lattice, Supercell
+from ...crystal.shells import on_a_shell
 from ...hamiltonian.electrostatics import MOST_SITES
-from ...hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters
+from ...hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters, sublattices_of
 from ...input.checks.checker import Checker
 from ...input.reader import InputFile, Location
 from ...input.schema import PairInput
@@ -39,6 +40,8 @@ def user_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltoni
             check.wrong((*at, "r_A"), f"found {pair.r_A[1]} A; allowed: up to {LONGEST_PAIR_A:g}")
         elif len(clusters) > MOST_CLUSTERS:
             check.wrong((*at, "r_A"), f"the terms before hold {len(clusters)} pairs per cell; allowed: up to {MOST_CLUSTERS}")
+        elif problem := _on_a_shell(lattice, pair):
+            check.wrong((*at, "r_A"), problem)
         elif not pairs_within(lattice, pair.species, pair.r_A):
             near = nearest_A(lattice, pair.species)
             check.wrong(
@@ -60,6 +63,11 @@ def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
     """Index of an earlier shell of the same two species, in either order, that shares distances with this one."""
     (low, high), kind = pairs[k].r_A, sorted(pairs[k].species)
     return next((j for j, p in enumerate(pairs[:k]) if sorted(p.species) == kind and low < p.r_A[1] and p.r_A[0] < high), None)
+
+
+def _on_a_shell(lattice: Lattice, pair: PairInput) -> str | None:
+    groups = sublattices_of(lattice, pair.species)
+    return next((problem for r in pair.r_A if (problem := on_a_shell(lattice, *groups, r))), None)
 
 
 def check_size(at: Location, largest_eV: float, source: InputFile, lattice: Lattice, check: Checker) -> None:
