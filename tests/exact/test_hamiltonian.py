@@ -100,7 +100,7 @@ def test_shells_are_half_open() -> None:
     assert len(point_clusters(lattice, "A", 1.0)) == 1
 
 
-@pytest.mark.parametrize("millions", [1, pytest.param(10, marks=pytest.mark.runs)])
+@pytest.mark.parametrize("millions", [1, pytest.param(10, marks=pytest.mark.validate)])
 def test_running_energy_is_exact_after_millions_of_accepted_moves(olivine_hamiltonian: Hamiltonian, millions: int) -> None:
     system = build_system(olivine_hamiltonian, np.diag([2, 3, 3]), ("Na+",))
     chain, accepted = begin(system, 1), 0

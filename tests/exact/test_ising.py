@@ -53,8 +53,8 @@ def test_ising_energy(
     [
         (8, 2.0, 0.1637925, 3e-3),
         (8, 3.0, 0.5361460, 3e-3),
-        pytest.param(16, 2.0, 0.1557355, 1.5e-3, marks=pytest.mark.runs),
-        pytest.param(16, 3.0, 0.5433249, 1.5e-3, marks=pytest.mark.runs),
+        pytest.param(16, 2.0, 0.1557355, 1.5e-3, marks=pytest.mark.validate),
+        pytest.param(16, 3.0, 0.5433249, 1.5e-3, marks=pytest.mark.validate),
     ],
 )
 def test_ising_entropy(

@@ -1,12 +1,12 @@
 """Statistical tests of two lengths: short by default, ten times as long, with error bars that are narrower by the root of
-ten, in `runs`.
+ten, in `validate`.
 """
 
 import pytest
 
 SHORT, FULL = 1, 10
 LENGTHS = pytest.mark.parametrize(
-    "length", [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.runs)]
+    "length", [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.validate)]
 )
 
 
