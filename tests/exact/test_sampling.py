@@ -45,7 +45,9 @@ def configuration(tmp_path: Path, measure: int) -> Config:
     )
 
 
-@pytest.fixture(scope="module", params=[pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.validate)])
+@pytest.fixture(
+    scope="module", params=[pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.validate)]
+)
 def length(request: pytest.FixtureRequest) -> int:
     return request.param
 
