@@ -1,5 +1,6 @@
-"""Neutral states of a supercell: counted exactly, drawn uniformly, or listed."""
+"""Neutral states of a supercell: counted, drawn uniformly, or listed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import comb
@@ -9,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from .lattice import Sublattice, Supercell
+from .generating_function import GeneratingFunction, Sites
+from .lattice import Species, Sublattice, Supercell
+
+MOST_COMBINED = 1_000_000  # compositions and pairs of them that are held at a time, about 100 MB
 
 
 class SiteGroup(NamedTuple):
@@ -71,6 +75,11 @@ class FreeSites:
     charge: int
 
     @cached_property
+    def combines(self) -> bool:
+        """Whether the compositions are few enough to be combined one by one; else a generating function counts them."""
+        return _effort([(s.species, len(sites)) for s, _, sites in self.groups]) <= MOST_COMBINED
+
+    @cached_property
     def totals(self) -> list[ArrangementCounts]:
         """Counts for the fixed part alone, then with one group of sites more each time; the last holds neutral states only."""
         steps = [ArrangementCounts(np.array([self.charge]), np.array([0]), np.zeros(1))]
@@ -79,12 +88,31 @@ class FreeSites:
             steps.append(_together(steps[-1], _collected(*entries), neutral=g == len(self.groups) - 1))
         return steps
 
+    @cached_property
+    def generating_function(self) -> GeneratingFunction:
+        """The same counts as coefficients."""
+        kinds = [Sites(len(sites), tuple((sp.charge, sp.name == self.ion) for sp in s.species)) for s, _, sites in self.groups]
+        return GeneratingFunction(tuple(kinds), self.charge)
+
+    @cached_property
+    def neutral_counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Numbers n (k,) of the ion that neutral arrangements can have, ascending, and ln of the number of each (k,)."""
+        if not self.combines:
+            return self.generating_function.neutral_counts()
+        charge, n, log_number = self.totals[-1]
+        return n[charge == 0], log_number[charge == 0]
+
     def log_states(self, n: int) -> float:
         """ln of the number of neutral arrangements with n of the ion; -inf if there is no such arrangement."""
-        return float(_looked_up(self.totals[-1], np.array([0]), np.array([n]))[0])
+        known, log_number = self.neutral_counts
+        return float(next(iter(log_number[known == n]), -np.inf))
 
     def draw(self, species: NDArray[np.int8], n: int, rng: np.random.Generator) -> None:
         """Fill the free sites of `species` (n_sites,), in place, with a uniformly drawn neutral arrangement with n of the ion."""
+        if not self.combines:
+            for (_, codes, sites), drawn in zip(self.groups, self.generating_function.draw(n, rng)):
+                species[sites] = rng.permutation(np.repeat(codes, drawn))
+            return
         key = (0, n)
         for g in reversed(range(len(self.groups))):
             sublattice, codes, sites = self.groups[g]
@@ -111,18 +139,17 @@ def count_neutral_states(supercell: Supercell, ion: str | None = None) -> tuple[
 
     Returns n (k,), ascending, and log_states (k,). Without an ion there is one entry for all neutral states.
     """
-    charge, n, log_states = whole_cell(supercell, ion).totals[-1]
-    return n[charge == 0], log_states[charge == 0]
+    return whole_cell(supercell, ion).neutral_counts
 
 
-def effort_of_counting(supercell: Supercell) -> float:
-    """Estimated number of pairs of compositions that `count_neutral_states` combines, sublattice by sublattice."""
-    seen, effort, sublattices = 1.0, 0.0, supercell.lattice.sublattices
-    for g, (s, n) in enumerate(zip(sublattices, supercell.sites_per_sublattice.tolist())):
-        span = n * (max(sp.charge for sp in s.species) - min(sp.charge for sp in s.species)) + 1
-        own = float(comb(n + len(s.species) - 1, len(s.species) - 1))
+def _effort(groups: Sequence[tuple[Sequence[Species], int]]) -> float:
+    """Number of compositions, and of pairs of them, that are combined one by one for (species, sites) of every group."""
+    seen, effort = 1.0, 0.0
+    for g, (species, n) in enumerate(groups):
+        span = n * (max(sp.charge for sp in species) - min(sp.charge for sp in species)) + 1
+        own = float(comb(n + len(species) - 1, len(species) - 1))
         kinds = min(own, float(span) * (n + 1))  # distinct charges and numbers of ions
-        effort += own + seen * (max(kinds / span, 1.0) if g == len(sublattices) - 1 else kinds)
+        effort += own + seen * (max(kinds / span, 1.0) if g == len(groups) - 1 else kinds)
         seen = min(seen * kinds, 1e300)
     return effort
 
@@ -159,11 +186,12 @@ def neutral_states(supercell: Supercell, ion: str | None, n: int) -> NDArray[np.
 
 def _compositions(sublattice: Sublattice, ion: str | None, size: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """All compositions of a sublattice: counts (species, k), charge (k,), ions (k,), ln of the number of arrangements (k,)."""
-    n_species = len(sublattice.species)
-    grids = np.meshgrid(*[np.arange(size + 1)] * (n_species - 1), indexing="ij")
-    free = np.array([g.ravel() for g in grids], np.int64) if n_species > 1 else np.zeros((0, 1), np.int64)
-    free = free[:, free.sum(axis=0) <= size]
-    counts = np.vstack([size - free.sum(axis=0, keepdims=True), free])
+    counts = np.zeros((0, 1), np.int64)  # of all species but the first
+    for _ in sublattice.species[1:]:
+        left = size - counts.sum(axis=0)
+        own = np.arange(int((left + 1).sum())) - np.repeat(np.cumsum(left + 1) - (left + 1), left + 1)
+        counts = np.vstack([np.repeat(counts, left + 1, axis=1), own])
+    counts = np.vstack([size - counts.sum(axis=0, keepdims=True), counts])
     log_states = gammaln(size + 1) - gammaln(counts + 1).sum(axis=0)
     charge = np.array([sp.charge for sp in sublattice.species]) @ counts
     ions = np.array([sp.name == ion for sp in sublattice.species], np.int64) @ counts
