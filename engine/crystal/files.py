@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from ase.db import connect
 from ase.io import read
 from ase.io.formats import filetype, open_with_compression
+from ase.io.trajectory import TrajectoryReader
 
 from ..errors import RedoxError
 
@@ -27,10 +29,28 @@ def read_frames(path: Path) -> tuple[str, list[Atoms]]:
     kind = filetype(str(path))
     if kind in ("extxyz", "xyz"):
         _check_counts(path)
+    if kind in ("db", "json"):
+        return kind, _rows(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = read(path, ":", format=kind, do_not_split_by_at_sign=True)
     return kind, [found] if isinstance(found, Atoms) else list(found)
+
+
+def _rows(path: Path) -> list[Atoms]:
+    """Rows of a database of ASE; their key-value pairs are the info, which ase.io leaves out."""
+    with connect(path, serial=True) as database:
+        rows = list(database.select())
+    frames = [row.toatoms() for row in rows]
+    for frame, row in zip(frames, rows):
+        frame.info = dict(row.key_value_pairs)
+    return frames
+
+
+def trajectory_maker(path: Path) -> str:
+    """What wrote a trajectory of ASE: "optimization", "molecular-dynamics", or "" if it does not say."""
+    with TrajectoryReader(path) as trajectory:
+        return str((trajectory.description or {}).get("type", ""))
 
 
 def _check_counts(path: Path) -> None:

@@ -1,24 +1,29 @@
 """Finished calculations as labelled frames: files read by ASE, magnetic moments of VASP, assignment of charge states."""
 
-import re
-from collections import defaultdict
-from dataclasses import dataclass
+import logging
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.formats import open_with_compression
 from numpy.typing import NDArray
 
 from ..crystal.files import read_frames
 from ..errors import RedoxError
 from .charges import assign_charges, unknown_symbols, with_known_symbols
 from .labels import Labels
+from .readers.codes import NOTHING_SAID, check_settings, in_short, one_per_run, read_record
+from .readers.keys import find_results, known_keys
+from .readers.names import file_names, unique
+from .readers.other_codes import cp2k_output
+from .readers.record import Record
+from .readers.steps import relaxations, unfinished
 
-KEPT = ("energy", "forces", "stress", "magmoms")
-COLLECTIONS = ("extxyz", "db", "json")  # formats whose frames need not be steps of one relaxation
+log = logging.getLogger("redoxmc")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Calculation:
     file: path as given. index: number of the frame in the file, from 1; that of the last step of a relaxation of which not
     every step is wanted. name: of the configuration, the same for all steps of a relaxation. atoms: with results, and with
     `config` and `step` in info; None if the file cannot be read. left_out: why the frame must not be used, or None.
+    energy_key: the name under which an extxyz or a database has the energy; "energy" for outputs of codes. settings,
+    spin_polarised: see `Record`.
     """
 
     file: Path
@@ -35,6 +42,9 @@ class Calculation:
     name: str
     atoms: Atoms | None
     left_out: str | None
+    energy_key: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    spin_polarised: bool | None = None
 
     @property
     def described(self) -> str:
@@ -62,8 +72,22 @@ class Labelled:
 
 
 def read_all(paths: list[Path], every_step: bool) -> list[Calculation]:
-    """Calculations of several files, with names that differ between files."""
-    return [c for path in paths for c in read_calculations(path, every_step)]
+    """Calculations of several files; see `read_calculations`. Names differ between files.
+
+    A run of VASP of which several outputs are given is read once. Raises RedoxError if settings differ on which energies depend.
+    """
+    paths = one_per_run(paths)
+    names = file_names(paths)
+    parts = [_read(path, every_step, name) for path, name in zip(paths, names)]
+    calculations = [c for part in parts for c in part]
+    owners = [name for part, name in zip(parts, names) for _ in part]
+    if not every_step:
+        calculations = _renamed(calculations, owners)
+    for key, files in _keys_by_file(calculations).items():
+        if key not in ("", "energy"):
+            log.info("energies are those of the key %s: %s", key, in_short(files))
+    check_settings([(c.file, c.settings) for c in calculations if c.left_out is None])
+    return calculations
 
 
 def read_calculations(path: Path, every_step: bool) -> list[Calculation]:
@@ -72,29 +96,71 @@ def read_calculations(path: Path, every_step: bool) -> list[Calculation]:
     - Energy, forces, stress and moments are kept if present. The energy of VASP is the one without entropy (sigma → 0).
     - Moments of VASP come from the tables of the OUTCAR (LORBIT = 11), also for vasprun.xml, which has none. VASP prints them
       at every ionic step or only after the last one; ASE does not read the latter.
-    - If info["config"] is missing, it is the folder of an OUTCAR or vasprun.xml, or the name of any other file, so that all
-      frames of a relaxation share it. In an extxyz or a database of which not every step is wanted, the frames are then
-      separate cells: NAME-1, NAME-2, ...
+    - Which frames are steps of one relaxation: see `relaxations`. The last step of one that has not finished is left out, and
+      so is a step whose electrons did not converge.
+    - The name is info["config"] or, if that is missing, that of the file, or of the folder of an OUTCAR or vasprun.xml. If not
+      every step is wanted, cells of one file that would have the same name are NAME-1, NAME-2, ...
 
     A file that cannot be read is one calculation without atoms.
     """
-    own_name = path.name.split(".")[0]
-    name = path.resolve().parent.name if own_name in ("OUTCAR", "vasprun") else own_name
+    name = file_names([path])[0]
+    found = _read(path, every_step, name)
+    return found if every_step else _renamed(found, [name] * len(found))
+
+
+def _read(path: Path, every_step: bool, name: str) -> list[Calculation]:
     try:
-        kind, found = read_frames(path)
-        frames = [_with_results(f, f) for f in found]
-        if kind in ("vasp-out", "vasp-xml"):
-            _add_moments(frames, path if kind == "vasp-out" else path.parent)
+        kind, frames = read_frames(path)
+        record = read_record(kind, path, frames)
+        groups = relaxations(kind, path, frames)
     except RedoxError as error:
         return [Calculation(path, 1, name, None, f"cannot be read: {error}")]
     except Exception as error:  # ase raises whatever its parsers raise
-        return [Calculation(path, 1, name, None, f"cannot be read: {type(error).__name__}: {error}")]
-    apart = not every_step and kind in COLLECTIONS and len(frames) > 1
+        why = cp2k_output(path) or f"{type(error).__name__}: {error}"
+        return [Calculation(path, 1, name, None, f"cannot be read: {why}")]
+    found = [find_results(f, f.calc.results if f.calc else {}) for f in frames]
+    last = {group[-1]: len(group) > 1 for group in groups}
+    keys = sorted({f.energy_key for f in found} - {""})
+    mixed = f"frames of this file have energies of different keys: {', '.join(keys)}" if len(keys) > 1 else None
+    calculations = []
     for k, frame in enumerate(frames):
-        frame.info.setdefault("config", f"{name}-{k + 1}" if apart else name)
-        frame.info.setdefault("step", k)
-    calculations = [Calculation(path, k, str(f.info["config"]), f, None) for k, f in enumerate(frames, 1)]
-    return calculations if every_step else list({c.name: c for c in calculations}.values())
+        problem = found[k].problem or mixed or (record.unconverged[k] if k < len(record.unconverged) else None)
+        if not every_step:
+            if k not in last:
+                continue
+            problem = problem or record.unfinished or (unfinished(frame) if last[k] and record is NOTHING_SAID else None)
+        plain = _with_results(frame, frame, found[k].results | _moments(record, k, len(frame)))
+        kept = {key: value for key, value in frame.info.items() if key not in known_keys()}
+        plain.info = {"config": name, "step": k} | kept
+        own_name, key = str(plain.info["config"]), found[k].energy_key
+        calculations.append(Calculation(path, k + 1, own_name, plain, problem, key, record.settings, record.spin_polarised))
+    return calculations
+
+
+def _moments(record: Record, k: int, n_atoms: int) -> dict[str, Any]:
+    """Moments of a step as a record has them; None in place of those of ASE if it has none."""
+    if not record.moments:
+        return {}
+    moments = record.moments[k] if k < len(record.moments) else ()
+    return {"magmoms": moments if len(moments) == n_atoms else None}
+
+
+def _renamed(calculations: list[Calculation], owners: list[str]) -> list[Calculation]:
+    """The same with names of which none occurs twice. owners: names of the files."""
+    count = Counter(owners)
+    nameless = [f"{c.name}-{c.index}" if c.name == o and count[o] > 1 else c.name for c, o in zip(calculations, owners)]
+    names = unique(nameless, owners, [c.index for c in calculations])
+    for calculation, name in zip(calculations, names):
+        if calculation.atoms is not None:
+            calculation.atoms.info["config"] = name
+    return [replace(c, name=n) for c, n in zip(calculations, names)]
+
+
+def _keys_by_file(calculations: list[Calculation]) -> dict[str, list[Path]]:
+    files: dict[str, dict[Path, None]] = {}
+    for c in calculations:
+        files.setdefault(c.energy_key, {})[c.file] = None
+    return {key: list(found) for key, found in files.items()}
 
 
 def label_calculation(calculation: Calculation, labels: Labels) -> Labelled:
@@ -105,14 +171,16 @@ def label_calculation(calculation: Calculation, labels: Labels) -> Labelled:
     frame = calculation.atoms
     if frame is None or calculation.left_out:
         return Labelled(calculation, None, calculation.left_out)
+    if calculation.spin_polarised is False and (redox := sorted({e for e in labels.redox if e in set(frame.symbols)})):
+        return Labelled(calculation, None, f"without spin polarisation (ISPIN = 1) charges of {', '.join(redox)} cannot localise")
     if any(s in labels.ions and labels.element(s) != s for s in frame.symbols):
         return _proxied(calculation, frame, labels)
     results = frame.calc.results if frame.calc else {}
     found = assign_charges(frame, labels, results.get("magmoms"))
     atoms = None if found.problem else labels.labelled(with_known_symbols(frame, labels), found.charges)
     return Labelled(
-        calculation, atoms and _with_results(atoms, frame), found.problem, found.charges, found.evidence, found.margin_muB2,
-        found.misfit_muB,
+        calculation, atoms and _with_results(atoms, frame, results), found.problem, found.charges, found.evidence,
+        found.margin_muB2, found.misfit_muB,
     )  # fmt: skip
 
 
@@ -122,43 +190,13 @@ def _proxied(calculation: Calculation, frame: Atoms, labels: Labels) -> Labelled
     charges = labels.charges(frame)
     if total := int(charges.sum()):
         return Labelled(calculation, None, f"{frame.symbols} has charge {total:+d}, not 0", charges, "proxy")
-    return Labelled(calculation, _with_results(frame, frame), None, charges, "proxy")
+    return Labelled(calculation, _with_results(frame, frame, frame.calc.results if frame.calc else {}), None, charges, "proxy")
 
 
-def _with_results(atoms: Atoms, source: Atoms) -> Atoms:
-    """Structure and results of `source` without constraints, which would hide forces."""
-    results = source.calc.results if source.calc else {}
+def _with_results(atoms: Atoms, source: Atoms, results: dict[str, Any]) -> Atoms:
+    """The symbols of `atoms` in the structure of `source`, without constraints, which would hide forces."""
     frame = Atoms(
         atoms.get_chemical_symbols(), positions=source.positions, cell=source.cell, pbc=source.pbc, info=dict(source.info)
     )
-    frame.calc = SinglePointCalculator(frame, **{k: results[k] for k in KEPT if results.get(k) is not None})
+    frame.calc = SinglePointCalculator(frame, **{k: v for k, v in results.items() if v is not None})
     return frame
-
-
-def _add_moments(frames: list[Atoms], source: Path) -> None:
-    """Add moments of an OUTCAR, or of the one in a folder if it has the same number of steps."""
-    outcar = next((p for p in (source / "OUTCAR", source / "OUTCAR.gz") if p.is_file()), None) if source.is_dir() else source
-    steps = _outcar_moments(outcar) if outcar else []
-    for frame, moments in zip(frames, steps if len(steps) == len(frames) else []):
-        if len(moments) == len(frame):
-            frame.calc.results["magmoms"] = moments
-
-
-def _outcar_moments(path: Path) -> list[NDArray[np.float64]]:
-    """Moments of every finished ionic step: (atoms,), (atoms, 3) if non-collinear, empty if not printed."""
-    tables: dict[int, dict[str, list[float]]] = defaultdict(dict)
-    step, finished, rows = 0, 0, None
-    with open_with_compression(str(path)) as lines:
-        for line in lines:
-            if "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
-                finished += 1
-            elif "- Iteration " in line:
-                step = finished  # before this line, a table belongs to the previous step
-            elif title := re.match(r" *magnetization \(([xyz])\)", line):
-                rows = tables[step][title[1]] = []
-            elif rows is not None and re.match(r" *\d+ ", line):
-                rows.append(float(line.split()[-1]))
-            elif rows:
-                rows = None
-    columns = [np.array(list(tables[k].values())).T for k in range(finished)]
-    return [c[:, 0] if c.ndim == 2 and c.shape[1] == 1 else c for c in columns]

@@ -230,4 +230,5 @@ def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], oliv
     for k, frame in enumerate(nameless):
         frame.info["config"] = f"cell {k % 3}"
     write(tmp_path / "named.extxyz", nameless, format="extxyz")
-    assert [c.name for c in read_calculations(tmp_path / "named.extxyz", False)] == ["cell 0", "cell 1", "cell 2"]
+    names = [c.name for c in read_calculations(tmp_path / "named.extxyz", False)]
+    assert names == [f"cell {k % 3}-{k + 1}" for k in range(len(relaxed))]
