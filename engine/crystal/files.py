@@ -79,7 +79,15 @@ def read_by_pymatgen(path: Path) -> Atoms:
     if path.suffix.lower() in (".json", ".yaml", ".yml"):
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix.lower() == ".json" else YAML(typ="safe", pure=True).load(text)
-        return AseAtomsAdaptor.get_atoms(Structure.from_dict(_plain(data)))
+        structure = Structure.from_dict(_plain(data))
+        structure.remove_oxidation_states()  # one element of several charges on a site is one element
+        partial = dict.fromkeys(site.species_string for site in structure if not site.is_ordered)
+        if partial:
+            raise RedoxError(
+                f"found partially occupied sites ({'; '.join(partial)}); allowed: the fully occupied cell, one element with "
+                "occupancy 1 on each site. Which species the sites may hold is said in lattice.sublattices"
+            )
+        return AseAtomsAdaptor.get_atoms(structure)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", message=GUESSES)

@@ -161,10 +161,8 @@ class GeneratingFunction:
         spread = np.sqrt(np.diag(self._moments(tilt)[1]))
         steps = max((int(np.ptp(group.charge)) for group in self.groups), default=0)
         spans = [sum(group.number * int(np.ptp(v)) for group, v in zip(self.groups, values)) for values in self._values()]
-        angles: list[Float] = [
-            np.arange(size) * (2 * np.pi / size)
-            for size in (min(int(REACH * s + SPARE * step) + 1, span + 1) for s, step, span in zip(spread, (steps, 1), spans))
-        ]
+        sizes = [min(int(REACH * s + SPARE * step) + 1, span + 1) for s, step, span in zip(spread, (steps, 1), spans)]
+        angles = [np.asarray(np.arange(size) * (2 * np.pi / size), np.float64) for size in sizes]
         total = np.zeros(len(angles[1]), complex)
         around = angles[0][: len(angles[0]) // 2 + 1]  # the other half is the complex conjugate
         weight = np.where((around == 0) | (np.abs(around - np.pi) < 1e-9), 1.0, 2.0) / len(angles[0])

@@ -49,8 +49,9 @@ class Sublattice:
 class Lattice:
     """The fully occupied cell. Its sites are the positions of active atoms, by sublattice and then in the order of the file.
 
-    atoms: the structure as read. spectators: charge by element of the atoms that never change. site_atom (sites,): index of
-    each site in `atoms`. site_sublattice (sites,): index of its sublattice.
+    atoms: the structure. spectators: charge by element of the atoms that never change. site_atom (sites,): index of each site
+    in `atoms`. site_sublattice (sites,): index of its sublattice. symmetry_note: how the structure differs from the file, if
+    rounded numbers hid its space group.
     """
 
     atoms: Atoms
@@ -58,6 +59,7 @@ class Lattice:
     spectators: dict[str, int]
     site_atom: NDArray[np.int64]
     site_sublattice: NDArray[np.int64]
+    symmetry_note: str = ""
 
     @property
     def n_sites(self) -> int:

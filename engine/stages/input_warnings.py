@@ -22,7 +22,11 @@ def input_warnings(run: Run, data: RootData) -> list[str]:
     """Each says what to change. None for an input that samples nothing."""
     if run.config.sampling is None:
         return []
-    return [text for text in (_cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data)) if text]
+    return [
+        text
+        for text in (run.lattice.symmetry_note, _cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data))
+        if text
+    ]
 
 
 def _cold(run: Run) -> str | None:

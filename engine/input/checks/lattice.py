@@ -1,6 +1,7 @@
 """Checks of the lattice: sublattices, species, supercells, and charges that can add up to zero."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -10,6 +11,7 @@ from ....kernels.layout import MOST_FLIPS
 from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell, build_lattice, hermite_form
 from ...crystal.neutral_states import count_neutral_states
 from ...crystal.neutrality import Exchange, neutral_exchanges
+from ...crystal.symmetrise import symmetrised
 from ...errors import RedoxError
 from ..reader import InputFile, Location
 from ..schema import Shape, SublatticeInput, supercell_matrix
@@ -25,9 +27,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}[+-]?")
 def read_lattice(source: InputFile, check: Checker) -> Lattice:
     """The lattice of an input. Raises InputError with all problems of structure, sublattices and supercells."""
     given = source.config.lattice
-    atoms = None
+    atoms, note = None, ""
     try:
-        atoms = read_structure(source.resolve(given.structure))
+        atoms, note = symmetrised(read_structure(source.resolve(given.structure)))
     except RedoxError as error:
         check.wrong(("lattice", "structure"), str(error))
     sublattices: list[Sublattice] = []
@@ -45,7 +47,7 @@ def read_lattice(source: InputFile, check: Checker) -> Lattice:
         check.wrong(("lattice", "supercell"), "missing; this key is required to sample")
     check.stop_if_wrong()
     assert atoms is not None
-    lattice = build_lattice(atoms, tuple(sublattices), dict(given.spectators))
+    lattice = replace(build_lattice(atoms, tuple(sublattices), dict(given.spectators)), symmetry_note=note)
     for at, shape in _supercells(source):
         _check_supercell(at, shape, lattice, check)
     check.stop_if_wrong()

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from ...crystal.cif_sites import read_cif, same_atoms
 from ...crystal.files import read_by_pymatgen, read_frames
 from ...crystal.lattice import bare_copy
 from ...errors import RedoxError
@@ -17,6 +18,7 @@ MOST_BYTES = 20_000_000
 MOST_ATOMS = 2000
 CLOSEST_A, LONGEST_A = 0.5, 1000.0
 FULL = 0.99
+TEXTS_OF_PYMATGEN = (".json", ".yaml", ".yml")
 FORMULA = re.compile(r"^_chemical_formula_sum\s+(['\"]?)([A-Za-z0-9. ]+)\1\s*$", re.M)
 
 
@@ -30,18 +32,42 @@ def read_structure(path: Path) -> Atoms:
     if path.stat().st_size > MOST_BYTES:
         raise RedoxError(f"{path.name}: found {path.stat().st_size} bytes; allowed: up to {MOST_BYTES}")
     try:
-        atoms = _last_frame(path)
+        atoms = _with_setting(path, _by_any_reader(path))
+        if problem := _problem(atoms) or _other_formula(path, atoms):
+            raise RedoxError(problem)
     except RedoxError as error:
         raise RedoxError(f"{path.name}: {error}") from None
+    return bare_copy(atoms)
+
+
+def _by_any_reader(path: Path) -> Atoms:
+    """By ASE or else pymatgen."""
+    try:
+        return _last_frame(path)
+    except RedoxError:
+        raise
     except Exception as first:  # parsers raise anything
         try:
-            atoms = read_by_pymatgen(path)
-        except Exception:
-            said = str(first).splitlines()[0] if str(first) else ""
-            raise RedoxError(f"unreadable structure {path.name}: {type(first).__name__}: {said}") from None
-    if problem := _problem(atoms) or _other_formula(path, atoms):
-        raise RedoxError(f"{path.name}: {problem}")
-    return bare_copy(atoms)
+            return read_by_pymatgen(path)
+        except RedoxError:
+            raise
+        except Exception as second:
+            error = second if path.suffix.lower() in TEXTS_OF_PYMATGEN else first
+            said = str(error).splitlines()[0] if str(error) else ""
+            raise RedoxError(f"unreadable structure: {type(error).__name__}: {said}") from None
+
+
+def _with_setting(path: Path, atoms: Atoms) -> Atoms:
+    """The atoms of a CIF in the setting of its space group that the file names, where ASE takes another one."""
+    if path.suffix.lower() != ".cif":
+        return atoms
+    try:
+        found = read_cif(path, _stated_formula(path))
+    except RedoxError:
+        raise
+    except Exception:  # what ASE's parser does not understand
+        return atoms
+    return atoms if found is None or same_atoms(found, atoms) else found
 
 
 def _last_frame(path: Path) -> Atoms:
@@ -80,16 +106,21 @@ def _heights_A(atoms: Atoms) -> NDArray[np.float64]:
     return np.asarray(1 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell)), axis=0))
 
 
+def _stated_formula(path: Path) -> dict[str, float] | None:
+    """The formula that a CIF states."""
+    if not (said := FORMULA.search(path.read_text(errors="replace"))):
+        return None
+    return {e: float(n or 1) for e, n in re.findall(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?", said[2])}
+
+
 def _other_formula(path: Path, atoms: Atoms) -> str | None:
     """A problem if the atoms do not have the formula that the CIF states: a site or a symmetry operation is wrong."""
-    if path.suffix.lower() != ".cif" or not (said := FORMULA.search(path.read_text(errors="replace"))):
+    given = _stated_formula(path) if path.suffix.lower() == ".cif" else None
+    if given is None:
         return None
-    given = {e: float(n or 1) for e, n in re.findall(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?", said[2])}
     found = Counter(atoms.get_chemical_symbols())
     ratios = {round(found[e] / n, 2) if n else 0.0 for e, n in given.items()}
     if given.keys() == found.keys() and len(ratios) == 1:
         return None
-    return (
-        f"its _chemical_formula_sum is {said[2].strip()}, but its atoms are {atoms.get_chemical_formula()}; "
-        "correct the sites or the formula"
-    )
+    stated, atoms_are = " ".join(f"{e}{n:g}" for e, n in given.items()), atoms.get_chemical_formula()
+    return f"its _chemical_formula_sum is {stated}, but its atoms are {atoms_are}; correct the sites or the formula"
