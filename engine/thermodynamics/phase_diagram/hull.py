@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
+
+from ....kernels.hull import lower_vertices
 
 Float = NDArray[np.float64]
 
@@ -23,13 +24,7 @@ def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
     """Indices of the vertices of the lower hull of points (x ascending, f), both ends included."""
     if len(x) < 3:
         return np.arange(len(x))
-    scale = float(np.ptp(f)) or 1.0
-    try:
-        hull = ConvexHull(np.column_stack([x / np.ptp(x), f / scale]))
-    except QhullError:  # all on one line
-        return np.array([0, len(x) - 1])
-    below = hull.simplices[hull.equations[:, 1] < -1e-12]
-    return np.union1d(below.ravel(), [0, len(x) - 1]).astype(np.int64)
+    return lower_vertices((x - x[0]) / np.ptp(x), (f - f.min()) / (np.ptp(f) or 1.0))
 
 
 def hull_values(x: Float, f: Float, vertices: NDArray[np.int64]) -> Float:
