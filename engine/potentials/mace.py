@@ -13,6 +13,7 @@ from ..errors import RedoxError
 from ..input.schema import TrainedPotentialInput
 from ..runtime.storage import write_whole
 from .device import device
+from .mace_options import arguments
 from .weights import Weights, read_weights
 
 
@@ -36,8 +37,6 @@ def calculator(weights: Weights | None, file: Path | None) -> Calculator:
 
 def check_settings(entry: TrainedPotentialInput, folder: Path) -> None:
     """Raises RedoxError for an option that mace-torch does not know, or that other keys of the input set."""
-    from .training.mace import arguments
-
     arguments(entry, 0, folder, entry.epochs)
 
 

@@ -11,10 +11,10 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.schema import SplitInput
 from redoxmc.engine.potentials.calculations import label_calculation, read_calculations
 from redoxmc.engine.potentials.labels import labels_of
+from redoxmc.engine.potentials.mace_options import arguments
 from redoxmc.engine.potentials.potential import load_potential, predict
 from redoxmc.engine.potentials.training.curve import read_curve
 from redoxmc.engine.potentials.training.frames import split
-from redoxmc.engine.potentials.training.mace import arguments
 from redoxmc.engine.potentials.training.mace import curve as mace_curve
 from redoxmc.engine.potentials.training.train import train
 
