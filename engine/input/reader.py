@@ -18,6 +18,7 @@ from .yamltext import read_yaml
 
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
+OUTPUTS_OF_A_RUN = ("OUTCAR", "OUTCAR.gz", "vasprun.xml", "vasprun.xml.gz")  # of VASP, in the order in which they are preferred
 Location = tuple[str | int | float, ...]
 
 
@@ -40,22 +41,33 @@ class InputFile:
             raise RedoxError(f"cannot follow the path {path}: {error}") from None
 
     def files(self, patterns: tuple[str, ...]) -> list[Path]:
-        """All files that match names or patterns such as dft/*/OUTCAR, in order. Raises RedoxError for one without a file."""
+        """All files that match names or patterns such as dft/*/OUTCAR, in order, each once.
+
+        A path that exists as it stands is no pattern. A folder stands for the OUTCAR or vasprun.xml in it. ** stands for any
+        number of folders. Raises RedoxError for a pattern without a file.
+        """
         found: list[Path] = []
         for pattern in patterns:
-            whole = Path(escape(str(self.path.parent))) / pattern
-            matches = sorted(Path(p).resolve() for p in glob(str(whole)))
+            given = self.path.parent / pattern
+            whole = escape(str(given)) if given.exists() else str(Path(escape(str(self.path.parent))) / pattern)
+            matches = sorted(Path(p).resolve() for p in glob(whole, recursive=True))
             if not matches:
-                raise RedoxError(f"no such file: {self.path.parent / pattern}")
-            if folders := [path for path in matches if not path.is_file()]:  # ASE would open a folder as a pickled trajectory
-                raise RedoxError(f"not a file: {folders[0]}")
-            found += matches
-        return found
+                raise RedoxError(f"no such file: {given}")
+            found += [path if path.is_file() else _output_in(path) for path in matches]
+        return list(dict.fromkeys(found))
 
     def problem(self, location: Location, message: str) -> Problem:
         """A problem at the line of the key, or of the section in which the key is missing."""
         known, line = _locate(self.document, location)
         return Problem(_spell(location if len(known) >= len(location) - 1 else known or location), message, line)
+
+
+def _output_in(folder: Path) -> Path:
+    """The output of the run of VASP in a folder. Raises RedoxError if there is none: ASE would open folders as trajectories."""
+    found = next((folder / name for name in OUTPUTS_OF_A_RUN if (folder / name).is_file()), None)
+    if found is None:
+        raise RedoxError(f"not a file: {folder}, a folder without {' or '.join(OUTPUTS_OF_A_RUN)}")
+    return found
 
 
 def read_input(path: Path) -> InputFile:

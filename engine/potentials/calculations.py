@@ -114,7 +114,7 @@ def _read(path: Path, every_step: bool, name: str) -> list[Calculation]:
         record = read_record(kind, path, frames)
         groups = relaxations(kind, path, frames)
     except RedoxError as error:
-        return [Calculation(path, 1, name, None, f"cannot be read: {error}")]
+        return [Calculation(path, 1, name, None, str(error))]
     except Exception as error:  # ase raises whatever its parsers raise
         why = cp2k_output(path) or f"{type(error).__name__}: {error}"
         return [Calculation(path, 1, name, None, f"cannot be read: {why}")]

@@ -1,8 +1,7 @@
 """Assignment of charge states to the atoms of a calculation, from neutrality, magnetic moments and bond lengths."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import inf, isfinite, nan
 
@@ -12,10 +11,13 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Species
-from .labels import Labels, reference_moment_muB
+from .labels import MOMENTS_MU_B, Labels
+from .moments import ascending_charges, best_counts, deviation_muB, in_words, sizes_muB
 
 LEAST_GAP_MU_B = 0.15  # between the moments of neighbouring states
 LEAST_GAP_A = 0.02  # between the bond lengths of neighbouring states, if there are no moments
+LARGEST_MISFIT_MU_B = 0.4  # of a moment from the reference moments of its state
+ROUNDING_MU_B = 1e-6  # of printed moments
 LEAST_MARGIN_MU_B2 = 0.2  # difference of the misfits of the best and the second-best neutral counts
 LONGEST_BOND_A = 5.0
 TIE_A = 1e-6
@@ -48,14 +50,15 @@ def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64
 
     1. Neutrality gives the number of atoms in each state; if several numbers are neutral, the moments decide.
     2. The order of the moments gives the atoms in each state.
-    3. The result is certain if the gaps are wide and the order of the bond lengths gives the same atoms.
+    3. The result is certain if every moment is that of its state, the gaps are wide and the order of the bond lengths gives the
+       same atoms.
 
     Raises RedoxError if a reference moment is needed that neither the species nor the table has.
     """
     atoms = with_known_symbols(atoms, labels)
     if unknown := unknown_symbols(atoms, labels):
         return Assignment(np.zeros(len(atoms), np.int64), nan, unknown)
-    moments = None if moments_muB is None else _sizes(moments_muB)
+    moments = None if moments_muB is None else sizes_muB(moments_muB)
     found = _neutral_counts(atoms, labels, moments)
     if not found:
         return Assignment(labels.charges(atoms), nan, _imbalance(atoms, labels))
@@ -63,20 +66,25 @@ def assign_charges(atoms: Atoms, labels: Labels, moments_muB: NDArray[np.float64
     bonds = _bond_lengths(atoms, labels)
     by_moment = moments is not None
     charges = _split(atoms, labels, counts, bonds if moments is None else moments, by_moment)
-    gap_muB = nan if moments is None else _least_gap(atoms, labels, charges, moments, True)
-    gap_A = _least_gap(atoms, labels, charges, bonds, False)
+    gap_muB = nan if moments is None else _least_gap_muB(atoms, labels, charges, moments)
+    gap_A = _least_gap_A(atoms, labels, charges, bonds)
+    largest = nan if moments is None else float(misfits_muB(atoms, labels, charges, moments).max(initial=0.0))
     problem = None
     if others and not (by_moment and others[0][0] - misfit > LEAST_MARGIN_MU_B2):
         problem = f"{_counted(counts)} and {_counted(others[0][1])} are both neutral, and the moments do not decide between them"
+    elif moments is not None and largest > LARGEST_MISFIT_MU_B + ROUNDING_MU_B:
+        problem = _misfit_in_words(atoms, labels, charges, moments)
     elif not by_moment and not gap_A > LEAST_GAP_A:
-        problem = f"no moments, and the bond lengths of two states differ by {gap_A:.3f} A; needed: more than {LEAST_GAP_A}"
+        problem = (
+            f"no moments (LORBIT = 11 prints them), and the bond lengths of two states differ by {gap_A:.3f} A; "
+            f"needed: more than {LEAST_GAP_A}"
+        )
     elif by_moment and not gap_muB > LEAST_GAP_MU_B:
         problem = f"the moments of two states differ by {gap_muB:.3f} muB; needed: more than {LEAST_GAP_MU_B}"
     elif not gap_A > TIE_A:
         problem = "moments and bond lengths give different atoms"
-    evidence = _sources(by_moment and gap_muB > -inf, isfinite(gap_A)) if labels.redox else "composition"
+    evidence = _sources(by_moment and len(labels.redox_atoms(atoms)) > 0, isfinite(gap_A))
     margin = others[0][0] - misfit if others and by_moment else nan
-    largest = nan if moments is None else _largest_misfit(atoms, labels, charges, moments)
     return Assignment(
         charges, gap_muB, problem and f"{problem}; {_evidence(atoms, labels, moments, bonds)}", evidence, margin, largest
     )
@@ -87,20 +95,11 @@ def _sources(by_moment: bool, by_bonds: bool) -> str:
     return " and ".join(["moments"] * by_moment + ["bond lengths"] * by_bonds) or "composition"
 
 
-def _largest_misfit(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments: NDArray[np.float64]) -> float:
-    """Largest deviation (muB) of a moment from the reference moment of the state of its atom; 0 without redox atoms."""
-    reference = {s: {q.charge: reference_moment_muB(q) for q in states} for s, states in labels.redox.items()}
-    return max(
-        (abs(moments[i] - reference[e][int(charges[i])]) for e, where in _by_element(atoms, labels).items() for i in where),
-        default=0.0,
-    )
-
-
 def states_by_moment(
     atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments_muB: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Charges (atoms,) in the order of the moments, (atoms,) or (atoms, 3); as many atoms in each state as in `charges`."""
-    return _split(atoms, labels, _counts(atoms, labels, charges), _sizes(moments_muB), True)
+    return _split(atoms, labels, _counts(atoms, labels, charges), sizes_muB(moments_muB), True)
 
 
 def states_by_bond_length(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -165,17 +164,6 @@ def _bond_lengths(atoms: Atoms, labels: Labels) -> NDArray[np.float64]:
     return lengths
 
 
-def _sizes(moments_muB: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Absolute moments (atoms,)."""
-    moments = np.asarray(moments_muB, float)
-    return np.abs(moments) if moments.ndim == 1 else np.linalg.norm(moments, axis=1)
-
-
-def _ordered(states: tuple[Species, ...], by_moment: bool) -> list[Species]:
-    """States by ascending moment, or by ascending bond length, that is, descending charge."""
-    return sorted(states, key=reference_moment_muB) if by_moment else sorted(states, key=lambda s: -s.charge)
-
-
 def _counts(atoms: Atoms, labels: Labels, charges: NDArray[np.int64]) -> Counts:
     where = _by_element(with_known_symbols(atoms, labels), labels)
     return {e: {s.charge: int(np.sum(charges[w] == s.charge)) for s in labels.redox[e]} for e, w in where.items()}
@@ -187,7 +175,7 @@ def _neutral_counts(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] |
     charges[labels.redox_atoms(atoms)] = 0
     best: dict[int, list[tuple[float, Counts]]] = {int(charges.sum()): [(0.0, {})]}
     for element, where in _by_element(atoms, labels).items():
-        options = list(_element_counts(labels.redox[element], len(where), None if moments is None else np.sort(moments[where])))
+        options = best_counts(labels.redox[element], len(where), None if moments is None else moments[where])
         reached = defaultdict(list)
         for charge, found in best.items():
             for (misfit, counts), (more, extra) in product(found, options):
@@ -198,35 +186,76 @@ def _neutral_counts(atoms: Atoms, labels: Labels, moments: NDArray[np.float64] |
     return best.get(0, [])
 
 
-def _element_counts(
-    states: tuple[Species, ...], n_atoms: int, moments: NDArray[np.float64] | None
-) -> Iterator[tuple[float, dict[int, int]]]:
-    """All numbers of atoms per state, with the misfit to the ascending moments (muB²), which is 0 without moments."""
-    ordered = _ordered(states, moments is not None)
-    for numbers in product(range(n_atoms + 1), repeat=len(states) - 1):
-        if (last := n_atoms - sum(numbers)) >= 0:
-            counts = dict(zip((s.charge for s in ordered), (*numbers, last)))
-            expected = 0.0 if moments is None else np.repeat([reference_moment_muB(s) for s in ordered], (*numbers, last))
-            yield 0.0 if moments is None else float(np.sum((moments - expected) ** 2)), counts
-
-
 def _split(atoms: Atoms, labels: Labels, counts: Counts, values: NDArray[np.float64], by_moment: bool) -> NDArray[np.int64]:
     """Charges (atoms,) with the given number of atoms per state, in the order of the values (atoms,)."""
     atoms = with_known_symbols(atoms, labels)
     charges = labels.charges(atoms)
     for element, where in _by_element(atoms, labels).items():
-        states = [s.charge for s in _ordered(labels.redox[element], by_moment)]
-        charges[where[np.argsort(values[where], kind="stable")]] = np.repeat(states, [counts[element][q] for q in states])
+        states, numbers = labels.redox[element], counts[element]
+        if by_moment:
+            ascending = ascending_charges(states, numbers, values[where])
+        else:
+            ascending = np.repeat(sorted(numbers, reverse=True), [numbers[q] for q in sorted(numbers, reverse=True)])
+        charges[where[np.argsort(values[where], kind="stable")]] = ascending
     return charges
 
 
-def _least_gap(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], values: NDArray[np.float64], by_moment: bool) -> float:
-    """Smallest gap from the highest value of one state to the lowest of the next occupied one; negative if out of order."""
+def _least_gap_muB(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments: NDArray[np.float64]) -> float:
+    """Smallest difference between moments, next to each other in ascending order, of atoms in different states."""
+    gaps = [inf]
+    for where in _by_element(atoms, labels).values():
+        order = where[np.argsort(moments[where], kind="stable")]
+        gaps += np.diff(moments[order])[np.diff(charges[order]) != 0].tolist()
+    return float(np.min(gaps))
+
+
+def _least_gap_A(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], bonds: NDArray[np.float64]) -> float:
+    """Smallest gap from the longest bonds of one state to the shortest of the next occupied one; negative if out of order."""
     gaps = [inf]
     for element, where in _by_element(atoms, labels).items():
-        states = [values[where][charges[where] == s.charge] for s in _ordered(labels.redox[element], by_moment)]
+        states = [bonds[where][charges[where] == s.charge] for s in reversed(labels.redox[element])]
         gaps += [high.min() - low.max() for low, high in pairwise(s for s in states if len(s))]
     return float(np.min(gaps))
+
+
+def misfits_muB(
+    atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments_muB: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Deviations (atoms,) of the moments from those of the assigned states; 0 for atoms whose states have no reference.
+
+    atoms: with symbols of the labels. Elements with a single charge count if their moment is in the input or in the table.
+    """
+    found = np.zeros(len(atoms))
+    for i, moment in enumerate(sizes_muB(moments_muB)):
+        if states := _states(atoms, labels, i):
+            found[i] = deviation_muB(next(s for s in states if s.charge == charges[i]), moment)
+    return found
+
+
+def _states(atoms: Atoms, labels: Labels, i: int) -> tuple[Species, ...]:
+    """States of the element of an atom that have reference moments."""
+    species = labels.ions[atoms.symbols[i]]
+    if species.element in labels.redox:
+        return labels.redox[species.element]
+    named = species if species.name != species.element else replace(species, name=_ion_name(species))
+    return (named,) if named.moment_muB is not None or named.name in MOMENTS_MU_B else ()
+
+
+def _ion_name(species: Species) -> str:
+    return f"{species.element}{species.charge if abs(species.charge) > 1 else ''}{'+' if species.charge > 0 else '-'}"
+
+
+def _misfit_in_words(atoms: Atoms, labels: Labels, charges: NDArray[np.int64], moments: NDArray[np.float64]) -> str:
+    """The atom whose moment is furthest from that of its state."""
+    apart = misfits_muB(atoms, labels, charges, moments)
+    i = int(np.argmax(apart))
+    states = _states(atoms, labels, i)
+    state = next(s for s in states if s.charge == charges[i])
+    return (
+        f"the moment of atom {i + 1} ({state.element}), {moments[i]:.2f} muB, is {apart[i]:.2f} muB from that of {state.name}, "
+        f"its state in a neutral cell; allowed: {LARGEST_MISFIT_MU_B} (reference moments in muB, changed by moment_muB: "
+        f"{in_words(states)})"
+    )
 
 
 def _imbalance(atoms: Atoms, labels: Labels) -> str:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from ..crystal.lattice import VACANCY, Lattice, Species, bare_copy
 from ..errors import RedoxError
 
-# Common high-spin values of PBE+U in projection spheres; Co3+ low-spin.
-MOMENTS_MU_B = {"Fe2+": 3.78, "Fe3+": 4.34, "Mn2+": 4.6, "Mn3+": 3.8, "Mn4+": 3.0, "Ni2+": 1.7, "Ni3+": 1.0, "Ni4+": 0.1}
-MOMENTS_MU_B |= {"Co2+": 2.7, "Co3+": 0.1, "Co4+": 1.0, "V2+": 2.7, "V3+": 1.9, "V4+": 1.0, "V5+": 0.1}
-MOMENTS_MU_B |= {"Cr3+": 2.9, "Cr4+": 2.0, "Ti3+": 0.9, "Ti4+": 0.0, "Cu+": 0.0, "Cu2+": 0.6}
+# Common values of PBE+U in projection spheres. Fe and Mn are high-spin; Co3+ is low-spin, or high-spin as the second value.
+MOMENTS_MU_B: dict[str, tuple[float, ...]] = {
+    "Ti3+": (0.9,), "Ti4+": (0.0,), "V2+": (2.7,), "V3+": (1.9,), "V4+": (1.0,), "V5+": (0.1,), "Cr3+": (2.9,), "Cr4+": (2.0,),
+    "Mn2+": (4.6,), "Mn3+": (3.8,), "Mn4+": (3.0,), "Fe2+": (3.78,), "Fe3+": (4.34,), "Co2+": (2.7,), "Co3+": (0.1, 3.1),
+    "Co4+": (1.0,), "Ni2+": (1.7,), "Ni3+": (1.0,), "Ni4+": (0.1,), "Cu+": (0.0,), "Cu2+": (0.6,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,19 @@ class Labels:
         Raises RedoxError if a moment is neither given in the input nor in the table.
         """
         species = [self.ions[s] for s in labelled.get_chemical_symbols()]
-        return np.array([reference_moment_muB(sp) if sp.element in self.redox else 0.0 for sp in species])
+        return np.array([reference_moments_muB(sp)[0] if sp.element in self.redox else 0.0 for sp in species])
 
 
-def reference_moment_muB(species: Species) -> float:
-    """Typical size of the moment of a species. Raises RedoxError if it is neither given in the input nor in the table."""
-    moment = MOMENTS_MU_B.get(species.name) if species.moment_muB is None else species.moment_muB
-    if moment is None:
+def reference_moments_muB(species: Species) -> tuple[float, ...]:
+    """Typical sizes of the moment of a species, the most common first; several if it has several spin states.
+
+    Raises RedoxError if they are neither given in the input nor in the table.
+    """
+    if species.moment_muB is not None:
+        return (abs(species.moment_muB),)
+    if species.name not in MOMENTS_MU_B:
         raise RedoxError(f"the magnetic moment of {species.name} is unknown; give it as moment_muB of the species")
-    return abs(moment)
+    return MOMENTS_MU_B[species.name]
 
 
 def labels_of(lattice: Lattice) -> Labels:

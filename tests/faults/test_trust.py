@@ -117,7 +117,7 @@ def test_data_sets_and_structures_are_data(tmp_path: Path) -> None:
     for name in ("data.extxyz", "data.traj", "data.db", "data.json", "data.cif", "OUTCAR", "data.pckl"):
         (tmp_path / name).write_bytes(pickle.dumps(Payload(tmp_path / "touched")))
         (found,) = read_calculations(tmp_path / name, False)
-        assert found.atoms is None and str(found.left_out).startswith("cannot be read: ")
+        assert found.atoms is None and found.left_out
         with pytest.raises(RedoxError):
             read_structure(tmp_path / name)
     (tmp_path / "data.bundle").mkdir()

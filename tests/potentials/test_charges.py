@@ -230,8 +230,12 @@ MUTANTS = {
     "counts not neutral": ("return best.get(0, [])", "return sorted(sum(best.values(), []), key=lambda f: f[0])[:2]"),
     "neutrality off by one": ("return best.get(0, [])", "return best.get(1, [])"),
     "no second opinion": ("elif not gap_A > TIE_A", "elif False"),
+    "misfit not asked": ("largest > LARGEST_MISFIT_MU_B", "largest > 9"),
     "gap of moments not asked": ("elif by_moment and not gap_muB > LEAST_GAP_MU_B", "elif False"),
-    "states in the order of charge": ("sorted(states, key=reference_moment_muB)", "list(states)"),
+    "states in the order of charge": (
+        "ascending = ascending_charges(states, numbers, values[where])",
+        "ascending = np.repeat(list(numbers), list(numbers.values()))",
+    ),
 }
 
 
@@ -242,12 +246,13 @@ def verdicts(module: types.ModuleType) -> list[list[int] | None]:
         (FE, octahedra("Fe Fe Fe Fe", 10, [2.08, 2.1, 2.2, 2.18], [4.3, 3.9, 4.4, 3.8])),
         (FE, octahedra("Fe Fe Fe Fe", 10, [2.08, 2.2, 2.1, 2.18], [4.1, 3.9, 4.0, 3.8])),
         (MN, octahedra("Mn Mn Mn Mn", 12, [2.2, 2.05, 2.04, 1.9], [4.6, 3.8, 3.75, 3.0])),
+        (FE, octahedra("Fe Fe", 5, [2.2, 2.1], [3.6, 3.9])),
     ]
     assigned = [(labels, f, module.assign_charges(f, labels, f.calc.results["magmoms"])) for labels, f in frames]
     return [None if a.problem else a.charges[labels.redox_atoms(f)].tolist() for labels, f, a in assigned]
 
 
-RIGHT = [[3, 2, 3, 2], None, None, None, [2, 3, 3, 4]]
+RIGHT = [[3, 2, 3, 2], None, None, None, [2, 3, 3, 4], None]
 
 
 def test_intact_verdicts() -> None:

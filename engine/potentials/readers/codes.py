@@ -6,13 +6,13 @@ from pathlib import Path
 from ase import Atoms
 
 from ...errors import RedoxError
+from ...input.reader import OUTPUTS_OF_A_RUN
 from .other_codes import aims_record, espresso_record
 from .outcar import outcar_record
 from .record import Record
 from .vasprun import vasprun_record
 
 NOTHING_SAID = Record()
-OUTPUTS_OF_A_RUN = ("OUTCAR", "OUTCAR.gz", "vasprun.xml", "vasprun.xml.gz")  # in the order in which they are preferred
 
 
 def read_record(kind: str, path: Path, frames: list[Atoms]) -> Record:
