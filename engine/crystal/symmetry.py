@@ -24,6 +24,13 @@ def space_group(atoms: Atoms) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return found["rotations"].astype(np.int64), found["translations"]
 
 
+def primitive_size(atoms: Atoms) -> int:
+    """Atoms in the primitive cell."""
+    rotations, _ = space_group(atoms)
+    translations = (rotations == np.eye(3, dtype=np.int64)).all(axis=(1, 2)).sum()
+    return len(atoms) // int(translations)
+
+
 def site_permutations(supercell: Supercell) -> NDArray[np.int64]:
     """Space group of the fully occupied supercell as permutations (operations, n_sites) of its active sites.
 

@@ -33,6 +33,11 @@ class SampleStore:
     def identity(self) -> Path:
         return self.folder / "identity.json"
 
+    @property
+    def begun(self) -> bool:
+        """Whether it is known whose samples these are, and there are some: a start that failed before leaves nothing."""
+        return self.identity.exists() and any(path != self.identity for path in self.folder.iterdir())
+
     def segment(self, replica: int | None, number: int) -> Path:
         name = "exchange" if replica is None else f"replica_{replica:03d}"
         return self.folder / name / f"segment_{number:04d}.h5"

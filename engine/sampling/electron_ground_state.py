@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 
 from ...kernels.energy import total_energies
 from ..crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
+from ..crystal.subsystems import MOST_LISTED, can_be_listed, has_electrons, separable
 from ..crystal.supercells import distinct_supercells, hermite_forms
 from ..crystal.symmetry import orbits, site_permutations
 from ..errors import RedoxError
@@ -23,7 +24,7 @@ from ..hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_
 from ..hamiltonian.terms import Cluster, Hamiltonian
 from ..potentials.dataset import DataSet
 from ..units import NEV_PER_EV, inverse_temperature
-from .ions_and_electrons import MOST_LISTED, FreeSubsystem, Subsystem, has_electrons, separable
+from .ions_and_electrons import FreeSubsystem, Subsystem
 from .system import System, build_system
 
 if TYPE_CHECKING:
@@ -74,12 +75,6 @@ def ion_states(system: System) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     return np.concatenate(states), np.repeat(counts, [len(s) for s in states])
 
 
-def is_listed(system: System) -> bool:
-    """Whether the arrangements of the ions and those of the electrons are few enough to be listed."""
-    start = system.any_state(system.n_range[1])
-    return FreeSubsystem(system, start, Subsystem.ELECTRONS).few and FreeSubsystem(system, start, Subsystem.IONS).few
-
-
 def of_ions(system: System, states: NDArray[np.int8]) -> NDArray[np.int8]:
     """The ions of states (k, n_sites) of the full lattice: states (k, ion sites) of the lattice of ions."""
     ionic = [len({sp.element for sp in s.species}) > 1 for s in system.lattice.sublattices]
@@ -111,7 +106,8 @@ def ground_states(
     """
     ions = ions_lattice(lattice)
     whole = Supercell(lattice, matrix)
-    if whole.n_sites <= 2 * np.log2(MOST_LISTED) and is_listed(system := build_system(hamiltonian_of(matrix), matrix, (ion,))):
+    if whole.n_sites <= 2 * np.log2(MOST_LISTED) and can_be_listed(lattice, whole.n_cells):
+        system = build_system(hamiltonian_of(matrix), matrix, (ion,))
         return GroundStates(exact_hamiltonian(system, ions), {"ground_states": "listed"}, WHAT + "exactly, by listing")
     systems = _small_systems(lattice, ion, hamiltonian_of)
     data = _data_set(systems, ions)
@@ -134,14 +130,10 @@ def _errors(fit: Fit) -> dict[str, float]:
 
 
 def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) -> list[System]:
-    """Distinct supercells of up to N_CELLS cells whose states can be listed, smallest first; RedoxError if there are none."""
-    shapes = [h for n_cells in range(1, N_CELLS + 1) for h in hermite_forms(n_cells)]
-    cells = distinct_supercells([Supercell(lattice, m) for m in shapes])
-    systems = [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
-    listed = [s for s in systems if is_listed(s)]
-    if not listed:
-        raise RedoxError("energy: electrons: ground_state: the cell of the structure file has too many sites to list its states")
-    return listed
+    """Distinct supercells of up to N_CELLS cells whose states can be listed, smallest first."""
+    sizes = [n_cells for n_cells in range(1, N_CELLS + 1) if can_be_listed(lattice, n_cells)]
+    cells = distinct_supercells([Supercell(lattice, h) for n_cells in sizes for h in hermite_forms(n_cells)])
+    return [build_system(hamiltonian_of(c.matrix), c.matrix, (ion,)) for c in cells]
 
 
 def _data_set(systems: list[System], ions: Lattice) -> DataSet:
@@ -160,13 +152,25 @@ def _data_set(systems: list[System], ions: Lattice) -> DataSet:
 
 
 def _determined_space(ions: Lattice, data: DataSet) -> "tuple[ClusterSpace, Float]":
-    """The cluster space with the widest cutoffs that the cells determine, and its cluster vectors (cells, parameters)."""
+    """The cluster space with the widest cutoffs that the cells determine, and its cluster vectors (cells, parameters).
+
+    If they determine none as a whole, the widest space is left without the clusters that they cannot tell from smaller ones.
+    """
     for cutoffs in CUTOFFS_A:
         space = cluster_space(ions, cutoffs)
         vectors = cluster_vectors(space, data)
         if not undetermined(vectors, np.zeros(len(space))) and len(space) < len(data.cells):
             return space, vectors
-    raise RedoxError("energy: electrons: ground_state: the small supercells cannot tell apart the clusters of the ions")
+    space = cluster_space(ions, CUTOFFS_A[0])
+    while (groups := undetermined(vectors := cluster_vectors(space, data), np.zeros(len(space)))) or len(space) >= len(
+        data.cells
+    ):
+        last = max(groups[0]) if groups else len(space) - 1
+        orbit = space.as_list[last]["orbit_index"]
+        if orbit < 0 or space.as_list[last]["order"] < 2:
+            raise RedoxError("energy: electrons: ground_state: the small supercells do not determine the energies of single ions")
+        space.prune_orbit_list([orbit])
+    return space, vectors
 
 
 def bias_eV(system: System, hamiltonian: Hamiltonian, temperature_K: float) -> Float:

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice, Sublattice
 from ..crystal.neutral_states import FreeSites, SiteGroup
+from ..crystal.subsystems import MOST_LISTED, has_electrons, separable
 from .system import System
-
-MOST_LISTED = 2**12  # arrangements of a subsystem, neutral or not, up to which they are listed one by one
 
 
 class Subsystem(StrEnum):
@@ -18,19 +17,6 @@ class Subsystem(StrEnum):
 
     ELECTRONS = "electrons"
     IONS = "ions"
-
-
-def has_electrons(lattice: Lattice) -> bool:
-    """Whether some element has several charges on one sublattice."""
-    return any(len(s.species) > len({sp.element for sp in s.species}) for s in lattice.sublattices)
-
-
-def separable(lattice: Lattice) -> bool:
-    """Whether every sublattice belongs to one subsystem: several elements, or several charges of one element.
-
-    Only then can the ions move while the electrons stay where they are.
-    """
-    return all(len({sp.element for sp in s.species}) in (1, len(s.species)) for s in lattice.sublattices)
 
 
 def free_subsystems(lattice: Lattice) -> tuple[Subsystem, ...]:

@@ -1,6 +1,5 @@
 """Opening the output folder: its lock, its log, and whether the samples in it are those of this input."""
 
-import json
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ from ..errors import RedoxError
 from ..runtime.changes import differences, known_before
 from ..runtime.lock import Lock
 from ..runtime.mpi import bcast_from_root
-from ..runtime.storage import read_json, write_json
+from ..runtime.storage import read_json
 from . import sample
 from .run import Run
 
@@ -59,21 +58,23 @@ def _open(run: Run, lock: Lock | None) -> None:
 
 
 def _check_samples(run: Run) -> None:
-    """Record whose samples the folder holds. Raises RedoxError, with the differences, if they belong to another input."""
+    """Raises RedoxError, with the differences, if the folder holds samples of another input."""
+    if changed := changes_of_input(run):
+        learns = run.config.label.learning is not None
+        raise RedoxError(
+            f"the samples in {run.output.folder} belong to another input:\n  " + "\n  ".join(changed)
+            + "\nuse another output folder, or --fresh to delete them and start over"
+            + ("; if only the folder samples is deleted, the rounds of learning are kept" if learns else "")
+        )  # fmt: skip
+
+
+def changes_of_input(run: Run) -> list[str]:
+    """How this input differs from the one whose samples are in the output folder; empty if there are none."""
     store = run.output.store
-    identity = json.loads(json.dumps(sample.identity(run)))
-    if store.identity.exists():
-        old = read_json(store.identity)
-        given = sample.identity(run, defaults=False)
-        if changed := differences(old, known_before(identity, old, given)):
-            learns = run.config.label.learning is not None
-            raise RedoxError(
-                f"the samples in {run.output.folder} belong to another input:\n  " + "\n  ".join(changed)
-                + "\nuse another output folder, or --fresh to delete them and start over"
-                + ("; if only the folder samples is deleted, the rounds of learning are kept" if learns else "")
-            )  # fmt: skip
-    elif run.config.energy is not None and run.options.includes("sample"):
-        write_json(store.identity, identity)
+    if not store.begun:
+        return []
+    old = read_json(store.identity)
+    return differences(old, known_before(sample.written_identity(run), old, sample.identity(run, defaults=False)))
 
 
 class _LogFile(logging.FileHandler):

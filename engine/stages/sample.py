@@ -1,8 +1,10 @@
 """The sample stage: the search for ground states, then the chains of each cell, in segments that are committed as they go."""
 
+import json
 from typing import Any
 
 from ..runtime.mpi import StopWatch
+from ..runtime.storage import write_json
 from ..sampling.ground_states import run_ground_states
 from ..sampling.run import run_sampling
 from .cells import Cells
@@ -30,11 +32,18 @@ def identity(run: Run, defaults: bool = True) -> dict[str, Any]:
     }
 
 
+def written_identity(run: Run) -> dict[str, Any]:
+    """The identity as a file gives it back."""
+    return dict(json.loads(json.dumps(identity(run))))
+
+
 def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
     """Sample, or go on sampling, until every cell has its sweeps. Collective; raises Interrupted after a commit."""
     config, store = run.config, run.output.store
     if not run.options.includes("sample"):
         return
+    if comm.rank == 0 and not store.begun:
+        write_json(store.identity, written_identity(run))
     if config.ground_states:
         run_ground_states(config.ground_states, run.lattice, cells.hamiltonian_of, run.ions, config.seed, store, comm, watch)
     run_sampling(cells.main, config, store, comm, watch)

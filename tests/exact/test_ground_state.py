@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.spacegroup import crystal
 from scipy.special import logsumexp
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
@@ -99,6 +100,21 @@ def test_point_charges_are_those_of_each_supercell(olivine: Lattice) -> None:
     assert len(asked) == 15 and all(round(np.linalg.det(m)) <= 3 for m in asked) and len({str(m) for m in asked}) == 15
     cell = build_system(charged(np.diag([1, 2, 1])), np.diag([1, 2, 1]), ("Na+",))
     assert 1e-4 < np.abs(bias_eV(cell, found.hamiltonian, 400.0)).max() < 0.02
+
+
+@pytest.mark.runs
+def test_clusters_that_small_cells_cannot_tell_apart_are_left_out() -> None:
+    """Two sites of the diamond lattice, with four sites of electrons between them: no set of cutoffs is determined as a whole."""
+    spinel = crystal(
+        ["Li", "Mn"], [(1 / 8,) * 3, (0.5,) * 3], spacegroup=227, setting=2, cellpar=[8.247] * 3 + [90] * 3, primitive_cell=True
+    )
+    kinds = (Sublattice("Li", (Species("Li+", 1), Species("Va", 0))), Sublattice("Mn", (Species("Mn3+", -1), Species("Mn4+", 0))))
+    lattice = build_lattice(spinel, kinds, {})
+    clusters = pair_clusters(lattice, ("Li+", "Li+"), (3.4, 3.7), 0.066) + pair_clusters(
+        lattice, ("Li+", "Mn3+"), (3.3, 3.5), -0.07
+    )
+    found = ground_states(lattice, np.diag([2, 4, 4]), "Li+", lambda _: Hamiltonian(lattice, tuple(clusters)), (400.0,), 1)
+    assert 5 < found.record["n_parameters"] < found.record["n_cells"] and found.record["validation_rmse_eV"] < 0.01
 
 
 def test_elements_that_mix_with_charges_are_refused(olivine: Lattice) -> None:

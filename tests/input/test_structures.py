@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.io import write
 from ase.spacegroup import crystal
 
 from redoxmc.engine.crystal.symmetrise import symmetrised
 from redoxmc.engine.crystal.symmetry import space_group
-from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.errors import InputError, RedoxError
 from redoxmc.engine.input.checks.structure import read_structure
+from redoxmc.engine.input.reader import read_input
+from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.runtime.storage import write_json
+from redoxmc.engine.stages.prepare import prepare
 
 KEYS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 LOOP = (
@@ -26,6 +31,14 @@ P2 = crystal(
 )
 SPINEL = crystal(
     ["Li", "Mn", "O"], [(1 / 8,) * 3, (0.5,) * 3, (0.263,) * 3], spacegroup=227, setting=2, cellpar=[8.24] * 3 + [90] * 3
+)
+SPINEL_PRIMITIVE = crystal(
+    ["Li", "Mn", "O"],
+    [(1 / 8,) * 3, (0.5,) * 3, (0.263,) * 3],
+    spacegroup=227,
+    setting=2,
+    cellpar=[8.24] * 3 + [90] * 3,
+    primitive_cell=True,
 )
 LAYERED = crystal(["Li", "Co", "O"], [(0, 0, 0), (0, 0, 0.5), (0, 0, 0.24)], spacegroup=166, cellpar=[2.8, 2.8, 14, 90, 90, 120])
 OLIVINE = crystal(["Na", "Fe"], [(0, 0, 0), (0.281, 0.25, 0.975)], spacegroup=62, cellpar=[10.25, 6.02, 4.76, 90, 90, 90])
@@ -122,3 +135,28 @@ def test_partial_occupancies_of_json_are_named(tmp_path: Path) -> None:
                 RedoxError, match=r"x.json: found partially occupied sites \(Li:0.5\); allowed: the fully occupied"
             ):
                 read_structure(tmp_path / "x.json")
+
+
+def test_electrons_that_are_too_many_to_list_are_found_before_the_run(tmp_path: Path) -> None:
+    """With the remedy: the primitive cell, which is accepted."""
+    text = (
+        "output: out\nlattice:\n  structure: x.vasp\n  sublattices: [{element: Li, species: {Li+: 1, Va: 0}}, "
+        "{element: Mn, species: {Mn3+: 3, Mn4+: 4}}]\n  spectators: {O: -2}\n  supercell: [2, 2, 2]\n"
+        "energy: {electrons: ground_state, points: [{species: Li+, energy_eV: -4}]}\nsampling: {temperature_K: [300]}\n"
+    )
+    (tmp_path / "in.yaml").write_text(text)
+    write(tmp_path / "x.vasp", SPINEL, sort=True)
+    with pytest.raises(InputError, match=r"24 sites .* too many to list; .* The primitive cell has 14 atoms instead of 56"):
+        prepare(read_input(tmp_path / "in.yaml"))
+    write(tmp_path / "x.vasp", SPINEL_PRIMITIVE, sort=True)
+    run, _ = prepare(read_input(tmp_path / "in.yaml"))
+    assert run.lattice.n_sites == 6
+
+
+def test_a_start_that_failed_before_the_first_sample_blocks_no_other_input(tmp_path: Path) -> None:
+    store = SampleStore(tmp_path / "samples")
+    assert not store.begun
+    write_json(store.identity, {"seed": 1})
+    assert not store.begun
+    store.ladder.touch()
+    assert store.begun

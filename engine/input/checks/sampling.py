@@ -6,6 +6,8 @@ from ase.data import atomic_numbers
 from ...crystal.lattice import VACANCY, Lattice, Supercell
 from ...crystal.neutral_states import count_neutral_states
 from ...crystal.neutrality import Exchange, exchangeable_ions, swaps
+from ...crystal.subsystems import MOST_LISTED, can_be_listed, has_electrons, separable
+from ...crystal.symmetry import primitive_size
 from ..reader import InputFile
 from .checker import Checker
 
@@ -66,6 +68,29 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
                 f"found {element}; allowed: {', '.join(sorted(elements)) or 'none'} (elements of exchangeable ions)",
             )
     return ions
+
+
+def check_electrons(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> None:
+    """Electrons in their ground state have sublattices of their own beside those of ions, and cells that can be listed."""
+    energy, at = source.config.energy, ("energy", "electrons")
+    if energy is None or energy.electrons != "ground_state" or source.config.sampling is None:
+        return
+    if not (has_electrons(lattice) and separable(lattice) and ions):
+        check.wrong(
+            at,
+            "found ground_state; allowed with sublattices of ions and sublattices of electrons, apart, and an exchangeable ion: "
+            "electrons: equilibrium samples all lattices",
+        )
+    elif not can_be_listed(lattice, 1) and not can_be_listed(lattice, Supercell(lattice, source.config.lattice.matrix).n_cells):
+        primitive = primitive_size(lattice.atoms)
+        fewer = f"The primitive cell has {primitive} atoms instead of {len(lattice.atoms)}. "
+        check.wrong(
+            at,
+            f"found a cell of {lattice.n_sites} sites in lattice.structure, whose states are too many to list; allowed: up to "
+            f"{MOST_LISTED} arrangements of the ions and as many of the electrons. "
+            + (fewer if primitive < len(lattice.atoms) else "")
+            + "Give a smaller cell and larger multiples in lattice.supercell, or use electrons: equilibrium",
+        )
 
 
 def check_ground_states(source: InputFile, lattice: Lattice, ions: tuple[str, ...], check: Checker) -> None:

@@ -13,7 +13,7 @@ from ...input.checks.checker import Checker
 from ...input.checks.lattice import read_exchanges, read_lattice
 from ...input.checks.output import check_output
 from ...input.checks.potentials import check_potentials
-from ...input.checks.sampling import check_correction, check_ground_states, check_learning, check_sampling
+from ...input.checks.sampling import check_correction, check_electrons, check_ground_states, check_learning, check_sampling
 from ...input.reader import InputFile, read_input
 from ...potentials.specification import specify
 from ..identity import file_hashes
@@ -42,6 +42,7 @@ def prepare(source: InputFile, options: Options | None = None) -> tuple[Run, Roo
     ions = check_sampling(source, lattice, exchanges, check)
     terms = user_terms(source, lattice, check)
     check_potentials(source, lattice, check)
+    check_electrons(source, lattice, ions, check)
     check_ground_states(source, lattice, ions, check)
     check_correction(source, lattice, ions, check)
     check_learning(source, ions, check)

@@ -8,8 +8,8 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice, Supercell, diagonal_form
+from ...crystal.subsystems import has_electrons
 from ...crystal.symmetry import site_permutations, space_group
-from ...sampling.ions_and_electrons import has_electrons
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
