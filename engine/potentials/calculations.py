@@ -124,7 +124,7 @@ def _read(path: Path, every_step: bool, name: str) -> list[Calculation]:
     mixed = f"frames of this file have energies of different keys: {', '.join(keys)}" if len(keys) > 1 else None
     calculations = []
     for k, frame in enumerate(frames):
-        problem = found[k].problem or mixed or (record.unconverged[k] if k < len(record.unconverged) else None)
+        problem = found[k].problem or mixed or record.electronic_problem(k)
         if not every_step:
             if k not in last:
                 continue

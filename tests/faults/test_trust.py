@@ -55,6 +55,7 @@ READERS = {
 }
 ALLOWED = {  # each opens what the input names, but for our own modules, and for what mace-torch has just written
     "engine/api/__init__.py": ["import_module(f'redoxmc._{_HOMES[name]}')"],
+    "engine/potentials/architecture.py": ["import_module(f'.{name}', __package__)"],
     "engine/potentials/mace.py": ["torch.load(str(file), map_location='cpu', weights_only=False)"],
     "engine/potentials/potential.py": ["import_module(module)"],
     "engine/potentials/training/mace.py": ["torch.load(final, map_location='cpu', weights_only=False)"],

@@ -63,7 +63,13 @@ def test_what_the_reference_does_not_know_does_not_count() -> None:
         assert value.grad is not None and value.grad.isfinite().all()
     second.calc.results.pop("stress")
     nowhere, sums = loss_and_errors(answers(), [target(first), target(second)], WEIGHTS)
-    assert nowhere.isfinite() and sums[4] == 0
+    assert nowhere.isfinite() and sums[4:].tolist() == [0, 0]
+
+
+def test_noncollinear_moments_are_lengths() -> None:
+    first = two_frames()[0]
+    first.calc.results["magmoms"] = np.array([[0.0, 3.0, 4.0], [0.0, 0.0, -2.0]])
+    assert target(first).moments.tolist() == [5, 2]
 
 
 def test_reference_energies_explain_what_the_composition_does() -> None:
@@ -78,7 +84,7 @@ MUTANTS = {
     "energy per cell": ("for t in targets])) / sizes\n", "for t in targets]))\n"),
     "unknown stress counts": ('_known(found["stress"], tensor(', '(found["stress"] - tensor('),
     "sign of the moments": ('found[key].abs() if key == "moments" else found[key]', "found[key]"),
-    "moments of the reference with their sign": ("np.abs(moments).astype", "np.asarray(moments).astype"),
+    "moments of the reference with their sign": ("sizes_muB(moments).astype", "np.asarray(moments).astype"),
     "NaN is known": ("known = ~torch.isnan(wanted)", "known = torch.ones_like(wanted, dtype=torch.bool)"),
 }
 

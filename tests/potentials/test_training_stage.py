@@ -56,7 +56,7 @@ def test_stage_from_an_input_file(tmp_path: Path) -> None:
     assert len(read_curve(model.parent / "curve.csv")["epoch"]) == 2
     refused = (tmp_path / "out/refused_frames.txt").read_text().splitlines()
     assert len(refused) == 3 and all(line.startswith("config ") and "muB" in line for line in refused)
-    assert "3 of 12 frames refused" in first.stderr
+    assert "3 of 12 frames left out" in first.stderr
     written = model.stat().st_mtime_ns
     second = run(path)
     assert second.returncode == 0 and "tiny is already trained" in second.stderr
@@ -103,11 +103,23 @@ def test_unknown_settings_are_refused_before_training(given: dict[str, Any], mes
     assert not list(tmp_path.iterdir()), "nothing was begun"
 
 
-def test_frames_without_forces_are_refused(tmp_path: Path) -> None:
+def test_frames_without_forces_are_left_out(tmp_path: Path) -> None:
     frames: Any = read(FRAMES, ":")
     frames[4].calc.results.pop("forces")
     write(tmp_path / "frames.extxyz", frames)
     source = read_input(stage_input(tmp_path, tmp_path / "frames.extxyz"))
     run, _ = prepare(source)
-    with pytest.raises(RedoxError, match=f"frame {frames[4].info['config']} step {frames[4].info['step']} has no energy or no"):
+    run.output.folder.mkdir(parents=True)
+    parts = labelled_frames(run)
+    kept = [f.info for part in (parts.training, parts.validation, parts.test) for f in part]
+    lines = run.output.refused_frames.read_text().splitlines()
+    (line,) = [line for line in lines if "no forces" in line]
+    assert line.startswith(f"config {frames[4].info['config']} step {frames[4].info['step']} (") and line.endswith(
+        "frame 5): no forces"
+    )
+    assert len(kept) == 12 - len(lines) and frames[4].info not in kept
+    for frame in frames:
+        frame.calc.results.pop("forces", None)
+    write(tmp_path / "frames.extxyz", frames)
+    with pytest.raises(RedoxError, match="no frame can be used: config .*: no forces"):
         labelled_frames(run)

@@ -19,16 +19,23 @@ OTHER_RUNS = {
 class Record:
     """Convergence, moments and settings of a run; one entry of `unconverged` and of `moments` per ionic step.
 
-    unconverged: why the electrons of a step did not converge, or None. unfinished: why the last step is no relaxed cell, or
-    None. moments: muB, (atoms,), (atoms, 3) if non-collinear, empty if not printed. settings: by name, what must be the same in
-    all calculations of a set for their energies to be comparable. spin_polarised: None if the output does not say.
+    unconverged: why the electrons of a step did not converge, or None; None in place of all if the output does not say.
+    unfinished: why the last step is no relaxed cell, or None. moments: muB, (atoms,), (atoms, 3) if non-collinear, empty if not
+    printed. settings: by name, what must be the same in all calculations of a set for their energies to be comparable.
+    spin_polarised: None if the output does not say.
     """
 
-    unconverged: tuple[str | None, ...] = ()
+    unconverged: tuple[str | None, ...] | None = None
     unfinished: str | None = None
     moments: tuple[NDArray[np.float64], ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     spin_polarised: bool | None = None
+
+    def electronic_problem(self, step: int) -> str | None:
+        """Why a step is not converged, or None. Of a step that ends with the file it is not known."""
+        if self.unconverged is None:
+            return None
+        return self.unconverged[step] if step < len(self.unconverged) else "the file ends in the middle of this step"
 
 
 def electronic_problem(n_electronic: int, limit: int | None, stop: str = "") -> str | None:

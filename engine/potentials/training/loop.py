@@ -114,7 +114,7 @@ def _epoch(
 ) -> tuple[float, list[float]]:
     """One pass over the frames, with optimisation steps if there is an optimiser.
 
-    Returns the mean loss, and the MAE of energy (eV/atom), forces (eV/A) and stress (eV/A^3).
+    Returns the mean loss, and the MAE of energy (eV/atom), forces (eV/A) and stress (eV/A^3), nan where no frame has it.
     """
     network.train(optimiser is not None)
     total, sums = 0.0, np.zeros(6)
@@ -130,4 +130,4 @@ def _epoch(
             optimiser.step()
         if average is not None:
             average.update_parameters(network)
-    return total / len(items), [float(sums[i] / max(sums[i + 1], 1)) for i in (0, 2, 4)]
+    return total / len(items), [float(sums[i] / sums[i + 1]) if sums[i + 1] else math.nan for i in (0, 2, 4)]

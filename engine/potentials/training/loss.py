@@ -9,6 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ...input.schema import LossWeightsInput
+from ..moments import sizes_muB
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def target(frame: Atoms) -> Target:
         frame.get_potential_energy(),
         frame.get_forces().astype(np.float32),
         stress.astype(np.float32),
-        np.abs(moments).astype(np.float32) if moments is not None else unknown,
+        sizes_muB(moments).astype(np.float32) if moments is not None else unknown,
         np.asarray(frame.arrays.get("bader", unknown), np.float32),
     )
 
@@ -63,22 +64,22 @@ def loss_and_errors(
     forces = found["forces"] - tensor(np.concatenate([t.forces for t in targets]))
     stress = _known(found["stress"], tensor(np.stack([t.stress for t in targets])))
     loss = (
-        weights.energy * energy.square().mean()
-        + weights.forces * forces.square().mean()
-        + weights.stress * stress.square().mean()
+        weights.energy * energy.square().mean() + weights.forces * forces.square().mean() + weights.stress * _mean_square(stress)
     )
     for key, values in (("moments", [t.moments for t in targets]), ("bader", [t.bader for t in targets])):
         if key in found:
-            loss = (
-                loss
-                + weights.moments
-                * _known(found[key].abs() if key == "moments" else found[key], tensor(np.concatenate(values))).square().mean()
-            )
+            known = _known(found[key].abs() if key == "moments" else found[key], tensor(np.concatenate(values)))
+            loss = loss + weights.moments * _mean_square(known)
     sums = [part for v in (energy, forces, stress) for part in (float(v.detach().abs().sum()), v.numel())]
     return loss, np.array(sums, float)
 
 
 def _known(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Differences where the reference is known; a single zero if it is unknown everywhere."""
+    """Differences where the reference is known."""
     known = ~torch.isnan(wanted)
-    return (found[known] - wanted[known]) if bool(known.any()) else torch.zeros(1, dtype=found.dtype, device=found.device)
+    return found[known] - wanted[known]
+
+
+def _mean_square(differences: torch.Tensor) -> torch.Tensor:
+    """0 if nothing is known."""
+    return differences.square().sum() / max(differences.numel(), 1)

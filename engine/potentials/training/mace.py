@@ -101,7 +101,8 @@ def curve(results: Path) -> list[list[float]]:
             losses.setdefault(epoch, []).append(record["loss"])
         else:
             loss = float(np.mean(losses.pop(epoch, [np.nan])))
-            rows[epoch + 1] = [epoch + 1, loss, record["loss"], record["mae_e_per_atom"], record["mae_f"], record["mae_stress"]]
+            maes = [record["mae_e_per_atom"], record["mae_f"], record.get("mae_stress", np.nan)]  # no stress in the data, no MAE
+            rows[epoch + 1] = [epoch + 1, loss, record["loss"], *maes]
     return [rows[e] for e in sorted(rows)]
 
 
