@@ -137,21 +137,21 @@ def build_lattice(atoms: Atoms, sublattices: tuple[Sublattice, ...], spectators:
 
 
 def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hermite normal form of `matrix` (3, 3): the upper triangular basis of the integer lattice spanned by its rows.
+    """Hermite normal form (3, 3) of `matrix` (rows, 3): the upper triangular basis of the integer lattice spanned by its rows.
 
-    The diagonal is positive. Raises ValueError if the rows are linearly dependent.
+    The diagonal is positive. Raises ValueError if the rows span less than three dimensions.
     """
     h = [[int(v) for v in row] for row in matrix]
     for c in range(3):
         while True:
-            nonzero = [r for r in range(c, 3) if h[r][c]]
+            nonzero = [r for r in range(c, len(h)) if h[r][c]]
             if not nonzero:
                 raise ValueError("the vectors of the supercell are linearly dependent")
             pivot = min(nonzero, key=lambda r: abs(h[r][c]))
             h[c], h[pivot] = h[pivot], h[c]
             if len(nonzero) == 1:
                 break
-            for r in range(c + 1, 3):
+            for r in range(c + 1, len(h)):
                 factor = h[r][c] // h[c][c]
                 h[r] = [a - factor * b for a, b in zip(h[r], h[c])]
         if h[c][c] < 0:
@@ -159,7 +159,7 @@ def hermite_form(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
         for r in range(c):
             factor = h[r][c] // h[c][c]
             h[r] = [a - factor * b for a, b in zip(h[r], h[c])]
-    return np.array(h, np.int64)
+    return np.array(h[:3], np.int64)
 
 
 def diagonal_form(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
