@@ -32,6 +32,7 @@ examples:
   redoxmc init                     lists the examples that come with RedoxMC
   redoxmc init own                 writes own.yaml and its data into this folder
   redoxmc own.yaml --check
+  redoxmc own.yaml --data > frames.csv
   mpirun -n 2 redoxmc own.yaml
   redoxmc own.yaml --until sample
 
@@ -46,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("input", type=Path, help="input file (YAML); paths in it are relative to it")
     p.add_argument("--check", action="store_true", help="validate the input, print the plan and its cost, run nothing")
+    p.add_argument(
+        "--data", action="store_true", help="print a row for every frame of the data set, used or left out; run nothing"
+    )
     which = p.add_mutually_exclusive_group()
     which.add_argument("--only", choices=STAGES, metavar="STAGE", help="run this stage only")
     which.add_argument("--until", choices=STAGES, metavar="STAGE", help="stop after this stage")
@@ -67,6 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
         from .stages.check import check
 
         return run_on_all_ranks(lambda: check(args.input))
+    if args.data:
+        from .stages.data import print_data
+
+        return run_on_all_ranks(lambda: print_data(args.input))
     from .workflow import run  # slow to import: all that a run may need
 
     options = Options(args.only, args.until, args.fresh)

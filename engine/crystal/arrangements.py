@@ -19,7 +19,7 @@ class _Operation(NamedTuple):
 
 
 class Arrangements:
-    """Canonical forms of arrangements on one lattice. Two arrangements have the same form if and only if symmetry relates them."""
+    """Canonical forms of arrangements on one lattice: the same for two arrangements if and only if symmetry relates them."""
 
     def __init__(self, lattice: Lattice) -> None:
         self.lattice = lattice

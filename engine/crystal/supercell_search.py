@@ -32,7 +32,7 @@ class SupercellSearch:
         return [matrix] if round(abs(np.linalg.det(matrix))) == n_cells else []
 
     def rotated(self, cell: Float, n_cells: int, largest_strain: float) -> list[Integer]:
-        """Supercells (3, 3) of n_cells cells within `largest_strain` of `cell`, Minkowski-reduced (3, 3), least strained first."""
+        """Supercells (3, 3) of n_cells cells within a strain of `cell` (3, 3), Minkowski-reduced; the least strained first."""
         lengths_A = np.linalg.norm(cell, axis=1)
         vectors = self._vectors_up_to(lengths_A.max() * (1 + largest_strain))
         cartesian = vectors @ self._cell
@@ -48,7 +48,9 @@ class SupercellSearch:
             b, c = second[pairs[:, 0]], third[pairs[:, 1]]
             wanted = cell[1] @ cell[2]
             agree = np.abs((cartesian[b] * cartesian[c]).sum(axis=1) - wanted) <= shear * size_A[b] * size_A[c]
-            matrices.append(np.stack([np.broadcast_to(vectors[a], (agree.sum(), 3)), vectors[b[agree]], vectors[c[agree]]], axis=1))
+            matrices.append(
+                np.stack([np.broadcast_to(vectors[a], (agree.sum(), 3)), vectors[b[agree]], vectors[c[agree]]], axis=1)
+            )
         return self._least_strained(np.concatenate(matrices), cell, largest_strain) if matrices else []
 
     def _vectors_up_to(self, length_A: float) -> Integer:
@@ -66,7 +68,9 @@ class SupercellSearch:
         return chosen[own == least]
 
     @staticmethod
-    def _angles_agree(cartesian: Float, a: int, others: Integer, cell: Float, which: tuple[int, int], shear: float) -> NDArray[np.bool_]:
+    def _angles_agree(
+        cartesian: Float, a: np.signedinteger, others: Integer, cell: Float, which: tuple[int, int], shear: float
+    ) -> NDArray[np.bool_]:
         found, wanted = cartesian[others] @ cartesian[a], cell[which[0]] @ cell[which[1]]
         sizes = np.linalg.norm(cartesian[others], axis=1) * np.linalg.norm(cartesian[a])
         return np.asarray(np.abs(found - wanted) <= shear * sizes)

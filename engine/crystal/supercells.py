@@ -28,13 +28,11 @@ def distinct_supercells(supercells: list[Supercell]) -> list[Supercell]:
     return [distinct[h] for h in sorted(distinct, key=lambda h: (distinct[h].n_cells, h))]
 
 
-def fits(
-    order: NDArray[np.int64], supercell: NDArray[np.int64], lattice: Lattice, repeats: NDArray[np.int64] | None = None
-) -> bool:
+def fits(order: NDArray, supercell: NDArray[np.int64], lattice: Lattice, repeats: NDArray | None = None) -> bool:
     """Whether an ordered structure fits into a supercell (3, 3), in any of its symmetry-equivalent orientations.
 
     The rows of `order` (3, 3) are the periods of the ordered structure; `repeats` (k, 3) are further periods within its cell.
-    It fits if every vector of the supercell is a period.
+    Both are in cells of the lattice, and may be fractions. It fits if every vector of the supercell is a period.
     """
     within = np.zeros((1, 3), np.int64) if repeats is None else repeats
     for rotation in space_group(lattice.atoms)[0]:

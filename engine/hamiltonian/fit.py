@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RANK_TOLERANCE = 1e-6
 ROUNDING = 1e-10
 DRAWS = 40
+OUTLIER_SIGMAS = 4.0
+LEAST_CELLS = 10  # among which an outlier can be told
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Fit:
     uncertainty. reference_eV, fitted_eV (cells,): energies of the data and of the fit. left_out_eV (cells,): prediction for
     each cell by the fit of the fold that does not contain it. fold_rmse_eV (folds,): errors of the held-out folds. is_end
     (cells,): cells at the ends of composition, which every fit reproduces exactly and which therefore test none.
+    leave_one_out_eV (cells,): prediction minus energy of each cell by a fit without it: exact, from the hat matrix, for least
+    squares, otherwise from the fold that does not contain it; nan at the ends. spread_eV: standard deviation of what the ends,
+    the constant and the points leave to be fitted.
     """
 
     parameters: NDArray[np.float64]
@@ -38,6 +43,8 @@ class Fit:
     left_out_eV: NDArray[np.float64]
     fold_rmse_eV: NDArray[np.float64]
     is_end: NDArray[np.bool_]
+    leave_one_out_eV: NDArray[np.float64]
+    spread_eV: float
 
     @property
     def rmse_eV(self) -> float:
@@ -53,6 +60,20 @@ class Fit:
     def validation_spread_eV(self) -> float:
         """Standard deviation of the validation error over the folds."""
         return float(np.std(self.fold_rmse_eV, ddof=1))
+
+    def outliers(self) -> dict[int, float]:
+        """Cells whose leave-one-out error is beyond OUTLIER_SIGMAS times that of the other cells: number → ratio."""
+        rest, found = np.isfinite(self.leave_one_out_eV), {}
+        squared = np.where(rest, self.leave_one_out_eV, 0) ** 2
+        while rest.sum() > LEAST_CELLS:
+            mean_of_others = (squared[rest].sum() - squared) / (rest.sum() - 1)
+            ratio = np.sqrt(np.where(rest, squared, 0) / np.maximum(mean_of_others, ROUNDING**2))
+            worst = int(np.argmax(ratio))
+            if ratio[worst] <= OUTLIER_SIGMAS:
+                break
+            found[worst] = float(ratio[worst])
+            rest[worst] = False
+        return found
 
 
 def cluster_vectors(space: "ClusterSpace", data: DataSet) -> NDArray[np.float64]:
@@ -101,17 +122,22 @@ def end_vectors(space: "ClusterSpace", lattice: Lattice) -> NDArray[np.float64]:
     return np.array(vectors).reshape(-1, len(space))
 
 
-def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
-    """Groups of ECIs that the cells do not determine, beyond what neutrality makes equivalent.
+def undetermined_directions(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal combinations (k, p) of ECIs that the cells do not determine, beyond what neutrality makes equivalent.
 
-    vectors (cells, p): cluster vectors. null (p,): the neutrality null vector. Returns indices of the ECIs by group.
+    vectors (cells, p): cluster vectors. null (p,): the neutrality null vector.
     """
     norm = np.linalg.norm(null)
     projector = np.eye(len(null)) - (np.outer(null, null) / norm**2 if norm else 0)
     _, singular, right = np.linalg.svd(vectors @ projector, full_matrices=True)
     rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
     kernel = right[rank:] @ projector
-    kernel = kernel[np.linalg.norm(kernel, axis=1) > 0.5]
+    return np.asarray(kernel[np.linalg.norm(kernel, axis=1) > 0.5])
+
+
+def undetermined(vectors: NDArray[np.float64], null: NDArray[np.float64]) -> list[list[int]]:
+    """Groups of ECIs that the cells do not determine, see `undetermined_directions`. Returns indices of the ECIs by group."""
+    kernel = undetermined_directions(vectors, null)
     involved = np.flatnonzero(np.linalg.norm(kernel, axis=0) > 1e-3) if len(kernel) else np.array([], int)
     groups: list[list[int]] = []
     overlap = kernel.T @ kernel if len(kernel) else np.zeros((len(null), len(null)))
@@ -168,7 +194,17 @@ def fit_expansion(
         cells = np.flatnonzero(seen)[rows]
         left_out[cells] = vectors[cells] @ gauge.expand(start + found)
     errors = np.asarray(estimator.rmse_validation_splits)
-    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors, is_end)
+    alone = np.where(is_end, np.nan, left_out - data.energies_eV)
+    if method == "least-squares":
+        alone[seen] = (vectors @ parameters - data.energies_eV)[seen] / (1 - _leverages(columns[seen]))
+    spread = float(np.std(to_fit[1]))
+    return Fit(parameters, draws, data.energies_eV, vectors @ parameters, left_out, errors, is_end, alone, spread)
+
+
+def _leverages(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Diagonal (cells,) of the hat matrix of least squares, below 1."""
+    left, singular, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.minimum((left[:, singular > RANK_TOLERANCE * singular[0]] ** 2).sum(axis=1), 1 - RANK_TOLERANCE)
 
 
 class _Gauge:

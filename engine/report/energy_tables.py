@@ -23,12 +23,33 @@ def fit_tables(fit: dict[str, Any] | None) -> list[Table]:
     ]
     if "verdict" in fit:
         rows += [["depth of the hull", f"{1e3 * fit['hull_depth_eV']:.1f} meV/fu"], ["verdict", str(fit["verdict"])]]
-    tables = [Table("Cluster expansion", ["", ""], rows)]
+    tables = [Table("Cluster expansion", ["", ""], rows), *_data_set(fit)]
     if "composition" in fit:
         by_x = zip(fit["composition"], fit["composition_cells"], fit["composition_rmse_eV"])
         rows = [[f"{x:.3f}", str(n), f"{1e3 * e:.1f}"] for x, n, e in by_x]
         tables.append(Table("Validation error by composition", ["x", "cells", "error (meV/fu)"], rows))
     return tables
+
+
+def _data_set(fit: dict[str, Any]) -> list[Table]:
+    """The frames in short; dataset.csv has a row for each."""
+    if not (found := fit.get("data_set")):  # of a fit by an older version
+        return []
+    (strain, strained), (shift_A, shifted) = found["largest_strain"], found["largest_shift_A"]
+    rows = [["frames, used", f"{found['n_frames']}, {found['n_used']}"]]
+    rows += [
+        [f"left out: {n}", f"{reason} ({', '.join(names)}{', ...' if n > len(names) else ''})"]
+        for n, reason, names in found["left_out"]
+    ]
+    if found["n_duplicates"]:
+        spread = f"up to {1e3 * found['duplicate_spread_eV']:.2f} meV/fu above the lowest energy, which is kept"
+        rows.append([f"duplicates merged: {found['n_duplicates']}", spread])
+    rows += [["largest strain", f"{strain:.1%} ({strained})"], ["largest shift", f"{shift_A:.2f} Å ({shifted})"]]
+    for name, error_eV, ratio in fit.get("outliers", []):
+        rows.append(
+            [f"outlier: {name}", f"leave-one-out error {1e3 * error_eV:+.1f} meV/fu, {ratio:.1f} times that of the others"]
+        )
+    return [Table("Data set", ["", ""], rows)]
 
 
 def learning_tables(fit: dict[str, Any] | None) -> list[Table]:

@@ -16,6 +16,7 @@ LEAST_EXCHANGE = 0.05
 def limitations(results: Results, fit: dict[str, Any] | None) -> list[str]:
     """Of the energies first, then of free energies, diagram, analysis (its notes) and chains."""
     found = [str(fit["verdict"])] if fit and not fit.get("trusted", True) else []
+    found += [_outlier(*of_cell) for of_cell in (fit or {}).get("outliers", [])]
     if results.canonical is not None:
         found += _free_energies(results.canonical)
     if results.phase_diagram is not None:
@@ -29,6 +30,13 @@ def replicas(results: Results) -> dict[str, Replicas]:
     """The groups of replicas that were sampled, by name."""
     groups = {"vcsgc": results.vcsgc, "semigrand": results.semigrand, "fixed_composition": results.fixed_composition}
     return {name: group for name, group in groups.items() if group is not None}
+
+
+def _outlier(name: str, error_eV: float, ratio: float) -> str:
+    return (
+        f"Cell {name} is predicted {1e3 * error_eV:+.1f} meV/fu off by a fit without it, {ratio:.1f} times the error of others: "
+        "check its calculation."
+    )
 
 
 def _sentence(note: str) -> str:

@@ -15,23 +15,28 @@ from ..hamiltonian.clusters import from_icet
 from ..hamiltonian.fit import Fit, expansion, fit_expansion
 from ..hamiltonian.terms import Hamiltonian
 from ..input.schema import ClusterExpansionInput
+from ..potentials.dataset import FrameTable, duplicate_spread_eV
 from ..runtime.hashes import file_hash, fingerprint
 from ..runtime.mpi import bcast_from_root
 from ..runtime.storage import read_json, write_json, write_text, write_whole
 from .fit_record import fit_record
+from .frame_table import csv_text, left_out_text, table_rows
 from .identity import labelling, without_paths
 from .output import Output
 from .run import FitData, RootData, Run
 
 log = logging.getLogger("redoxmc")
+NEGLIGIBLE_EV = 1e-3  # per formula unit: energies that are all alike need not be predicted
 
 
 def identity(run: Run) -> dict[str, Any]:
     """What the fit depends on."""
     config = run.config.model_dump(mode="json")
+    expansion_input = without_paths(config["energy"]["cluster_expansion"] or {})
+    expansion_input.pop("allow_left_out", None)  # it decides whether there is a fit, not what it is
     return {
         "lattice": without_paths(config["lattice"]),
-        "cluster_expansion": without_paths(config["energy"]["cluster_expansion"] or {}),
+        "cluster_expansion": expansion_input,
         "seed": config["seed"],
         "files": run.file_hashes,
         **labelling(run.config, config),
@@ -84,6 +89,8 @@ def _parameters(run: Run, data: FitData) -> NDArray[np.float64]:
     if not run.options.includes("fit"):
         raise RedoxError("there is no fit of this data set yet; run without --only, or with --until fit")
     fit = compute(run, data)
+    if problem := useless(fit, _given(run).fit.method):
+        raise RedoxError(problem)
     errors_meV = [1e3 * e for e in (fit.rmse_eV, fit.validation_rmse_eV, fit.validation_spread_eV)]
     log.info(
         "fit: %d cells, %d parameters, error %.1f meV/fu, validation error %.1f +- %.1f meV/fu",
@@ -93,20 +100,45 @@ def _parameters(run: Run, data: FitData) -> NDArray[np.float64]:
     return fit.parameters
 
 
+def useless(fit: Fit, method: str) -> str | None:
+    """Why a fit must not be used: it predicts held-out cells no better than their mean would."""
+    if fit.validation_rmse_eV < max(fit.spread_eV, NEGLIGIBLE_EV):
+        return None
+    return (
+        f"energy.cluster_expansion: the validation error of the fit, {1e3 * fit.validation_rmse_eV:.4g} meV/fu, is not below the "
+        f"spread of the energies, {1e3 * fit.spread_eV:.1f} meV/fu: it predicts worse than the mean. {len(fit.parameters)} "
+        f"parameters are fitted to {int((~fit.is_end).sum())} cells by {method}; shorten cutoffs_A, add cells"
+        + (", or take a regularised fit: ardr, lasso or ridge" if method == "least-squares" else "")
+    )
+
+
 def write(run: Run, data: FitData, fit: Fit, mark: str) -> None:
-    """The expansion, the cells that were fitted and those that were refused, and fit.json last."""
-    output = run.output
+    """The expansion, the cells that were fitted, the table of all frames, and fit.json last."""
+    output, table = run.output, data.table
     write_whole(output.expansion, lambda p: expansion(data.space, fit).write(str(p)))
     if _given(run).dataset:
-        frames = [_plain_frame(f) for f in data.frames]
+        frames = [_plain_frame(f) for f in table.relaxed]
         write_whole(output.labels, lambda p: write_frames(p, frames, format="extxyz", columns=["symbols", "positions"]))
-    if data.refusals:
-        write_text(output.refused_cells, "\n".join(data.refusals) + "\n")
-        log.info("fit: the charges of %d cells are uncertain; they are left out, see refused_cells.txt", len(data.refusals))
+    write_text(output.frame_table, csv_text(table_rows(table, run.source.path.parent, fit)))
+    _log_frames(table, fit, data.data.names)
     record = fit_record(fit, data, run.lattice, run.ions)
     if run.config.makes_labels and output.learning.exists():
         record["learning"] = read_json(output.learning)
     write_json(output.fit, {"fingerprint": mark, "expansion": file_hash(output.expansion), **record})
+
+
+def _log_frames(table: FrameTable, fit: Fit, names: tuple[str, ...]) -> None:
+    """Frames that are left out, merged or far from the fit."""
+    if table.left_out:
+        log.info(
+            "fit: %d of %d frames are left out, see dataset.csv; %s", len(table.left_out), len(table.frames), left_out_text(table)
+        )
+    if merged := sum(f.duplicate_of is not None for f in table.frames):
+        spread_meV = 1e3 * duplicate_spread_eV(table)
+        log.info("fit: %d frames repeat an arrangement; the lowest energy is kept, up to %.2f meV/fu below", merged, spread_meV)
+    for k, ratio in fit.outliers().items():
+        error_meV = 1e3 * fit.leave_one_out_eV[k]
+        log.info("fit: %s is predicted %+.1f meV/fu off, %.1f times the error of the others", names[k], error_meV, ratio)
 
 
 def _given(run: Run) -> ClusterExpansionInput:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..crystal.lattice import Lattice
 from ..hamiltonian.fit import Fit
 from ..thermodynamics.phase_diagram.hull import lower_hull
+from .frame_table import summary
 from .run import FitData
 
 Float = NDArray[np.float64]
@@ -40,6 +41,8 @@ def fit_record(fit: Fit, fit_data: FitData, lattice: Lattice, ions: tuple[str, .
         "validation_spread_eV": fit.validation_spread_eV,
         "fold_rmse_eV": fit.fold_rmse_eV.tolist(),
         "atoms_per_formula_unit": len(lattice.atoms) / lattice.n_formula_units,
+        "data_set": summary(fit_data.table),
+        "outliers": [[data.names[k], float(fit.leave_one_out_eV[k]), ratio] for k, ratio in fit.outliers().items()],
         "names": list(data.names),
         "reference_eV": fit.reference_eV.tolist(),
         "fitted_eV": fit.fitted_eV.tolist(),

@@ -6,6 +6,7 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
+from ..crystal.primitive import primitive_lattice
 from ..crystal.supercells import fits
 from ..crystal.symmetry import space_group
 from ..units import fraction
@@ -22,11 +23,9 @@ def input_warnings(run: Run, data: RootData) -> list[str]:
     """Each says what to change. None for an input that samples nothing."""
     if run.config.sampling is None:
         return []
-    return [
-        text
-        for text in (run.lattice.symmetry_note, _cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data))
-        if text
-    ]
+    of_fit = data.fit_data.warnings if data.fit_data else ()
+    found = (run.lattice.symmetry_note, _cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data), *of_fit)
+    return [text for text in found if text]
 
 
 def _cold(run: Run) -> str | None:
@@ -86,16 +85,21 @@ def _orders(run: Run, data: RootData) -> list[str]:
     return said
 
 
-def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Vectors (3, 3) of a cell on ideal positions, and translations (k, 3) that map it on itself, in cells of the lattice."""
-    matrix = np.rint(np.asarray(cell.cell) @ np.linalg.inv(np.asarray(lattice.atoms.cell)))
+def _periods(cell: Atoms, lattice: Lattice) -> tuple[NDArray, NDArray]:
+    """Vectors (3, 3) of a cell on ideal positions, and translations (k, 3) that map it on itself, in cells of the lattice.
+
+    They are fractions if the cell of the lattice is not primitive.
+    """
+    parts = len(lattice.atoms) // len(primitive_lattice(lattice).atoms)
+    matrix = np.rint(parts * (np.asarray(cell.cell) @ np.linalg.inv(np.asarray(lattice.atoms.cell))))
     rotations, shifts = space_group(cell)
     moves = shifts[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2))] @ matrix
     whole = np.isclose(moves, np.rint(moves), atol=1e-3).all(axis=1)
-    return matrix.astype(np.int64), np.rint(moves[whole]).astype(np.int64)
+    found = matrix.astype(np.int64), np.rint(moves[whole]).astype(np.int64)
+    return found if parts == 1 else (found[0] / parts, found[1] / parts)
 
 
-def cell_too_small(x: float, order: NDArray[np.int64], supercell: NDArray[np.int64]) -> str:
+def cell_too_small(x: float, order: NDArray, supercell: NDArray[np.int64]) -> str:
     return (
         f"the ground state at x = {fraction(x)} has the cell {order.tolist()}, "
         f"which does not fit into lattice.supercell {supercell.tolist()}: that order cannot form; give multiples of its cell"

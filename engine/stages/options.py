@@ -18,7 +18,7 @@ STAGES = {  # in the order of a run
         "configurations, relaxed with a potential",
         ("label.mark", "label.json", "labelled.extxyz", "learning.json", "relaxations", "rounds"),
     ),
-    "fit": Stage("the cluster expansion", ("fit.json", "cluster_expansion.ce", "refused_cells.txt")),
+    "fit": Stage("the cluster expansion", ("fit.json", "cluster_expansion.ce", "dataset.csv", "mapped_cells.json")),
     "sample": Stage("the Monte Carlo, saved in blocks", ("correction",)),
     "analyse": Stage("results.h5, from the samples", ("results.h5", "phases", "ground_states")),
     "report": Stage("figures and report.html, from results.h5", ("report.html", "figures", "exports")),

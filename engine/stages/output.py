@@ -50,8 +50,14 @@ class Output:
         return self.folder / "fit.json"
 
     @property
-    def refused_cells(self) -> Path:
-        return self.folder / "refused_cells.txt"
+    def frame_table(self) -> Path:
+        """Every frame of the data set, used or left out."""
+        return self.folder / "dataset.csv"
+
+    @property
+    def mapped_cells(self) -> Path:
+        """Mappings of a large data set to the lattice, kept from one command to the next."""
+        return self.folder / "mapped_cells.json"
 
     @property
     def results(self) -> Path:

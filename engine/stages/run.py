@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
 from ..crystal.lattice import Lattice
@@ -14,7 +13,7 @@ from ..hamiltonian.imported import ImportedExpansion
 from ..hamiltonian.terms import Hamiltonian
 from ..input.reader import InputFile
 from ..input.schema import Config
-from ..potentials.dataset import DataSet
+from ..potentials.dataset import DataSet, FrameTable
 from ..potentials.specification import PotentialSpec
 from ..report.experiment import Experiment
 from ..thermodynamics.vibrations import Vibrations
@@ -59,7 +58,7 @@ class Run:
 class FitData:
     """What the cluster expansion is fitted to. vectors (cells, parameters): cluster vectors.
 
-    null, ends: see `neutrality_null_vector` and `end_vectors`. frames: labelled relaxed cells. refusals: why others are left out.
+    null, ends: see `neutrality_null_vector` and `end_vectors`. table: all frames, used or not. warnings: what is undetermined.
     """
 
     space: "ClusterSpace"
@@ -67,8 +66,8 @@ class FitData:
     vectors: NDArray[np.float64]
     null: NDArray[np.float64]
     ends: NDArray[np.float64]
-    frames: list[Atoms]
-    refusals: list[str]
+    table: FrameTable
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

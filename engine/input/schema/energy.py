@@ -49,6 +49,9 @@ class ClusterExpansionInput(Model):
         description="largest distance between sites in pairs, triplets, ...; needed to fit",
     )
     fit: FitInput = Field(default=FitInput(), description="method and validation of the fit")
+    allow_left_out: bool = Field(
+        default=False, description="go on if more than a fifth of the frames of the data set cannot be used; dataset.csv says why"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "ClusterExpansionInput":

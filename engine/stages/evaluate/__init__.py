@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from ...errors import RedoxError
-from ...potentials.dataset import read_relaxed
+from ...potentials.dataset import read_frame_table
 from ...potentials.specification import PotentialSpec, specify
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ..run import Run
@@ -36,9 +36,9 @@ def _reference(run: Run) -> list[ReferenceCell]:
     given = run.config.evaluation
     if given is None or not given.reference:
         return []
-    cells, refusals = read_relaxed(run.source.files(given.reference), run.lattice)
-    log.info("evaluate: %d reference cells hold their charge order, %d do not", len(cells), len(refusals))
-    return reference_cells(cells, run.lattice)
+    table = read_frame_table(run.source.files(given.reference), run.lattice)
+    log.info("evaluate: %d reference cells hold their charge order, %d cannot be used", len(table.used), len(table.left_out))
+    return reference_cells(table.data(), run.lattice)
 
 
 def potentials_to_evaluate(run: Run) -> list[PotentialSpec]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...crystal.lattice import VACANCY, Lattice, Supercell
 from ...errors import RedoxError
-from ...potentials.dataset import map_to_lattice
+from ...potentials.dataset import DataSet
 from ...potentials.labelling.configurations import Configuration
 
 LARGEST_MISFIT = 1e-3  # of scaled positions, for a cell on ideal positions
@@ -53,9 +53,8 @@ def configuration_of(cell: Atoms, lattice: Lattice, name: str) -> Configuration:
     return Configuration(tuple(tuple(int(v) for v in row) for row in whole), np.array(species, np.int8).tobytes(), name)
 
 
-def reference_cells(frames: list[Atoms], lattice: Lattice) -> list[ReferenceCell]:
+def reference_cells(data: DataSet, lattice: Lattice) -> list[ReferenceCell]:
     """The labelled relaxed cells of the reference."""
-    data = map_to_lattice(frames, lattice)
     result = []
     for cell, name, energy in zip(data.cells, data.names, data.energies_eV):
         configuration = configuration_of(cell, lattice, name)

@@ -9,7 +9,7 @@ from icet import ClusterExpansion
 from numpy.typing import NDArray
 
 from ...hamiltonian.fit import Fit, cluster_vectors, end_vectors, expansion, fit_expansion, neutrality_null_vector
-from ...potentials.dataset import map_to_lattice, read_relaxed
+from ...potentials.dataset import read_frame_table
 from ...potentials.labelling.configurations import Configuration
 from ...potentials.labelling.relaxations import Relaxations
 from ...runtime.mpi import StopWatch, bcast_from_root
@@ -79,8 +79,7 @@ class _Fitted:
 def _fitted(rounds: Rounds, number: int) -> _Fitted:
     """Fit the labels of the round. Clusters that these few cannot tell apart are left to the prior of the method."""
     given, lattice, space, folder = rounds.expansion_input, rounds.run.lattice, rounds.space, rounds.round(number)
-    frames, _ = read_relaxed([folder / "labelled.extxyz"], lattice)
-    data = map_to_lattice(frames, lattice)
+    data = read_frame_table([folder / "labelled.extxyz"], lattice).data()
     vectors, null = cluster_vectors(space, data), neutrality_null_vector(space, lattice)
     folds = min(given.fit.n_folds, len(data.cells))
     fit = fit_expansion(space, vectors, data, null, end_vectors(space, lattice), given.fit.method, folds, rounds.run.config.seed)

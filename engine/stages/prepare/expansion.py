@@ -19,18 +19,26 @@ from ...hamiltonian.terms import nearest_A
 from ...input.checks.checker import Checker
 from ...input.checks.potentials import symbols_differ
 from ...input.reader import InputFile, Location
-from ...input.schema import supercell_matrix
-from ...potentials.dataset import DataSet, map_to_lattice, read_relaxed
+from ...input.schema import ClusterExpansionInput, supercell_matrix
+from ...potentials.dataset import DataSet, FrameTable, read_frame_table
 from ...runtime.streams import ANY_SEED, Stream, generator
+from ..frame_table import left_out_text
+from ..output import Output
 from ..run import FitData
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
+from .undetermined import clusters_in_words, what_is_open
 
 if TYPE_CHECKING:
     from icet import ClusterSpace  # slow to import
 
 MOST_NEIGHBOURS = 20_000  # of all atoms of the cell within the longest cutoff
 MOST_CLUSTERS = 20_000
+COUNTED_TWICE = (
+    "the energies of a data set contain the electrostatic energy already, and it would be added to their fit a second time; "
+    "leave electrostatics out, or give as energy.cluster_expansion.model an expansion that was fitted without it"
+)
+LARGEST_SHARE_LEFT_OUT = 0.2  # of the frames of a data set
 DRAWN_PER_PARAMETER = 2  # arrangements of every supercell, to see which clusters they tell apart
 
 
@@ -49,6 +57,8 @@ def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple
             check.wrong((*at, "model"), str(error))
             return None, None
     symbols_differ(source, lattice, check)
+    if source.config.energy is not None and source.config.energy.electrostatics is not None:
+        check.wrong(("energy", "electrostatics"), COUNTED_TWICE)
     check.stop_if_wrong()
     if given.dataset is None:
         if (space := build_space(source, lattice, check)) is not None and not check.problems:
@@ -105,7 +115,7 @@ def _labels_suffice(space: "ClusterSpace", source: InputFile, lattice: Lattice, 
     for group in undetermined(np.array(vectors), neutrality_null_vector(space, lattice)):
         check.wrong(
             ("label", "supercells"),
-            f"no arrangement in these can tell apart {_clusters_in_words(space, group)}; "
+            f"no arrangement in these can tell apart {clusters_in_words(space, group)}; "
             "add a supercell of another shape, or shorten cutoffs_A",
         )
 
@@ -118,15 +128,11 @@ def read_fit_data(source: InputFile, lattice: Lattice, paths: list[Path], check:
     space = build_space(source, lattice, check)
     if space is None:
         return None
-    frames, refusals = read_relaxed(paths, lattice)
-    data = map_to_lattice(frames, lattice)
-    if len(data.cells) < given.fit.n_folds:
-        refused = f" ({len(refusals)} more were refused: {refusals[0]})" if refusals else ""
-        check.wrong(
-            (*at, "dataset"),
-            f"{len(data.cells)} cells{refused}; allowed: at least {given.fit.n_folds} for {given.fit.validation} validation",
-        )
+    table = read_frame_table(paths, lattice, Output(source.resolve(source.config.output)).mapped_cells)
+    if problem := _too_few(table, given):
+        check.wrong((*at, "dataset"), problem)
         return None
+    data = table.data()
     check_size((*at, "dataset"), float(np.abs(data.energies_eV).max()) * lattice.n_formula_units, source, lattice, check)
     for problem in energy_problems(data, lattice):
         check.wrong((*at, "dataset"), problem)
@@ -134,12 +140,29 @@ def read_fit_data(source: InputFile, lattice: Lattice, paths: list[Path], check:
         check.wrong((*at, "dataset"), f"no cell of the data is near {gap}, which lattice.supercell samples: add cells there")
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
-    for group in undetermined(vectors, null):
-        check.wrong(
-            (*at, "cutoffs_A"),
-            f"no data cell can tell apart {_clusters_in_words(space, group)}; shorten the cutoffs or add cells of other shapes",
+    warnings: tuple[str, ...] = ()
+    if left_open := what_is_open(space, vectors, null, data, lattice, max(given.cutoffs_A or (0.0,))):
+        if given.fit.method == "least-squares":
+            check.wrong(
+                (*at, "cutoffs_A"), f"{left_open}; or shorten the cutoffs, or take a regularised fit (ardr, lasso, ridge)"
+            )
+        warnings = (f"{left_open}; {given.fit.method} sets what is undetermined, not the data",)
+    return FitData(space, data, vectors, null, end_vectors(space, lattice), table, warnings)
+
+
+def _too_few(table: FrameTable, given: ClusterExpansionInput) -> str | None:
+    """Why so few frames can be used that nothing is fitted."""
+    left_out, used, least = len(table.left_out), len(table.used), given.fit.n_folds
+    said = f"{left_out} of {len(table.frames)} frames cannot be used: {left_out_text(table)}" if left_out else ""
+    if left_out > LARGEST_SHARE_LEFT_OUT * len(table.frames) and not given.allow_left_out:
+        return f"{said}; allowed: up to a fifth, or set allow_left_out: true; --data lists every frame"
+    if used < least:
+        merged = len(table.frames) - left_out - used
+        copies = f"; {merged} show an arrangement that another frame shows at a lower energy" if merged else ""
+        return f"{used} distinct cells{copies}; allowed: at least {least} for {given.fit.validation} validation" + (
+            said and f"; {said}"
         )
-    return FitData(space, data, vectors, null, end_vectors(space, lattice), frames, refusals)
+    return None
 
 
 def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
@@ -149,13 +172,3 @@ def _unseen(source: InputFile, data: DataSet, lattice: Lattice) -> str | None:
     supercell = Supercell(lattice, source.config.lattice.matrix)
     symbol = lattice.species_named(ions[0]).symbol
     return unseen(data.fraction(symbol), count_neutral_states(supercell, ions[0])[0] / supercell.n_formula_units)
-
-
-def _clusters_in_words(space: "ClusterSpace", group: list[int]) -> str:
-    order = {0: "the constant", 1: "point", 2: "pair", 3: "triplet", 4: "quadruplet"}
-    rows = [space.as_list[i] for i in group]
-    words = [
-        f"{order.get(r['order'], 'cluster')} {r['index']} of radius {r['radius']:.2f} A" if r["order"] else order[0]
-        for r in rows[:6]
-    ]
-    return ", ".join(words) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")
