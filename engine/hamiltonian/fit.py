@@ -167,7 +167,7 @@ def fit_expansion(
     size would set the scale of the priors. The ECI that neutrality makes redundant is zero in the fit; afterwards the ECIs are
     made orthogonal to the null vector, which changes no prediction.
     """
-    from sklearn.exceptions import UndefinedMetricWarning
+    from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
     from trainstation import CrossValidationEstimator, EnsembleOptimizer  # slow to import
 
     is_end = np.array([bool(np.isclose(ends, v, atol=ROUNDING).all(axis=1).any()) for v in vectors])
@@ -182,10 +182,11 @@ def fit_expansion(
     estimator = CrossValidationEstimator(to_fit, validation_method="k-fold", n_splits=n_folds, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # of R^2, which is not used, in folds of one cell
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the validation judges a fit that stopped early
         estimator.validate()
-    estimator.train()
-    bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
-    bootstrap.train()
+        estimator.train()
+        bootstrap = EnsembleOptimizer(to_fit, ensemble_size=DRAWS, **settings)
+        bootstrap.train()
 
     parameters = gauge.expand(start + estimator.parameters)
     draws = np.array([gauge.expand(start + p) for p in bootstrap.parameters_splits])

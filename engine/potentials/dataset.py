@@ -115,7 +115,7 @@ def read_frame_table(paths: list[Path], lattice: Lattice, cache: Path | None = N
     """
     found = read_all(list(dict.fromkeys(p.resolve() for p in paths)), every_step=False)
     if lost := next((c for c in found if c.atoms is None and c.file.suffix in COLLECTIONS), None):
-        raise RedoxError(f"{lost.file.name}: {lost.left_out}")
+        raise RedoxError(f"{lost.file.name}: {(lost.left_out or '').removeprefix('cannot be read: ')}")
     if not found:
         raise RedoxError("the data set is empty")
     labels, mapping = labels_of(lattice), SiteMapping(lattice)

@@ -92,7 +92,7 @@ class SiteMapping:
         cell, combination = minkowski_reduce(np.asarray(frame.cell) * (lattice_A3 / frame_A3) ** (1 / 3))
         to_frame = np.rint(np.linalg.inv(combination)).astype(np.int64)  # vectors of the frame are to_frame @ cell
         best = self._best_placement(frame, cell, frame.get_scaled_positions(wrap=False) @ to_frame, n_cells)
-        return self._mapped(frame, best, to_frame, frame_A3 / lattice_A3 - 1)
+        return self._mapped(frame, best, to_frame, float(frame_A3 / lattice_A3) - 1)
 
     def n_cells(self, frame: Atoms) -> int:
         """Number of primitive cells, from the spectators or, without them, from the volume. Raises RedoxError if not whole."""

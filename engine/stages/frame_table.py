@@ -16,6 +16,7 @@ COLUMNS = (
     "shift_A", "energy_eV_per_fu", "leave_one_out_error_meV_per_fu", "sigmas", "duplicate_of", "left_out",
 )  # fmt: skip
 NAMES_SHOWN = 3
+LONGEST_REASON = 150  # characters in a message
 
 
 def table_rows(table: FrameTable, folder: Path, fit: Fit | None = None) -> list[dict[str, str]]:
@@ -63,12 +64,17 @@ def reasons(table: FrameTable) -> dict[str, list[str]]:
 
 def left_out_text(table: FrameTable) -> str:
     """The reasons with their counts, an example and the first names."""
-    examples = {f.calculation.name: (f.left_out or "").split(";")[0] for f in reversed(table.left_out)}
+    examples = {f.calculation.name: _in_short(f.left_out or "") for f in reversed(table.left_out)}
     parts = []
     for names in reasons(table).values():
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         parts.append(f"{len(names)}: {examples[names[0]]} ({', '.join(names[:NAMES_SHOWN])}{more})")
     return "; ".join(parts)
+
+
+def _in_short(reason: str) -> str:
+    """Without the evidence, if that is long."""
+    return reason if len(reason) < LONGEST_REASON else reason.split(";")[0]
 
 
 def summary(table: FrameTable) -> dict[str, Any]:

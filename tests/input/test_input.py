@@ -159,13 +159,18 @@ def with_data(tmp_path: Path, cells: list[Atoms], cutoffs: str = "[5.0]") -> str
     )
 
 
+DETERMINED = "dataset: data.extxyz, fit: {method: least-squares, validation: 3-fold}"
+
+
 def test_clusters_that_no_cell_can_tell_apart(tmp_path: Path) -> None:
     cells = [c for c in frames() if len(c) <= 28]
-    message = problems(tmp_path, with_data(tmp_path, cells * 3, "[6.5]"))
-    assert "no data cell can tell apart" in message and "pair" in message
+    text = with_data(tmp_path, cells, "[6.5]").replace("dataset: data.extxyz", DETERMINED)
+    message = problems(tmp_path, text)
+    assert "undetermined: they cannot tell apart pair" in message and "it would take, for example, the cell [[" in message
 
 
 def test_wrong_data_sets(tmp_path: Path) -> None:
+    """More than a fifth of the frames are wrong; fewer are left out."""
     cells = frames()[:12]
     (tmp_path / "data.extxyz").write_text("")
     text = with_data(tmp_path, cells)
@@ -176,14 +181,18 @@ def test_wrong_data_sets(tmp_path: Path) -> None:
     other = [c.copy() for c in cells]
     for c, o in zip(cells, other):
         o.calc = SinglePointCalculator(o, energy=c.get_potential_energy())
-    other[3].symbols[0] = "K"
-    assert "found K; allowed" in problems(tmp_path, with_data(tmp_path, other))
+    for k in (3, 5, 6):
+        other[k].symbols[0] = "K"
+    message = problems(tmp_path, with_data(tmp_path, other))
+    assert "3 of 12 frames cannot be used: 3: found K; allowed" in message and "allow_left_out: true" in message
+    assert cells[3].info["config"] in message
 
     charged = [c.copy() for c in cells]
     for c, o in zip(cells, charged):
         o.calc = SinglePointCalculator(o, energy=c.get_potential_energy())
-    iron = next(i for i, s in enumerate(charged[2].symbols) if s in ("Fe", "Ga"))
-    charged[2].symbols[iron] = "Ga" if charged[2].symbols[iron] == "Fe" else "Fe"
+    for wrong in charged[2:5]:
+        iron = next(i for i, s in enumerate(wrong.symbols) if s in ("Fe", "Ga"))
+        wrong.symbols[iron] = "Ga" if wrong.symbols[iron] == "Fe" else "Fe"
     assert "has charge" in problems(tmp_path, with_data(tmp_path, charged))
 
     silent = [c.copy() for c in cells]

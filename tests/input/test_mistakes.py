@@ -159,8 +159,9 @@ def another_polymorph(cells: list[Atoms]) -> list[Atoms]:
 
 def wrong_labels(cells: list[Atoms]) -> list[Atoms]:
     found = scaled(lambda c: 1)(cells)
-    iron = next(i for i, s in enumerate(found[3].symbols) if s in ("Fe", "Ga"))
-    found[3].symbols[iron] = "Ga" if found[3].symbols[iron] == "Fe" else "Fe"
+    for cell in found[: len(found) // 4]:
+        iron = next(i for i, s in enumerate(cell.symbols) if s in ("Fe", "Ga"))
+        cell.symbols[iron] = "Ga" if cell.symbols[iron] == "Fe" else "Fe"
     return found
 
 
@@ -198,8 +199,12 @@ def test_cutoffs_beside_the_data(cells: list[Atoms], tmp_path: Path) -> None:
         [c for c in read(ROOT / "inputs/nafepo4/labelled.extxyz", ":") if units(c) == 4],
         format="extxyz",
     )
-    said = refusal(tmp_path, FITTED.replace("[5.0]", "[7.0]"))
-    assert "no data cell can tell apart" in said and "shorten the cutoffs or add cells" in said
+    longer = FITTED.replace("[5.0]", "[7.0]")
+    said = refusal(tmp_path, longer.replace("ridge", "least-squares"))
+    assert "undetermined: no cell has" in said and " A apart" in said and "shorten the cutoffs, or take a regularised fit" in said
+    (tmp_path / "input.yaml").write_text(longer)
+    warned = input_warnings(*prepare(read_input(tmp_path / "input.yaml")))
+    assert any("undetermined" in text and "ridge sets what is undetermined, not the data" in text for text in warned)
 
 
 def test_a_data_set_in_the_output_folder(cells: list[Atoms], tmp_path: Path) -> None:

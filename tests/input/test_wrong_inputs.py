@@ -161,10 +161,11 @@ def try_data_sets(folder: Path, n: int) -> Counter[str]:
         if plan:
             assert plan[1].fit_data is not None
             frames = {f.info.get("config", k): f for k, f in enumerate(read_frames(folder / "good.extxyz")[1])}
-            data, refused = plan[1].fit_data.data, plan[1].fit_data.refusals
-            assert len(data.cells) + len(refused) == len(frames)
+            data, table = plan[1].fit_data.data, plan[1].fit_data.table
+            assert len(table.frames) == len(frames) and len(data.cells) == len(table.used)
             energies = [f.get_potential_energy() for f in frames.values()]
-            assert refused or np.allclose(sorted(data.energies_eV * data.n_formula_units), sorted(energies))
+            complete = len(table.used) == len(table.frames)
+            assert not complete or np.allclose(sorted(data.energies_eV * data.n_formula_units), sorted(energies))
         return plan is not None
 
     (folder / "input.yaml").write_bytes(as_yaml(DOCUMENTS["fitted"]))

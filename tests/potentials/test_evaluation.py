@@ -15,6 +15,7 @@ from redoxmc.engine.crystal.neutral_states import count_neutral_states, random_n
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.checks.structure import read_structure
 from redoxmc.engine.input.schema import EvaluationInput, RelaxationInput
+from redoxmc.engine.potentials.dataset import read_frame_table
 from redoxmc.engine.potentials.labelling.configurations import (
     Configuration,
     charge_orders,
@@ -203,7 +204,7 @@ def test_structures_that_are_no_configuration(olivine: Lattice) -> None:
 
 
 @pytest.mark.runs
-def test_relaxed_cells_are_recognised(olivine: Lattice, labels: Labels, springs: LabelledCalculator) -> None:
+def test_relaxed_cells_are_recognised(olivine: Lattice, labels: Labels, springs: LabelledCalculator, tmp_path: Path) -> None:
     chosen = choose_configurations(olivine, [UNIT, np.array([[1, 0, 0], [0, 1, 1], [0, 0, 2]])], 10, 3)
     frames = []
     for c in chosen:
@@ -212,7 +213,9 @@ def test_relaxed_cells_are_recognised(olivine: Lattice, labels: Labels, springs:
         frame.calc = SinglePointCalculator(frame, energy=found.energy_eV)
         frame.info["config"] = c.name
         frames.append(frame)
-    for c, frame, cell in zip(chosen, frames, reference_cells(frames, olivine)):
+    write(tmp_path / "cells.extxyz", frames, format="extxyz")
+    cells = reference_cells(read_frame_table([tmp_path / "cells.extxyz"], olivine).data(), olivine)
+    for c, frame, cell in zip(chosen, frames, cells, strict=True):
         assert cell.configuration.name == c.name and cell.x == c.composition(olivine)
         assert key(cell.configuration, olivine) == key(c, olivine)
         assert cell.energy_eV * c.supercell(olivine).n_formula_units == pytest.approx(frame.get_potential_energy())

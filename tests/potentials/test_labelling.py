@@ -16,7 +16,7 @@ from ase.io import read, write
 from redoxmc.engine.cli import main
 from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.potentials.calculations import read_calculations
-from redoxmc.engine.potentials.dataset import read_relaxed
+from redoxmc.engine.potentials.dataset import read_frame_table
 from redoxmc.engine.potentials.labels import Labels
 from redoxmc.engine.potentials.potential import LabelledCalculator
 
@@ -78,7 +78,7 @@ def test_label_makes_a_data_set(labelled: Path, olivine: Lattice, labels: Labels
         assert labels.charges(frame).sum() == 0 and frame.pbc.all()
         springs.calculate(frame)
         assert frame.get_potential_energy() == pytest.approx(springs.results["energy"], abs=1e-5)
-    assert len(read_relaxed([out / "labelled.extxyz"], olivine)[0]) == 12
+    assert len(read_frame_table([out / "labelled.extxyz"], olivine).frames) == 12
     record = json.loads((out / "label.json").read_text())
     assert (record["configurations"], record["kept"], record["rejected"]) == (12, 12, [])
     n = sum(len(labels.redox_atoms(f)) for f in frames)
@@ -221,9 +221,10 @@ def test_frames_without_a_name_are_cells_of_their_own(relaxed: list[Atoms], oliv
     for frame, source in zip(nameless, relaxed):
         frame.calc = source.calc
     write(tmp_path / "cells.extxyz", nameless, format="extxyz")
-    frames, refusals = read_relaxed([tmp_path / "cells.extxyz"], olivine)
-    assert not refusals and [f.info["config"] for f in frames] == [f"cells-{k + 1}" for k in range(len(relaxed))]
-    assert np.allclose([f.get_potential_energy() for f in frames], [f.get_potential_energy() for f in relaxed])
+    table = read_frame_table([tmp_path / "cells.extxyz"], olivine)
+    assert not table.left_out and [f.calculation.name for f in table.frames] == [f"cells-{k + 1}" for k in range(len(relaxed))]
+    energies = [f.relaxed.get_potential_energy() for f in table.frames if f.relaxed]
+    assert np.allclose(energies, [f.get_potential_energy() for f in relaxed])
     write(tmp_path / "one.extxyz", nameless[:1], format="extxyz")
     assert [c.name for c in read_calculations(tmp_path / "one.extxyz", False)] == ["one"]
     assert {c.name for c in read_calculations(tmp_path / "cells.extxyz", True)} == {"cells"}

@@ -1,5 +1,6 @@
 """Data sets from a user's own calculations: VASP runs that are labelled and fitted."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -40,11 +41,12 @@ def test_outcars_are_labelled_and_fitted(calculations: Path, relaxed: list[Atoms
     )
     path = write_input(calculations, text)
     assert main([str(path), "--until", "fit"]) == 0
-    refused = (calculations / "out/refused_cells.txt").read_text().splitlines()
+    with open(calculations / "out/dataset.csv") as handle:
+        refused = [row for row in csv.DictReader(handle) if row["left_out"]]
     both = [len({"Fe", "Ga"} & set(relaxed[k].info["labelled"].symbols)) == 2 for k in (5, 9)]
     assert both == [True, True]
-    assert [line.split()[1] for line in refused] == ["cell_05", "cell_09"]
-    assert all("4.00" in line and "moments" in line for line in refused)
+    assert [row["name"] for row in refused] == ["cell_05", "cell_09"]
+    assert all("4.00" in row["left_out"] and "moments" in row["left_out"] for row in refused)
     frames = read(calculations / "out/labelled.extxyz", ":")
     kept = [k for k in range(len(relaxed)) if k not in (5, 9)]
     assert [f.info["config"] for f in frames] == [f"cell_{k:02d}" for k in kept] and len(kept) >= 16

@@ -159,9 +159,7 @@ def _too_few(table: FrameTable, given: ClusterExpansionInput) -> str | None:
     if used < least:
         merged = len(table.frames) - left_out - used
         copies = f"; {merged} show an arrangement that another frame shows at a lower energy" if merged else ""
-        return f"{used} distinct cells{copies}; allowed: at least {least} for {given.fit.validation} validation" + (
-            said and f"; {said}"
-        )
+        return f"{used} cells{copies}; allowed: at least {least} for {given.fit.validation} validation" + (said and f"; {said}")
     return None
 
 
