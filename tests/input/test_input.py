@@ -166,7 +166,7 @@ def test_clusters_that_no_cell_can_tell_apart(tmp_path: Path) -> None:
     cells = [c for c in frames() if len(c) <= 28]
     text = with_data(tmp_path, cells, "[6.5]").replace("dataset: data.extxyz", DETERMINED)
     message = problems(tmp_path, text)
-    assert "undetermined: they cannot tell apart pair" in message and "it would take, for example, the cell [[" in message
+    assert "undetermined: no cell has" in message and "it would take, for example, the cell [[" in message
 
 
 def test_wrong_data_sets(tmp_path: Path) -> None:
