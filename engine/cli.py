@@ -75,7 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
         from .stages.data import print_data
 
         return run_on_all_ranks(lambda: print_data(args.input))
+    options = Options(args.only, args.until, args.fresh)
+    return run_on_all_ranks(lambda: _run(args.input, options))
+
+
+def _run(path: Path, options: Options) -> None:
+    from .runtime.caches import prepare_folders
+
+    prepare_folders()
     from .workflow import run  # slow to import: all that a run may need
 
-    options = Options(args.only, args.until, args.fresh)
-    return run_on_all_ranks(lambda: run(args.input, options))
+    run(path, options)

@@ -114,7 +114,7 @@ def test_clusters_that_small_cells_cannot_tell_apart_are_left_out() -> None:
         lattice, ("Li+", "Mn3+"), (3.3, 3.5), -0.07
     )
     found = ground_states(lattice, np.diag([2, 4, 4]), "Li+", lambda _: Hamiltonian(lattice, tuple(clusters)), (400.0,), 1)
-    assert 5 < found.record["n_parameters"] < found.record["n_cells"] and found.record["validation_rmse_eV"] < 0.01
+    assert 5 < found.record["n_parameters"] < found.record["n_cells"] and found.record["validation_rmse_eV"] < 0.02
 
 
 def test_elements_that_mix_with_charges_are_refused(olivine: Lattice) -> None:
