@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.streams import Stream
-from redoxmc.engine.sampling.diagnostics import assess
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.plan import Plan
 from redoxmc.engine.sampling.planning import place_slots
 from redoxmc.engine.sampling.replicas import build_replicas
-from redoxmc.engine.sampling.samples import sample_in_memory
+from redoxmc.engine.sampling.samples import convergence_of, sample_in_memory
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.starting_states import starts_of
 from redoxmc.engine.sampling.system import System
@@ -72,8 +71,7 @@ def sample(
     starts = starts_of(system, plan, None, seed)
     replicas = build_replicas(plan, starts, system, seed, (Stream.SAMPLING,), MPI.COMM_SELF)
     samples = sample_in_memory(replicas, sweeps, EXCHANGE_EVERY)
-    convergence = assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
-    return dataset_of(replica_group(kind, samples, system, convergence))
+    return dataset_of(replica_group(kind, samples, system, convergence_of(samples)))
 
 
 def _axis(name: str, values: ArrayLike) -> Float:

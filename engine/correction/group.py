@@ -105,7 +105,8 @@ def _with_error(walks: list[Walk], of: Callable[[list[Walk]], Float], rng: np.ra
 
 
 def _convergence(walks: list[Walk]) -> Convergence:
-    return assess(np.array([[w.potential_eV for w in walks]]), np.array([[w.n for w in walks]], float))
+    changes = sum(np.count_nonzero(np.diff(w.potential_eV)) for w in walks)
+    return assess(np.array([[w.potential_eV for w in walks]]), np.array([[w.n for w in walks]], float), np.array([changes]))
 
 
 def _reweighted(cell: SmallCell, with_bar: bool, rng: np.random.Generator) -> Reweighted:

@@ -9,7 +9,6 @@ from ..runtime.results.canonical import Canonical
 from ..runtime.results.replicas import Exchange, Replicas
 
 TRUSTED_SHARE = 0.95  # least share of trusted compositions for a temperature not to be listed
-LARGEST_HYSTERESIS_MEV = 1.0
 LEAST_EXCHANGE = 0.05
 
 
@@ -58,11 +57,16 @@ def _free_energies(canonical: Canonical) -> list[str]:
         rows = ", ".join(f"{t:.4g} K ({share:.0%})" for t, share in zip(canonical.temperature_K[bad], trusted[bad]))
         found.append(
             f"Free energies and all quantities derived from them are trusted at only part of the compositions at {rows}. "
-            "Do not use what the figures show hatched, dotted or with open symbols: longer chains are needed."
+            "Nothing is derived from the others; do not use what the figures show hatched, dotted or with open symbols. "
+            "The table of convergence names what failed and what to change."
         )
-    gap = np.nanmax(np.abs(canonical.free_energy_up_eV - canonical.free_energy_down_eV), initial=0) * 1e3
-    if gap > LARGEST_HYSTERESIS_MEV:
-        found.append(f"F from walkers that started at low x and at high x differs by up to {gap:.2f} meV/fu: hysteresis.")
+    agree = canonical.criteria.walkers_agree if canonical.criteria else np.ones_like(canonical.trusted)
+    if not agree.all():
+        gap = np.nanmax(np.abs(canonical.free_energy_up_eV - canonical.free_energy_down_eV)[~agree], initial=0) * 1e3
+        found.append(
+            "F from walkers that started at low x and at high x differs by more than its errors at "
+            f"{int((~agree).sum())} points, by up to {gap:.2f} meV/fu: hysteresis."
+        )
     return found
 
 
@@ -89,7 +93,9 @@ def summary(results: Results) -> str:
     if diagram is None:
         return text
     counts = diagram.n_two_phase_regions
-    if not counts.any():
+    if not counts.any() and diagram.trusted.all():
         return text + " One phase at every composition and temperature sampled."
+    if not counts.any():
+        return text + f" No two-phase region was found at the {diagram.trusted.mean():.0%} of the points (T, x) that are trusted."
     names = ", ".join(str(n) for n in diagram.region_name)
     return text + f" Two-phase regions were found at {np.sum(counts > 0)} of {len(counts)} temperatures: {names}."

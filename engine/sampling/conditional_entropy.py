@@ -18,6 +18,7 @@ from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .chains import advance_together, ensembles_by_count, start_chains
 from .ions_and_electrons import FreeSubsystem, Subsystem
+from .log_z import integrate_steps, mixed_ends
 from .system import System
 from .tally import empty_tally
 
@@ -83,15 +84,19 @@ def listed(energy_neV: NDArray[np.int64], beta: float) -> tuple[float, float]:
 
 
 def draw_states(system: System, chain: Chain, beta: float, n: int, snapshots: int) -> list[NDArray[np.int8]]:
-    """States at (beta, n), THIN_SWEEPS apart, from a chain that is first drawn to n. Raises RedoxError if it does not reach n."""
+    """States at (beta, n), THIN_SWEEPS apart, from a chain that is first drawn to n. Raises RedoxError if it does not reach n.
+
+    It is drawn against the line between the energies of the ends: energies per ion may be thousands of eV.
+    """
     tally = empty_tally(system)
     counts = np.arange(len(tally.sums))
     zeros, beta_mu = np.zeros(len(counts)), np.zeros(len(chain.ions))
-    pull = Ensemble(beta, beta_mu, -PULL * np.abs(counts - n), zeros, system.step)
+    ends, distance = integrate_steps(mixed_ends(system, len(counts), beta), system.step), np.abs(counts - n)
     fixed = Ensemble(beta, beta_mu, zeros, zeros, system.step)
     tries = 0
     while chain.ions[0] != n:
-        advance(chain, system, system.moves, pull._replace(log_weight=pull.log_weight * (1 + tries)), tally, 1)
+        pull = fixed._replace(log_weight=ends - PULL * (1 + tries) * distance)
+        advance(chain, system, system.moves, pull, tally, 1)
         tries += 1
         if tries > MOST_PULLS:
             raise RedoxError(f"conditional entropies: no chain reached {n} {system.ion} at beta = {beta:.3g}/neV")

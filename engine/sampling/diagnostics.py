@@ -18,7 +18,8 @@ class Convergence:
     """Convergence of the chains of each slot, all (slots,).
 
     equilibrated_after: sweeps that are dropped. autocorrelation: time in sweeps, the longer of energy and count. ess: effective
-    samples of all walkers together. r_hat: the larger of energy and count. trusted: whether the chains are long enough.
+    samples of all walkers together. r_hat: the larger of energy and count. The three are nan for chains that do not move.
+    trusted: whether the chains are long enough.
     """
 
     equilibrated_after: NDArray[np.int64]
@@ -68,17 +69,26 @@ def split_r_hat(series: Float) -> Float:
     return np.array(values)
 
 
-def assess(energy: Float, ions: Float) -> Convergence:
-    """Convergence of replicas from energy and ion count, each (slots, walkers, sweeps)."""
+def assess(energy: Float, ions: Float, accepted: NDArray[np.int64]) -> Convergence:
+    """Convergence of replicas from energy and ion count, each (slots, walkers, sweeps), and their accepted moves (slots,).
+
+    Chains that accepted nothing, or in which nothing varies, say nothing about convergence: they have no R-hat, no
+    autocorrelation time and no effective samples.
+    """
     n = energy.shape[-1]
+    energy, ions = (series - series[:, :1, :1] for series in (energy, ions))  # an offset would hide what varies
     cut = np.maximum(equilibration(energy).max(axis=1), equilibration(ions).max(axis=1))
-    tau, r_hat = np.ones(len(energy)), np.ones(len(energy))
+    tau, r_hat, varied = np.ones(len(energy)), np.ones(len(energy)), np.zeros(len(energy), bool)
     for c in np.unique(cut):
         rows = cut == c
-        for series in (energy[rows][..., c:], ions[rows][..., c:]):
+        kept = [series[rows][..., c:] for series in (energy, ions)]
+        varied[rows] = np.any([np.ptp(series, axis=-1) > 0 for series in kept], axis=(0, 2))
+        for series in kept:
             tau[rows] = np.maximum(tau[rows], autocorrelation_time(series).max(axis=1))
             if n - c >= 4:
                 r_hat[rows] = np.fmax(r_hat[rows], np.nan_to_num(split_r_hat(series), nan=np.inf))
+    tau, r_hat = (np.where((accepted > 0) & varied, values, np.nan) for values in (tau, r_hat))
     ess = energy.shape[1] * (n - cut) / tau
-    trusted = (ess >= LEAST_ESS) & (r_hat <= MOST_R_HAT) & (cut < n / 2) & (n >= 8)
+    with np.errstate(invalid="ignore"):
+        trusted = (ess >= LEAST_ESS) & (r_hat <= MOST_R_HAT) & (cut < n / 2) & (n >= 8)
     return Convergence(cut, tau, ess, r_hat, trusted)

@@ -10,6 +10,7 @@ from ..errors import RedoxError
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_json
 from .conditional_entropy_sampling import ConditionalEntropies, read_conditional_entropies
+from .diagnostics import Convergence, assess
 from .ladder import Ladder
 from .ladder_file import read_ladder
 from .plan import Plan
@@ -45,6 +46,11 @@ class Samples:
     @property
     def n_sweeps(self) -> int:
         return self.energy_neV.shape[2]
+
+
+def convergence_of(samples: Samples) -> Convergence:
+    """Of every slot."""
+    return assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float), samples.accepted.sum(axis=1))
 
 
 def samples_of(plan: Plan, series: Sequence[Sequence[Series]], totals: Sequence[Totals]) -> Samples:

@@ -6,9 +6,11 @@ from typing import Any
 
 from ..input.schema import AnalysisInput
 from ..runtime.results import Attributes, Results
-from ..sampling.diagnostics import Convergence, assess
+from ..runtime.results.canonical import Canonical
+from ..runtime.results.replicas import Semigrand
+from ..sampling.diagnostics import Convergence
 from ..sampling.plan import Plan
-from ..sampling.samples import Samples
+from ..sampling.samples import Samples, convergence_of
 from ..sampling.slots import EnsembleKind
 from ..sampling.system import System
 from ..sampling.tally import end_energies
@@ -20,13 +22,15 @@ from .free_energy.cross_checks import cross_checks
 from .free_energy.entropy import with_entropy_split
 from .free_energy.isotherms import Isotherms, build_isotherms
 from .free_energy.transition_matrix import Ends
-from .grand_potential import grand_potential
+from .free_energy.trust import with_checks
+from .grand_potential import with_grand_potential
 from .hysteresis import hysteresis_group, hysteresis_note
 from .observables import replica_group
 from .order.dilute import dilute_group
 from .order.group import order_group
 from .phase_diagram.diagram import build_diagram
 from .phase_diagram.group import diagram_group, hull_group
+from .phase_diagram.trusted import trusted_part
 from .vibrations import Vibrations
 from .voltage import voltage_group
 from .warnings import chemical_potential_warning, voltage_warning
@@ -57,11 +61,7 @@ def isotherms_of(
     ends = Ends(low, high, (float(log_states[0]), float(log_states[-1])), (e_low, e_high))
     if not any(ends.exact):
         return None
-    return build_isotherms(samples, system, _convergence(samples), ends, compositions, seed, vibrations)
-
-
-def _convergence(samples: Samples) -> Convergence:
-    return assess(samples.energy_neV.astype(float), samples.ions[..., 0].astype(float))
+    return build_isotherms(samples, system, convergence_of(samples), ends, compositions, seed, vibrations)
 
 
 def analyse_samples(
@@ -73,7 +73,7 @@ def analyse_samples(
     drawn: Sequence[System] = (),
 ) -> Analysis:
     """All groups that follow from the samples of one cell; drawn: the system with other effective cluster interactions."""
-    convergence, plan = _convergence(samples), samples.plan
+    convergence, plan = convergence_of(samples), samples.plan
     kinds = [kind for kind in EnsembleKind if any(s.kind is kind for s in plan.slots)]
     replicas: dict[str, Any] = {kind.group: replica_group(kind, samples, system, convergence) for kind in kinds}
     cycles = hysteresis_group(plan.cycles, system) if plan.cycles is not None else None
@@ -98,26 +98,23 @@ def _with_free_energies(
     drawn: Sequence[System],
 ) -> Analysis:
     """The analysis with all that follows from F(T, n)."""
-    system, semigrand, uncertainty = isotherms.system, analysis.results.semigrand, None
-    canonical, notes = canonical_group(isotherms, convergence)
-    checks, of_checks = cross_checks(canonical, isotherms, samples)
-    canonical, of_split = with_entropy_split(replace(canonical, checks=checks), isotherms, samples.splits)
-    if semigrand is not None:
-        semigrand = replace(semigrand, grand=grand_potential(semigrand, isotherms))
+    system, uncertainty = isotherms.system, None
+    canonical, semigrand, notes = free_energies(samples, isotherms, convergence, analysis.results.semigrand)
     order = order_group(samples, system, convergence, canonical.x)
     diagram = build_diagram(isotherms)
-    phase_diagram = diagram_group(diagram, canonical, order)
+    kept = trusted_part(diagram, canonical)
+    phase_diagram = diagram_group(diagram, kept, canonical, order)
     if drawn:
-        uncertainty = FitUncertainty(diagram, isotherms, changes(samples, isotherms, system, drawn))
+        uncertainty = FitUncertainty(kept.diagram, isotherms, changes(samples, isotherms, system, drawn))
         canonical, phase_diagram = with_fit_uncertainty(canonical, phase_diagram, uncertainty)
-    voltage = voltage_group(isotherms, reference_energy_eV)
+    voltage = voltage_group(isotherms, reference_energy_eV, canonical.trusted)
     capacity = differential_capacity_group(isotherms, voltage.reference_energy_eV, canonical.trusted) if voltage else None
     results = replace(
         analysis.results,
         semigrand=semigrand,
         canonical=canonical,
         order=order,
-        hull=hull_group(isotherms),
+        hull=hull_group(isotherms, canonical.trusted),
         phase_diagram=phase_diagram,
         dilute=dilute_group(system, isotherms.temperature_K),
         voltage=voltage,
@@ -126,7 +123,19 @@ def _with_free_energies(
     warnings = _known(
         chemical_potential_warning(semigrand, canonical) if semigrand else None, voltage_warning(voltage) if voltage else None
     )
-    return Analysis(results, (*analysis.notes, *notes, *of_checks, *of_split, *warnings), uncertainty)
+    return Analysis(results, (*analysis.notes, *notes, *warnings), uncertainty)
+
+
+def free_energies(
+    samples: Samples, isotherms: Isotherms, convergence: Convergence, semigrand: Semigrand | None
+) -> tuple[Canonical, Semigrand | None, list[str]]:
+    """/canonical with its cross-checks and split entropies, /semigrand with the grand potential, and notes."""
+    canonical, notes = canonical_group(isotherms, convergence)
+    checks, of_checks = cross_checks(canonical, isotherms, samples, convergence)
+    canonical, of_split = with_entropy_split(with_checks(canonical, checks), isotherms, samples.splits)
+    if semigrand is not None:
+        semigrand = with_grand_potential(semigrand, isotherms, canonical.trusted)
+    return canonical, semigrand, [*notes, *of_checks, *of_split]
 
 
 def _known(*notes: str | None) -> list[str]:

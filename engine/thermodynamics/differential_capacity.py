@@ -7,13 +7,14 @@ from scipy.ndimage import gaussian_filter1d
 from ..runtime.results.electrochemistry import DifferentialCapacity
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
+from .phase_diagram.trusted_hull import trusted_steps
 from .voltage import capacity_per_x, voltage_of
 
 Float = NDArray[np.float64]
 STEP_V = 0.001
 BROADENING_V = 0.005  # standard deviation; on a plateau, where dQ/dV diverges, it sets the height of the peak
 REACH = 5.0  # standard deviations by which the grid extends beyond the voltages: the integral over it is the whole charge
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.95  # of the charge near a voltage, that is stored at trusted compositions
 PORTIONS = 4000  # least number of portions of charge: in a small cell one ion changes V by more than the broadening
 
 
@@ -24,7 +25,8 @@ def differential_capacity_group(
 
     Every step of the count along the hull of F has its voltage, and V is linear in the charge from the middle of one step to
     the next. Small portions of charge are put on a grid of voltages and broadened. No derivative of noisy data is taken, and
-    the integral over V is the charge between the ends of composition.
+    the integral over V is the charge between the ends of composition. Voltages at which charge is stored that is not trusted
+    have no value.
 
     reference_energy_eV: per atom, of the ion's element. trusted (rungs, x): of /canonical.
     """
@@ -32,22 +34,22 @@ def differential_capacity_group(
         _voltages(isotherms, isotherms.free_energy(c.all, r), reference_energy_eV)
         for r, c in zip(isotherms.rungs, isotherms.curves)
     ]
-    grid = _grid(found)
-    x = np.interp(np.arange(found[0].size) + 0.5, [0, found[0].size], isotherms.x[[0, -1]])
-    charge = np.full(x.size, (isotherms.x[-1] - isotherms.x[0]) * capacity_per_x(isotherms) / x.size)
-    nearest = np.rint(np.interp(x, isotherms.x_grid, np.arange(len(isotherms.grid)))).astype(int)
+    portions = found[0].size // (len(isotherms.x) - 1)
+    good = [np.repeat(trusted_steps(isotherms, row, trusted[row]), portions) for row in range(len(found))]
+    grid = _grid([v[g] for v, g in zip(found, good)])
+    charge = np.full(found[0].size, (isotherms.x[-1] - isotherms.x[0]) * capacity_per_x(isotherms) / found[0].size)
     values, errors, sound = [], [], []
     for row, (rung, c) in enumerate(zip(isotherms.rungs, isotherms.curves)):
         picks = (_voltages(isotherms, isotherms.free_energy(i, rung), reference_energy_eV) for i in c.resampled)
         values.append(_broadened(found[row], charge, grid))
         errors.append(spread(np.array([_broadened(v, charge, grid) for v in picks])))
-        of_trusted = _broadened(found[row], charge * trusted[row][nearest], grid)
-        sound.append(of_trusted >= LEAST_SHARE * values[row])
+        with np.errstate(invalid="ignore"):
+            sound.append(_broadened(found[row], charge * good[row], grid) >= LEAST_SHARE * values[row])
     return DifferentialCapacity(
         temperature_K=isotherms.temperature_K,
         voltage_V=grid,
-        differential_capacity_mAh_per_g_per_V=np.array(values),
-        differential_capacity_mAh_per_g_per_V_error=np.array(errors),
+        differential_capacity_mAh_per_g_per_V=np.where(sound, values, np.nan),
+        differential_capacity_mAh_per_g_per_V_error=np.where(sound, errors, np.nan),
         trusted=np.array(sound),
         broadening_V=BROADENING_V,
     )
@@ -77,7 +79,7 @@ def _broadened(voltage: Float, charge: Float, grid: Float) -> Float:
     """Charges (portions,) at their voltages, shared out between the two nearest points of the grid and broadened; per volt."""
     if not np.isfinite(voltage).all() or len(grid) < 2:
         return np.full(len(grid), np.nan)
-    place = np.clip((voltage - grid[0]) / STEP_V, 0, len(grid) - 1 - 1e-9)  # a resample may reach beyond the grid
+    place = np.clip((voltage - grid[0]) / STEP_V, 0, len(grid) - 1 - 1e-9)  # resamples, and what is not trusted, may lie beyond
     left = place.astype(int)
     part = place - left
     heaps = np.bincount(left, charge * (1 - part), len(grid)) + np.bincount(left + 1, charge * part, len(grid))

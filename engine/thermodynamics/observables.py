@@ -117,8 +117,19 @@ def _means(series: Float, convergence: Convergence) -> tuple[Float, Float]:
         kept = values[:, cut:]
         between = kept.mean(axis=1).std(ddof=1) / np.sqrt(len(kept))
         mean[k] = kept.mean()
-        error[k] = max(np.sqrt(kept.var() / max(convergence.ess[k], 1.0)), between)
+        error[k] = max(_standard_error(kept - mean[k], max(convergence.ess[k], 1.0)), between)
     return mean, error
+
+
+def _standard_error(deviation: Float, ess: float) -> float:
+    """Of the mean: the root of (variance + jump^2 / ess) / ess, with the jump m3 / m2 of the central moments.
+
+    Where rare jumps of one size are all that varies, k of them were seen and k + 1 are counted, so that few do not make a
+    small error. Elsewhere the second term is small.
+    """
+    variance = float((deviation**2).mean())
+    jump = float((deviation**3).mean()) / variance if variance > 0 else 0.0
+    return float(np.sqrt((variance + jump**2 / ess) / ess))
 
 
 def _heat_capacity(data: ReplicaData, kind: EnsembleKind) -> tuple[Float, Float]:

@@ -9,15 +9,17 @@ from ..crystal.occupations import formula_unit
 from ..runtime.results.electrochemistry import Voltage
 from .free_energy.isotherms import Isotherms, spread
 from .phase_diagram.hull import hull_values, lower_hull
+from .phase_diagram.trusted_hull import trusted_hull
 
 Float = NDArray[np.float64]
 FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C
 
 
-def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -> Voltage | None:
+def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float], trusted: NDArray[np.bool_]) -> Voltage | None:
     """The group /voltage; None if the ion's reference is not known, or if the ion is no cation.
 
-    reference_energy_eV: energy per atom of the metals, by element.
+    nan where the hull rests on free energies that are not trusted. reference_energy_eV: energy per atom of the metals, by
+    element. trusted (rungs, x): of /canonical.
     """
     ion = _ion(isotherms)
     reference = reference_energy_eV.get(ion.element)
@@ -25,6 +27,7 @@ def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float]) -
         return None
     # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
     voltage = np.array([_voltages(isotherms, row, reference) for row in range(len(isotherms.rungs))]).swapaxes(0, 1)
+    voltage = np.where(trusted_hull(isotherms, trusted), voltage, np.nan)
     several = len(isotherms.rungs) > 1
     slope = np.gradient(voltage, isotherms.temperature_K, axis=1) if several else None
     return Voltage(

@@ -16,11 +16,16 @@ def chemical_potential_warning(semigrand: Semigrand, canonical: Canonical) -> st
     if grand is None or mu is None:
         return None
     x, requested = canonical.x, canonical.asked
-    found = grand.x_from_free_energy[np.isin(semigrand.temperature_K, canonical.temperature_K[requested])]
+    rows = np.isin(semigrand.temperature_K, canonical.temperature_K[requested])
+    found = np.where(grand.x_from_free_energy_trusted, grand.x_from_free_energy, np.nan)[rows]
+    needed = np.where(canonical.trusted, canonical.chemical_potential_eV, np.nan)[requested]
     edge = MISSED * np.ptp(x)
-    if not np.isfinite(found).any() or (np.nanmin(found) <= x[0] + edge and np.nanmax(found) >= x[-1] - edge):
+    if (
+        not np.isfinite(found).any()
+        or not np.isfinite(needed).any()
+        or (np.nanmin(found) <= x[0] + edge and np.nanmax(found) >= x[-1] - edge)
+    ):
         return None
-    needed = canonical.chemical_potential_eV[requested]
     return (
         f"the given chemical_potential_eV, {mu.min():g} to {mu.max():g} eV, reach only "
         f"x = {np.nanmin(found):.2f} to {np.nanmax(found):.2f}: /semigrand does not show what lies beyond, transitions included; "

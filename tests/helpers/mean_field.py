@@ -46,7 +46,7 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
             return Isotherm(n, np.diff(f), f, f, 0.0, np.zeros(len(n), bool), b[1], b[2], np.ones(len(n)))
 
         resampled = [curve(scale * s) for s in shapes]
-        curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x)))
+        curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x), 100))
     log_states = 2 * (gammaln(n_fu + 1) - gammaln(n + 1) - gammaln(n_fu - n + 1))
     system: Any = SimpleNamespace(n_formula_units=n_fu, step=1, ion="Na+", neutral_counts=(n, log_states))
     asked = np.ones(len(temperatures_K), bool)

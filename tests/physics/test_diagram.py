@@ -15,6 +15,7 @@ from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_ph
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
 from redoxmc.engine.thermodynamics.phase_diagram.invariants import invariants
 from redoxmc.engine.thermodynamics.phase_diagram.trace import trace
+from redoxmc.engine.thermodynamics.phase_diagram.trusted import trusted_part
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.blank import blank
@@ -190,7 +191,8 @@ def test_transitions_are_matched_between_diagrams() -> None:
     groups = []
     for height in (0.02, 0.018):
         isotherms = isotherms_of(partial(three_phases, height_eV=height, entropy_kB=0.62), LADDER, noise_eV=2e-6)
-        groups.append(diagram_group(build_diagram(isotherms), all_trusted(isotherms), no_order(isotherms)))
+        diagram, canonical = build_diagram(isotherms), all_trusted(isotherms)
+        groups.append(diagram_group(diagram, trusted_part(diagram, canonical), canonical, no_order(isotherms)))
     (pair,) = [p for p in transitions(*groups) if p.kind == "eutectoid"]
     assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8
     shifts = boundary_shifts(*groups)

@@ -36,8 +36,8 @@ def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: La
     return replace(found, system=system)
 
 
-def group_of(isotherms: Isotherms) -> DifferentialCapacity:
-    trusted = np.broadcast_to(isotherms.x_grid < 0.6, (len(isotherms.rungs), len(isotherms.grid)))
+def group_of(isotherms: Isotherms, trusted_below: float = np.inf) -> DifferentialCapacity:
+    trusted = np.broadcast_to(isotherms.x_grid < trusted_below, (len(isotherms.rungs), len(isotherms.grid)))
     canonical = replace(all_trusted(isotherms), asked=isotherms.asked, trusted=trusted)
     group = differential_capacity_group(isotherms, REFERENCE_EV, trusted)
     assert figures.differential_capacity(Results(Attributes(), canonical=canonical, differential_capacity=group), None)
@@ -63,8 +63,20 @@ def test_ideal_solution(olivine: Lattice) -> None:
         inner = np.abs(v - E0_V) < 5 * width  # beyond it there are only a few ions of the 4000
         assert np.abs(found - exact)[inner].max() < 2e-3 * exact.max()
         assert abs(found.sum() * STEP_V - capacity) < 1e-5 * capacity
-        trusted = group.trusted[group.temperature_K.tolist().index(t)]
-        assert trusted[np.abs(v - E0_V).argmin()] and (trusted == (x < 0.6))[inner & (np.abs(x - 0.6) > 0.05)].all()
+    assert group.trusted.all()
+
+
+def test_what_is_stored_where_nothing_is_trusted_has_no_value(olivine: Lattice) -> None:
+    isotherms = of_olivine(lambda x, t: SITE_EV * x + ideal(x, t), [300.0, 800.0], olivine)
+    every, part = group_of(isotherms), group_of(isotherms, trusted_below=0.6)
+    v, found = part.voltage_V, part.differential_capacity_mAh_per_g_per_V
+    for row, t in enumerate(part.temperature_K):
+        x = 1 / (1 + np.exp((v - E0_V) / (2 * BOLTZMANN_EV_PER_K * t)))
+        away = (np.abs(x - 0.6) > 0.07) & (x > 1e-3)
+        assert (part.trusted[row] == (x < 0.6))[away].all() and (np.isfinite(found[row]) == part.trusted[row]).all()
+        same = np.interp(v, every.voltage_V, every.differential_capacity_mAh_per_g_per_V[row])
+        assert np.allclose(found[row][part.trusted[row] & away], same[part.trusted[row] & away], rtol=0.02)
+    assert v.min() < E0_V < v.max() and len(v) < len(every.voltage_V), "the axis too is that of what is trusted"
 
 
 def test_a_plateau_is_a_peak_of_its_charge(olivine: Lattice) -> None:

@@ -1,5 +1,7 @@
 """The lever rule on a diagram drawn by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,10 +22,12 @@ POINTS = [  # temperature, x, region, side: one region closes between 500 and 60
 def diagram(points: list[tuple[float, float, int, int]] = POINTS) -> Results:
     table = np.array(points, float).reshape(-1, 4).T
     boundary = blank(Boundaries, temperature_K=table[0], x=table[1], region=table[2].astype(int), side=table[3].astype(int))
+    t, x = np.array([300.0, 400.0, 500.0, 600.0]), np.linspace(0, 1, 11)
+    trusted = np.ones((4, 11), bool)
     return Results(
         Attributes(),
-        phase_diagram=blank(PhaseDiagram, temperature_K=[300.0, 400.0, 500.0, 600.0], boundary=boundary),
-        canonical=blank(Canonical, x=np.linspace(0, 1, 11)),
+        phase_diagram=blank(PhaseDiagram, temperature_K=t, sampled_temperature_K=t, x=x, trusted=trusted, boundary=boundary),
+        canonical=blank(Canonical, x=x),
     )
 
 
@@ -52,6 +56,18 @@ def test_one_phase_outside_the_regions_and_on_their_boundaries() -> None:
     ):
         assert lever_rule(diagram(), t, x) == ((x, 1.0),)
     assert lever_rule(diagram([]), 400.0, 0.5) == ((0.5, 1.0),)
+
+
+def test_nothing_is_said_where_the_free_energy_is_not_trusted() -> None:
+    found = diagram()
+    assert found.phase_diagram is not None
+    trusted = found.phase_diagram.trusted.copy()
+    trusted[1, 4] = False  # 400 K, x = 0.4
+    found = replace(found, phase_diagram=replace(found.phase_diagram, trusted=trusted))
+    for t, x in ((400.0, 0.4), (400.0, 0.45), (450.0, 0.4)):
+        with pytest.raises(RedoxError, match="not trusted"):
+            lever_rule(found, t, x)
+    assert lever_rule(found, 400.0, 0.5) == ((0.5, 1.0),) and len(lever_rule(found, 400.0, 0.3)) == 2
 
 
 @pytest.mark.parametrize("t, x", [(550.0, 0.25), (599.0, 0.21), (350.0, 0.7)])

@@ -16,6 +16,7 @@ from redoxmc.engine.thermodynamics.analysis import analyse_samples, isotherms_of
 from redoxmc.engine.thermodynamics.fit_uncertainty import Changes, FitUncertainty, changes, with_fit_uncertainty
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
+from redoxmc.engine.thermodynamics.phase_diagram.trusted import trusted_part
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers import shared
@@ -96,7 +97,7 @@ def test_a_critical_temperature_moves_with_the_interaction() -> None:
     x = isotherms.x
     mixing = np.tile((W_EV * x * (1 - x) * share[:, None])[:, None], (1, len(isotherms.rungs), 1))
     canonical, order = all_trusted(isotherms), no_order(isotherms)
-    group = diagram_group(diagram, canonical, order)
+    group = diagram_group(diagram, trusted_part(diagram, canonical), canonical, order)
     _, drawn = with_fit_uncertainty(canonical, group, FitUncertainty(diagram, isotherms, Changes(mixing)))
     critical = W_EV / 4 / BOLTZMANN_EV_PER_K
     found = drawn.invariant.temperature_K_fit_uncertainty

@@ -48,7 +48,7 @@ def ladder(
         beta_f, energy, variance = exact(beta)
         steps, energy = noisy(np.diff(beta_f) + (0 if broken is None else broken), energy)
         resampled = [whole(*noisy(steps, energy), variance) for _ in range(RESAMPLES)]
-        found.append(Curves(whole(steps, energy, variance), resampled, resampled[0], resampled[1]))
+        found.append(Curves(whole(steps, energy, variance), resampled, resampled[0], resampled[1], 100))
     return found
 
 
@@ -136,7 +136,7 @@ def test_what_was_not_seen_is_bridged_by_hotter_rungs_or_stays_marked() -> None:
             off = np.where(np.arange(SITES) == at, 3.0, 0.0)  # the annealing is off by 3 kT
             return with_more(i, off, BETAS[0], from_annealing=taken, energy_neV=energy)
 
-        return Curves(one(c.all), [one(r) for r in c.resampled], one(c.up), one(c.down))
+        return Curves(one(c.all), [one(r) for r in c.resampled], one(c.up), one(c.down), c.units)
 
     for energy_known in (True, False):
         found = least_squares([unseen(curves[0], 25, energy_known), *curves[1:]], BETAS, ENDS, LOG_STATES, 0)

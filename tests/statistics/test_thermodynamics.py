@@ -6,6 +6,7 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
 from redoxmc.engine.sampling.place_temperatures import place_temperatures
+from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps
 from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
@@ -38,10 +39,52 @@ def test_equilibration_is_detected_and_short_chains_are_not_trusted() -> None:
     steady = rng.normal(size=(6, 2, 1000))
     drifting = steady + 8 * np.exp(-np.arange(1000) / 60)
     assert (equilibration(drifting) >= 100).all() and np.median(equilibration(steady)) == 0
-    assert assess(steady, steady).trusted.all()
+    moved = np.ones(6, int)
+    assert assess(steady, steady, moved).trusted.all()
     apart = steady + np.array([0.0, 5.0])[None, :, None]
-    assert not assess(apart, steady).trusted.any()
-    assert not assess(steady[..., :10], steady[..., :10]).trusted.any()
+    assert not assess(apart, steady, moved).trusted.any()
+    assert not assess(steady[..., :10], steady[..., :10], moved).trusted.any()
+
+
+def test_chains_that_do_not_move_have_no_statistics() -> None:
+    rng = np.random.default_rng(2)
+    steady = rng.normal(size=(3, 2, 1000))
+    still = np.full((3, 2, 1000), 7.0)
+    for found in (assess(still, still, np.ones(3, int)), assess(steady, steady, np.zeros(3, int))):
+        assert np.isnan([found.r_hat, found.ess, found.autocorrelation]).all() and not found.trusted.any()
+    one = steady.copy()
+    one[:, 1] = one.mean()
+    assert not assess(one, one, np.ones(3, int)).trusted.any(), "one walker alone moves"
+    rare = np.where(np.arange(2000) % 300 == 7, 1.0, 0.0) * np.array([1.0, 0.0])[:, None]
+    assert assess(rare[None], rare[None], np.ones(1, int)).trusted.all(), "rare events, which one walker did not see"
+
+
+def test_an_offset_of_the_energy_changes_no_statistics() -> None:
+    """Total energies of 60 000 eV per cell that fluctuate by 1 meV (neV)."""
+    energy = np.cumsum(np.random.default_rng(3).normal(size=(2, 2, 500)), axis=-1).round() * 1e5
+    ions, moved = energy.round(-6), np.ones(2, int)
+    near, far = (assess(energy + offset, ions, moved) for offset in (0.0, 6e13))
+    assert (near.ess < 100).all() and np.array_equal(near.ess, far.ess) and np.array_equal(near.trusted, far.trusted)
+
+
+def test_standard_errors_count_one_rare_event_more_than_was_seen() -> None:
+    assert spread(np.zeros((100, 2))).tolist() == [0.0, 0.0]
+    rng = np.random.default_rng(4)
+    seen = rng.poisson(2.0, size=(20_000, 1)).astype(float)
+    assert abs(spread(seen)[0] ** 2 - 3.0) < 0.1
+    assert abs(spread(rng.normal(size=(20_000, 1)))[0] - 1.0) < 0.02
+    assert np.isnan(spread(np.array([[1.0], [np.nan], [2.0]]))).all()
+
+
+def test_few_independent_units_widen_the_errors() -> None:
+    """Student: 68.27 % of means of n normal numbers lie within the widened standard error."""
+    rng = np.random.default_rng(5)
+    for units in (3, 10, 19):
+        values = rng.normal(size=(20_000, units))
+        bootstrap = values.std(axis=1) / np.sqrt(units)
+        inside = np.mean(np.abs(values.mean(axis=1)) < student_factor(units) * bootstrap)
+        assert abs(inside - 0.6827) < 0.012
+    assert student_factor(1) == np.inf and abs(student_factor(400) - 1) < 0.01
 
 
 def test_lower_hull() -> None:

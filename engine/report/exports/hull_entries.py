@@ -11,7 +11,9 @@ from .formula import FormulaUnit, canonical_of, formula_unit, rows_asked_for
 
 
 def phase_diagrams(results: Results) -> dict[float, CompoundPhaseDiagram]:
-    """Per temperature (K) between those asked for: one entry per composition with a known F, in eV per formula unit.
+    """Per temperature (K) between those asked for: one entry per composition with a trusted F, in eV per formula unit.
+
+    A temperature at which an end of composition is not trusted has no diagram.
 
     The terminals are the two ends of composition as formula units, so energies above the hull are eV per formula unit too.
     An entry's `attribute` holds x, the error of F and whether it is trusted. Raises RedoxError as formula_unit does.
@@ -19,10 +21,11 @@ def phase_diagrams(results: Results) -> dict[float, CompoundPhaseDiagram]:
     canonical, unit = canonical_of(results), formula_unit(results)
     found = {}
     for row in rows_asked_for(canonical):
-        if np.isfinite(canonical.free_energy_eV[row][[0, -1]]).all():
+        known = canonical.trusted[row] & np.isfinite(canonical.free_energy_eV[row])
+        if known[[0, -1]].all():
             t = float(canonical.temperature_K[row])
             columns = (c[row].tolist() for c in (canonical.free_energy_eV, canonical.free_energy_eV_error, canonical.trusted))
-            found[t] = _diagram(unit, t, [p for p in zip(canonical.x.tolist(), *columns) if np.isfinite(p[1])])
+            found[t] = _diagram(unit, t, [p for p, good in zip(zip(canonical.x.tolist(), *columns), known) if good])
     return found
 
 

@@ -21,6 +21,18 @@ class CrossChecks(Group):
 
 
 @results_group
+class TrustCriteria(Group):
+    """Each criterion of `trusted` alone; `routes_agree` is one more."""
+
+    samples_suffice: Bool = variable(TX, "1", "criterion of trusted: at least 10 independent parts, and this composition in each")
+    steps_sampled: Bool = variable(TX, "1", "criterion of trusted: moves to the neighbouring compositions went both ways")
+    replicas_converged: Bool = variable(TX, "1", "criterion of trusted: the nearest replica is trusted")
+    walkers_agree: Bool = variable(TX, "1", "criterion of trusted: F from walkers of both ends agrees within 4 standard errors")
+    precise: Bool = variable(TX, "1", "criterion of trusted: the standard error of F of the whole cell is at most 5 kT")
+    stable: Bool = variable(TX, "1", "criterion of trusted: F does not rise, and U does not fall, with temperature")
+
+
+@results_group
 class EntropySplit(Group):
     """The joint entropy split by the chain rule, S(ions, electrons) = S(ions) + S(electrons | ions).
 
@@ -115,9 +127,8 @@ class Canonical(Group):
     closure_eV_error: Float = error_of("closure_eV")
     free_energy_up_eV: Float = variable(TX, "eV/fu", "free energy from the walkers that started at the lowest x")
     free_energy_down_eV: Float = variable(TX, "eV/fu", "free energy from the walkers that started at the highest x")
-    trusted: Bool = variable(
-        TX, "1", "transition matrix, energies, walkers from both ends and the nearest replica are all converged"
-    )
+    trusted: Bool = variable(TX, "1", "all criteria of trust are met, and all methods agree")
+    criteria: TrustCriteria | None = part("trust_", default=None)
     checks: CrossChecks | None = part("", default=None)
     split: EntropySplit | None = part("", default=None)
     vibrational: VibrationalShare | None = part("vibrational_", default=None)

@@ -12,7 +12,9 @@ class Voltage(Group):
     temperature_K: Float = coordinate("K", "temperature")
     x: Float = coordinate("1", "ions per formula unit")
     capacity_mAh_per_g: Float = variable(("x",), "mAh/g", "charge from x = 0 on, per gram of capacity_per_gram_of")
-    voltage_V: Float = variable(TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, from the hull of F")
+    voltage_V: Float = variable(
+        TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, from the hull of F; nan: not trusted"
+    )
     voltage_V_error: Float = error_of("voltage_V")
     entropy_coefficient_V_per_K: Float | None = variable(
         TX, "V/K", "dV/dT between neighbouring temperatures, without the entropy of the metal", default=None
@@ -36,5 +38,5 @@ class DifferentialCapacity(Group):
         "broadened by a Gaussian of broadening_V",
     )
     differential_capacity_mAh_per_g_per_V_error: Float = error_of("differential_capacity_mAh_per_g_per_V")
-    trusted: Bool = variable(TV, "1", "most of the charge stored near this voltage is stored at trusted compositions")
+    trusted: Bool = variable(TV, "1", "the charge stored near this voltage is stored at trusted compositions; nan elsewhere")
     broadening_V: float = attribute("standard deviation of the broadening")

@@ -12,7 +12,7 @@ class Hull(Group):
 
     temperature_K: Float = coordinate("K", "temperature")
     x: Float = coordinate("1", "ions per formula unit")
-    energy_above_hull_eV: Float = variable(TX, "eV/fu", "free energy above the lower convex hull of F(T, x)")
+    energy_above_hull_eV: Float = variable(TX, "eV/fu", "free energy above the lower convex hull of F(T, x); nan: not trusted")
     energy_above_hull_eV_error: Float = error_of("energy_above_hull_eV")
     on_hull: Bool = variable(TX, "1", "on the hull within two standard errors")
 
@@ -33,7 +33,11 @@ class Boundaries(Group):
     region: Int = variable(BOUNDARY, "1", "number of the two-phase region")
     side: Int = variable(BOUNDARY, "1", "0: low-x side, 1: high-x side of the region")
     height_eV: Float = variable(BOUNDARY, "eV/fu", "height of F above the common tangent inside the region")
-    trusted: Bool = variable(BOUNDARY, "1", "most of the compositions inside the region are trusted")
+    trusted: Bool = variable(
+        BOUNDARY,
+        "1",
+        "F is trusted at both ends of the region and at most compositions inside; since layout 6 others are left out",
+    )
 
 
 @results_group
@@ -60,7 +64,7 @@ class Invariants(Group):
         "5 kT in the whole cell or than the noise; the extrapolated barrier vanishes between these two temperatures "
         "(infinite: it does not decrease; nan: other kinds, or not known)",
     )
-    trusted: Bool = variable(INVARIANT, "1", "most of the compositions between are trusted")
+    trusted: Bool = variable(INVARIANT, "1", "all regions that meet here are trusted; since layout 6 others are left out")
 
 
 @results_group
@@ -86,11 +90,13 @@ class PhaseDiagram(Group):
     temperature_K: Float = coordinate("K", "temperatures of the diagram: sampled ones and those between")
     sampled_temperature_K: Float = coordinate("K", "temperatures that were sampled")
     x: Float = coordinate("1", "ions per formula unit")
-    trusted: Bool = variable(("sampled_temperature_K", "x"), "1", "as in /canonical")
-    n_two_phase_regions: Int = variable(T, "1", "number of two-phase regions; 0: one phase at every x")
+    trusted: Bool = variable(
+        ("sampled_temperature_K", "x"), "1", "as in /canonical, and in no two-phase region that is not trusted"
+    )
+    n_two_phase_regions: Int = variable(T, "1", "number of trusted two-phase regions; 0: one phase at every trusted x")
     region_name: Text = variable(("region",), "1", "name of each two-phase region")
     phase_name: Text = variable(("phase",), "1", "name of each single-phase field")
-    phase_number: Int = variable(("sampled_temperature_K", "x"), "1", "number of the single-phase field; -1: two phases")
+    phase_number: Int = variable(("sampled_temperature_K", "x"), "1", "number of the single-phase field; -1: two, or not trusted")
     boundary: Boundaries = part("boundary_")
     invariant: Invariants = part("invariant_")
     spinodal: Spinodals = part("spinodal_")

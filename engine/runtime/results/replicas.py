@@ -50,6 +50,10 @@ class GrandPotential(Group):
     grand_potential_eV_error: Float = error_of("grand_potential_eV")
     x_from_free_energy: Float = variable(MU, "1", "x from the free energies F(T, n)")
     x_from_free_energy_error: Float = error_of("x_from_free_energy")
+    grand_potential_trusted: Bool = variable(MU, "1", "F is trusted at the compositions that hold 99 % of the sum over n")
+    x_from_free_energy_trusted: Bool = variable(
+        MU, "1", "likewise, and F between these compositions is known to 1 kT of the whole cell"
+    )
     vibrations: str | None = attribute("which of the quantities include vibrations", default=None)
 
 

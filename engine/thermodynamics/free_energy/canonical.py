@@ -6,25 +6,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.results.canonical import Canonical, Scans, VibrationalShare
+from ...runtime.results.canonical import Canonical, Scans, TrustCriteria, VibrationalShare
 from ...sampling.diagnostics import Convergence
 from ...sampling.log_z import integrate_steps
-from ...sampling.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
 from .isotherms import Isotherms, above_ends, spread
 from .transition_matrix import Isotherm, local_mean
+from .trust import ROUNDING_EV, SIGNIFICANT, all_of, criteria
 
 Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
-LARGEST_CLOSURE_EV = 1e-3
 NOT_SPLIT = "joint entropy of all that moves; it is not split"
 
 
 def canonical_group(isotherms: Isotherms, convergence: Convergence) -> tuple[Canonical, list[str]]:
     """The group without cross-checks and without the split of the entropy; and notes for the report."""
     values = _values(isotherms)
-    trust = _trust(isotherms, convergence, values["free_energy_eV"], values["free_energy_eV_error"])
+    trust = _trust(isotherms, convergence, values)
     vibrations, shares = isotherms.vibrations, isotherms.vibrational
     group = Canonical(
         **values,
@@ -35,13 +33,14 @@ def canonical_group(isotherms: Isotherms, convergence: Convergence) -> tuple[Can
         closure_eV_error=trust.closure_eV_error,
         free_energy_up_eV=trust.up_eV,
         free_energy_down_eV=trust.down_eV,
-        trusted=trust.trusted,
+        trusted=all_of(trust.criteria),
+        criteria=trust.criteria,
         vibrational=_vibrational_share(isotherms, vibrations, shares) if vibrations and shares else None,
         vibrations=vibrations.description if vibrations else None,
         scan=_scans(isotherms) if isotherms.plan.scan_reference is not None else None,
         entropy_definition=NOT_SPLIT,
     )
-    return group, [*(_vibration_notes(isotherms, vibrations) if vibrations else []), *_trust_notes(isotherms, trust.closure_eV)]
+    return group, [*(_vibration_notes(isotherms, vibrations) if vibrations else []), *_trust_notes(isotherms, trust)]
 
 
 def _values(isotherms: Isotherms) -> dict[str, Any]:
@@ -109,59 +108,47 @@ def _vibration_notes(isotherms: Isotherms, vibrations: Vibrations) -> list[str]:
 
 @dataclass(frozen=True)
 class _Trust:
-    """Closure (rungs,), F from the walkers that started at either end (rungs, x), and the mask made of them."""
+    """Closure (rungs,), F from the walkers that started at either end (rungs, x), and the criteria that use it."""
 
     closure_eV: Float
     closure_eV_error: Float
     up_eV: Float
     down_eV: Float
-    trusted: Bool
+    criteria: TrustCriteria
 
 
-def _trust(isotherms: Isotherms, convergence: Convergence, free_energy_eV: Float, error_eV: Float) -> _Trust:
+def _trust(isotherms: Isotherms, convergence: Convergence, values: dict[str, Any]) -> _Trust:
     curves, rungs, grid = isotherms.curves, isotherms.rungs, isotherms.grid
     scale = np.array([isotherms.per_fu_eV(r) for r in rungs])
     closure = np.array([c.all.closure for c in curves]) * scale
     closure_error = np.array([spread(np.array([r.closure for r in c.resampled])) for c in curves]) * scale
     up = np.array([isotherms.free_energy(c.up, r)[grid] for r, c in zip(rungs, curves)])
     down = np.array([isotherms.free_energy(c.down, r)[grid] for r, c in zip(rungs, curves)])
-    same = np.abs(up - down) <= np.maximum(4 * error_eV, LARGEST_CLOSURE_EV)
-    difference = np.array([c.all.beta_f - c.all.transition_matrix_beta_f for c in curves])[:, grid] * scale[:, None]
-    closed = np.isfinite(free_energy_eV) & (np.abs(difference) <= LARGEST_CLOSURE_EV)
-    seen = np.array([_steps_sampled(c.all.from_annealing, isotherms) for c in curves])
-    return _Trust(closure, closure_error, up, down, same & closed & seen & _nearest_trusted(isotherms, convergence))
+    return _Trust(closure, closure_error, up, down, criteria(isotherms, convergence, values, up, down))
 
 
-def _trust_notes(isotherms: Isotherms, closure_eV: Float) -> list[str]:
+def _trust_notes(isotherms: Isotherms, trust: _Trust) -> list[str]:
     notes, taken = [], [(t, c.all.from_annealing) for t, c in zip(isotherms.temperature_K, isotherms.curves)]
-    if any(not _steps_sampled(steps, isotherms).all() for _, steps in taken):
+    if not trust.criteria.steps_sampled.all():
         rows = [f"{t:g} K ({int(steps.sum())})" for t, steps in taken if steps.any()]
         notes.append(
             "ΔF between n and n+1 is taken from annealing (not sampled), and not trusted, where the chains did not go both ways: "
             + ", ".join(rows)
         )
-    if np.nanmax(np.abs(closure_eV), initial=0.0) > LARGEST_CLOSURE_EV:
+    if not trust.criteria.stable.all():
+        rows = [f"{t:g} K ({int(n)})" for t, n in zip(isotherms.temperature_K, (~trust.criteria.stable).sum(axis=1)) if n]
         notes.append(
-            "the closure error of the transition-matrix estimate alone exceeds 1 meV/fu at some temperatures: "
-            "sample longer there; F is not trusted where this estimate differs from it by as much"
+            "F rises or U falls on heating by more than the errors allow (S < 0 or C < 0): "
+            f"points that are not trusted at {', '.join(rows)}"
+        )
+    with np.errstate(invalid="ignore"):
+        open_ = np.abs(trust.closure_eV) > SIGNIFICANT * trust.closure_eV_error + ROUNDING_EV
+    if open_.any():
+        notes.append(
+            f"the closure error of the transition-matrix estimate alone exceeds {SIGNIFICANT:g} of its standard errors at "
+            f"{', '.join(f'{t:g} K' for t in isotherms.temperature_K[open_])}: sample longer there"
         )
     return notes
-
-
-def _steps_sampled(from_annealing: Bool, isotherms: Isotherms) -> Bool:
-    """Per composition of the grid: no step nearby is taken from annealing."""
-    half = max(isotherms.half_step, 1)
-    return np.array([not from_annealing[max(g - half, 0) : g + half + 1].any() for g in isotherms.grid])
-
-
-def _nearest_trusted(isotherms: Isotherms, convergence: Convergence) -> Bool:
-    """(rungs, x): the replica nearest in composition has converged."""
-    plan, x, rows = isotherms.plan, isotherms.x_grid, []
-    for r in isotherms.rungs:
-        own = [k for k, s in enumerate(plan.slots) if s.rung == r and s.kind is not EnsembleKind.FIXED_COMPOSITION]
-        place = np.array([plan.slots[k].n_expected for k in own]) / isotherms.n_fu
-        rows.append(convergence.trusted[own][np.abs(x[:, None] - place).argmin(axis=1)])
-    return np.array(rows)
 
 
 def _scans(isotherms: Isotherms) -> Scans:

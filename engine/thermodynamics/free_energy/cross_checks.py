@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ...runtime.results.canonical import Canonical, CrossChecks
+from ...sampling.diagnostics import Convergence
 from ...sampling.samples import Samples
 from ...sampling.slots import EnsembleKind
 from .isotherms import Isotherms, spread
@@ -28,7 +29,9 @@ ITERATIONS, MOST_ROUNDS = 4, 25
 SOLVED = 1e-6  # by how much free energies (kT) may miss their own equations
 
 
-def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -> tuple[CrossChecks, list[str]]:
+def cross_checks(
+    canonical: Canonical, isotherms: Isotherms, samples: Samples, convergence: Convergence
+) -> tuple[CrossChecks, list[str]]:
     """The free energies by each method alone, and a note where methods disagree.
 
     The least-squares F(T, n) of /canonical is compared with the transition-matrix estimate alone, and that with every other
@@ -37,7 +40,7 @@ def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -
     given = canonical.free_energy_eV, canonical.free_energy_eV_error
     matrix = _with_vibrations(_by_transition_matrix(isotherms), isotherms)
     beta = _with_vibrations(_by_beta_integration(isotherms), isotherms)
-    mbar = _with_vibrations(_by_mbar(isotherms, samples), isotherms)
+    mbar = _with_vibrations(_by_mbar(isotherms, samples, convergence), isotherms)
     reference = "the transition-matrix estimate"
     pairs = [(f"by {reference} alone", matrix, "the least-squares F(T, n)", given)]
     pairs += [
@@ -48,10 +51,10 @@ def cross_checks(canonical: Canonical, isotherms: Isotherms, samples: Samples) -
         differ = _differ(found, other)
         agree &= ~differ
         if differ.any():
-            worst, trusted = 1e3 * np.nanmax(np.abs(found[0] - other[0])[differ]), int((differ & canonical.trusted).sum())
+            worst, alone = 1e3 * np.nanmax(np.abs(found[0] - other[0])[differ]), int((differ & canonical.trusted).sum())
             notes.append(
-                f"free energies {name} differ from {of} by up to {worst:.2f} meV/fu at {int(differ.sum())} points, "
-                f"{trusted} of them trusted"
+                f"free energies {name} differ from {of} by up to {worst:.2f} meV/fu at {int(differ.sum())} points: "
+                f"they are not trusted, {alone} of them for this alone"
             )
     checks = CrossChecks(
         free_energy_ratios_eV=matrix[0],
@@ -120,27 +123,29 @@ def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[
     return np.array(found)
 
 
-def _by_mbar(isotherms: Isotherms, samples: Samples) -> Estimate | None:
-    """From samples of all replicas together, with the error over blocks; None for too many replicas or no solution."""
-    plan = samples.plan
-    if len(plan.slots) > MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in plan.slots):
+def _by_mbar(isotherms: Isotherms, samples: Samples, convergence: Convergence) -> Estimate | None:
+    """From samples of all replicas that move, with the error over blocks.
+
+    None for too many replicas, no solution, or a lowest composition of which F is not known.
+    """
+    plan, ends = samples.plan, isotherms.ends
+    moving = np.flatnonzero(np.isfinite(convergence.ess))
+    slots = [plan.slots[k] for k in moving]
+    if not 0 < len(slots) <= MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in slots) or not ends.exact[0]:
         return None
-    per_slot = max(1, MOST_SAMPLES // (len(plan.slots) * plan.walkers))
+    per_slot = max(1, MOST_SAMPLES // (len(slots) * plan.walkers))
     kept = np.unique(np.linspace(samples.n_sweeps // 2, samples.n_sweeps - 1, per_slot).astype(int))
-    energy, n = samples.energy_neV[:, :, kept].astype(float), samples.ions[:, :, kept, 0]
-    weights = [plan.log_weight(s, isotherms.system) for s in plan.slots]
+    n = samples.ions[moving][:, :, kept, 0]
+    line = np.interp(np.arange(ends.high + 1), [ends.low, ends.high], ends.energy_neV)  # energies are counted from it
+    energy = samples.energy_neV[moving][:, :, kept] - line[n]
+    weights = [_above(line, plan.ladder.beta_per_neV[s.rung], *plan.log_weight(s, isotherms.system)) for s in slots]
     blocks = np.array_split(np.arange(len(kept)), MBAR_BLOCKS)
     rows: list[Float] = []
-    guess = np.array([_known(isotherms, s.rung, w, bm[0]) for s, (w, bm) in zip(plan.slots, weights)])
+    guess = np.array([_known(isotherms, s.rung, w, line) for s, w in zip(slots, weights)])
     guess -= guess[0]
     for part in (np.arange(len(kept)), *(np.setdiff1d(np.arange(len(kept)), b) for b in blocks)):
-        e, m = (a[:, :, part].reshape(len(plan.slots), -1) for a in (energy, n))
-        reduced = np.array(
-            [
-                plan.ladder.beta_per_neV[s.rung] * e.ravel() - w[m.ravel()] - bm[0] * m.ravel()
-                for s, (w, bm) in zip(plan.slots, weights)
-            ]
-        )
+        e, m = energy[:, :, part].reshape(len(slots), -1), n[:, :, part].reshape(len(slots), -1)
+        reduced = np.array([plan.ladder.beta_per_neV[s.rung] * e.ravel() - w[m.ravel()] for s, w in zip(slots, weights)])
         if (solved := _solve(reduced, e.shape[1], guess)) is None:
             return None
         guess, log_mixture = solved
@@ -150,23 +155,23 @@ def _by_mbar(isotherms: Isotherms, samples: Samples) -> Estimate | None:
             )
         )
     beta_f = -np.array(rows)
-    exact = np.array(
-        [plan.ladder.beta_per_neV[r] * isotherms.ends.energy_neV[0] - isotherms.ends.log_states[0] for r in isotherms.rungs]
-    )
-    if not isotherms.ends.exact[0]:
-        return None
-    beta_f += (exact - beta_f[..., 0])[..., None]
+    beta_f += plan.ladder.beta_per_neV[list(isotherms.rungs), None] * line[isotherms.n] - beta_f[..., :1]
     scale = np.array([isotherms.per_fu_eV(r) for r in isotherms.rungs])[:, None]
     beta_f[~np.isfinite(beta_f)] = np.nan  # counts that no sample of a block has
     jackknife = np.sqrt((MBAR_BLOCKS - 1) / MBAR_BLOCKS * ((beta_f[1:] - beta_f[1:].mean(axis=0)) ** 2).sum(axis=0))
     return (beta_f[0] * scale)[:, isotherms.grid], (jackknife * scale)[:, isotherms.grid]
 
 
-def _known(isotherms: Isotherms, rung: int, log_weight: Float, beta_mu: float) -> float:
+def _above(line: Float, beta: float, log_weight: Float, beta_mu: Float) -> Float:
+    """Log weight (n_max+1,) of a replica over counts, for energies (neV) above a line over them."""
+    n = np.arange(len(line))
+    return log_weight[: len(line)] + beta_mu[0] * n - beta * line
+
+
+def _known(isotherms: Isotherms, rung: int, log_weight: Float, line: Float) -> float:
     """Free energy of a replica from F(T, n): where the solver starts."""
-    ladder = [*isotherms.curves, *isotherms.hotter]
-    n = isotherms.n
-    return -float(logsumexp(log_weight[n] + beta_mu * n - ladder[rung].all.beta_f))
+    curve, beta = [*isotherms.curves, *isotherms.hotter][rung], isotherms.plan.ladder.beta_per_neV[rung]
+    return -float(logsumexp(log_weight[isotherms.n] - (curve.all.beta_f - beta * line[isotherms.n])))
 
 
 def _solve(reduced: Float, per_state: int, guess: Float) -> tuple[Float, Float] | None:

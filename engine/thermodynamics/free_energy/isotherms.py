@@ -1,10 +1,12 @@
 """Free energies over all counts of the ion at every finite temperature, with bootstrap resamples: the basis of all results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
@@ -21,6 +23,7 @@ from .transition_matrix import Curves, Ends, Isotherm, isotherm
 Float = NDArray[np.float64]
 BOOTSTRAP = 100
 MOST_BLOCKS = 20
+FEW_UNITS, LEAST_UNITS = 20, 10  # independent units below which errors are widened, and below which nothing is trusted
 
 
 @dataclass(frozen=True)
@@ -143,20 +146,44 @@ def _curves(samples: Samples, system: System, convergence: Convergence, ends: En
         return isotherm(total, tally, reference, beta, system.step, ends)
 
     rng = generator(seed, Stream.BOOTSTRAP)  # the same resamples at every rung
-    resampled = []
+    resampled, of_all, factor = [], curve(units.sum(axis=0)), student_factor(len(units))
     flat = units.reshape(len(units), -1).astype(float)
     for _ in range(BOOTSTRAP):
         weights = np.bincount(rng.integers(len(units), size=len(units)), minlength=len(units))
-        resampled.append(curve((weights @ flat).reshape(units.shape[1:])))
-    return Curves(
-        curve(units.sum(axis=0)), resampled, curve(blocks[:, 0::2].sum(axis=(0, 1))), curve(blocks[:, 1::2].sum(axis=(0, 1)))
-    )
+        resampled.append(_widened(curve((weights @ flat).reshape(units.shape[1:])), of_all, factor))
+    up, down = (curve(blocks[:, side::2].sum(axis=(0, 1))) for side in (0, 1))
+    return Curves(of_all, resampled, up, down, len(units))
+
+
+def student_factor(units: int) -> float:
+    """By how much a standard deviation over resamples of so many units is too small; inf for one.
+
+    sqrt(n / (n - 1)) is the bias of the bootstrap. Below FEW_UNITS the error of the error counts too: the factor is that of
+    Student's distribution at the probability of one standard error.
+    """
+    if units < 2:
+        return float("inf")
+    return float(np.sqrt(units / (units - 1)) * (student.ppf(norm.cdf(1.0), units - 1) if units < FEW_UNITS else 1.0))
+
+
+def _widened(found: Isotherm, of_all: Isotherm, factor: float) -> Isotherm:
+    """The resample with its deviations from all samples times a factor."""
+    names = ("steps", "transition_matrix_beta_f", "closure", "energy_neV", "energy_variance_neV2")
+    pairs = {name: (getattr(found, name), getattr(of_all, name)) for name in names}
+    return replace(found, **{name: all_ + factor * (one - all_) for name, (one, all_) in pairs.items()})
 
 
 def spread(samples: Float) -> Float:
-    """Standard deviation over bootstrap samples (samples, ...); nan where nothing is known."""
+    """Standard error from bootstrap samples (samples, ...); nan where one of them is not known.
+
+    The root of m2 + (m3 / m2)^2 of the central moments: where rare events are all that varies, k of them were seen and k + 1
+    are counted. Elsewhere m3 is small.
+    """
     known = np.isfinite(samples)
     if not known.any():
         return np.full(samples.shape[1:], np.nan)
-    with np.errstate(invalid="ignore"):
-        return np.where(known.all(axis=0), np.std(np.where(known, samples, 0.0), axis=0, ddof=1), np.nan)
+    deviation = np.where(known, samples, 0.0)
+    deviation = deviation - deviation.mean(axis=0)
+    variance, third = (deviation**2).sum(axis=0) / max(len(samples) - 1, 1), (deviation**3).mean(axis=0)
+    jump = np.divide(third, variance, out=np.zeros_like(third), where=variance > 0)
+    return np.where(known.all(axis=0), np.sqrt(variance + jump**2), np.nan)

@@ -34,8 +34,9 @@ def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Fl
     """
     picks = [[c.all for c in ladder], [c.up for c in ladder], [c.down for c in ladder]]
     picks += [[c.resampled[k] for c in ladder] for k in range(len(ladder[0].resampled))]
-    along_n = np.array([[c.steps for c in pick] for pick in picks])  # (picks, rungs, n-1)
-    along_beta = np.array([energy_steps(pick, betas) for pick in picks])  # (picks, rungs-1, n)
+    line = betas[:, None] * np.linspace(*ends.energy_neV, len(log_states))  # what follows is above it: energies may be large
+    along_n = np.array([[c.steps for c in pick] for pick in picks]) - np.diff(line)  # (picks, rungs, n-1)
+    along_beta = np.array([energy_steps(pick, betas) for pick in picks]) - (line[:-1] - line[1:])  # (picks, rungs-1, n)
     rule = _rule_error(picks[0], betas)
     known = np.isfinite(along_beta[0]) & np.isfinite(along_beta[3:]).all(axis=0) & np.isfinite(rule)
     along_beta = np.where(np.isfinite(along_beta), along_beta, np.where(known, along_beta[0], 0.0))
@@ -52,12 +53,12 @@ def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Fl
         weight_n = 1 / np.maximum(variance, missed**2)
         off = along_n[0] - np.diff(grid.solve(along_n[:1], along_beta[:1], weight_n, weight_beta)[0], axis=1)
         missed = np.where(off**2 > OUTLIER**2 * variance, off, 0.0)
-    found = grid.solve(along_n, along_beta, 1 / np.maximum(variance, missed**2), weight_beta)
+    found = grid.solve(along_n, along_beta, 1 / np.maximum(variance, missed**2), weight_beta) + line
     from_annealing = _not_bypassed(picks[0], known)
     with_it = [
         [replace(c, beta_f=f, from_annealing=a) for c, f, a in zip(pick, row, from_annealing)] for pick, row in zip(picks, found)
     ]
-    return [Curves(a, list(more), up, down) for a, up, down, *more in zip(*with_it)]
+    return [Curves(a, list(more), up, down, c.units) for c, (a, up, down, *more) in zip(ladder, zip(*with_it))]
 
 
 def energy_steps(curves: list[Isotherm], betas: Float, stride: int = 1) -> Float:
@@ -88,7 +89,10 @@ def _rule_error(curves: list[Isotherm], betas: Float) -> Float:
 
 
 class _Grid:
-    """Nodes (rung, count) in one row, those with a known beta F apart, and the differences between neighbours."""
+    """Nodes (rung, count) in one row, those with a known beta F apart, and the differences between neighbours.
+
+    All are above the line between the energies of the ends.
+    """
 
     def __init__(self, betas: Float, ends: Ends, log_states: Float) -> None:
         self.shape = len(betas), len(log_states)
@@ -96,7 +100,7 @@ class _Grid:
         value = np.full(self.shape, np.nan)
         for side in (0, -1):
             if ends.exact[side]:
-                value[:, side] = betas * ends.energy_neV[side]
+                value[:, side] = 0.0
         value[betas == 0] = -log_states
         self.known = np.isfinite(value).ravel()
         self.value = np.nan_to_num(value).ravel()

@@ -50,12 +50,16 @@ class Isotherm:
 
 @dataclass(frozen=True)
 class Curves:
-    """Isotherms of one rung: from all samples, from each bootstrap resample, from the walkers started at low and high x."""
+    """Isotherms of one rung: from all samples, from each bootstrap resample, from the walkers started at low and high x.
+
+    units: number of independent parts of the samples from which the resamples are drawn.
+    """
 
     all: Isotherm
     resampled: list[Isotherm]
     up: Isotherm
     down: Isotherm
+    units: int
 
 
 def isotherm(sums: NDArray[np.int64] | Float, tally: Tally, reference: Float, beta: float, step: int, ends: Ends) -> Isotherm:

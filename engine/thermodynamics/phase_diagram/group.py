@@ -14,13 +14,18 @@ from .hull import hull_values, lower_hull
 from .invariants import Invariant
 from .phases import name_regions
 from .spinodal import Spinodal
+from .trusted import Kept
+from .trusted_hull import trusted_hull
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 
-def hull_group(isotherms: Isotherms) -> Hull:
-    """Heights above the lower convex hull of F(T, x), with their errors."""
+def hull_group(isotherms: Isotherms, trusted: NDArray[np.bool_]) -> Hull:
+    """Heights above the lower convex hull of F(T, x), with their errors; nan where F or the hull is not trusted.
+
+    trusted (rungs, x): of /canonical.
+    """
     grid = isotherms.grid
     on, above, error = [], [], []
     for rung, c in zip(isotherms.rungs, isotherms.curves):
@@ -28,12 +33,13 @@ def hull_group(isotherms: Isotherms) -> Hull:
         above.append(height[0][grid])
         error.append(spread(np.array(height[1:])[:, grid]))
         on.append(height[0][grid] <= np.maximum(2 * error[-1], 1e-12))
+    known = trusted & trusted_hull(isotherms, trusted)
     return Hull(
         temperature_K=isotherms.temperature_K,
         x=isotherms.x_grid,
-        energy_above_hull_eV=np.array(above),
-        energy_above_hull_eV_error=np.array(error),
-        on_hull=np.array(on),
+        energy_above_hull_eV=np.where(known, above, np.nan),
+        energy_above_hull_eV_error=np.where(known, error, np.nan),
+        on_hull=np.array(on) & known,
     )
 
 
@@ -41,37 +47,38 @@ def _above_hull(x: Float, f: Float) -> Float:
     return f - hull_values(x, f, lower_hull(x, f)) if np.isfinite(f).all() else np.full(len(f), np.nan)
 
 
-def diagram_group(diagram: Diagram, canonical: Canonical, order: Order) -> PhaseDiagram:
-    """The diagram with the trust of /canonical and names of its phases by /order."""
-    temperatures = diagram.trace.temperature_K
+def diagram_group(diagram: Diagram, kept: Kept, canonical: Canonical, order: Order) -> PhaseDiagram:
+    """The trusted part of a diagram, with names of its phases by /order. Fields are numbered where the whole diagram has them."""
+    temperatures, part = diagram.trace.temperature_K, kept.diagram
     sampled = np.isin(canonical.temperature_K, temperatures)
     sampled_K = canonical.temperature_K[sampled]
-    number = _phase_number(diagram, order, sampled_K)
+    number = np.where(kept.trusted[sampled], _phase_number(diagram, order, sampled_K), -1)
+    number = np.searchsorted(np.unique(number[number >= 0]), number) * (number >= 0) - (number < 0)
     return PhaseDiagram(
         temperature_K=temperatures,
         sampled_temperature_K=sampled_K,
         x=canonical.x,
-        trusted=canonical.trusted[sampled],
-        n_two_phase_regions=np.array([len(row) for row in diagram.rows]),
-        region_name=np.array(_region_names(diagram)),
+        trusted=kept.trusted[sampled],
+        n_two_phase_regions=np.array([len(row) for row in part.rows]),
+        region_name=np.array(_region_names(part)),
         phase_name=np.array(name_regions(order, _on_rows_of(order, sampled_K, number))),
         phase_number=number,
-        boundary=_boundaries(diagram, canonical),
-        invariant=_invariants([congruent(i, diagram, order) for i in diagram.invariants], canonical),
-        spinodal=_spinodals(diagram.spinodals),
-        not_resolved=_not_resolved(diagram, canonical),
+        boundary=_boundaries(part),
+        invariant=_invariants([congruent(i, part, order) for i in part.invariants]),
+        spinodal=_spinodals(part.spinodals),
+        not_resolved=_not_resolved(part, kept),
         kind="incoherent: coherency strain is not included",
     )
 
 
-def _boundaries(diagram: Diagram, canonical: Canonical) -> Boundaries:
+def _boundaries(diagram: Diagram) -> Boundaries:
     rows = [
-        (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV, trusted_between(canonical, t, gap.x))
+        (t, gap.x[side], gap.x_error[side], gap.region, side, gap.height_eV)
         for t, row in zip(diagram.trace.temperature_K, diagram.rows)
         for gap in row
         for side in (0, 1)
     ]
-    t, x, error, region, side, height, trusted = np.array(rows, float).reshape(-1, 7).T
+    t, x, error, region, side, height = np.array(rows, float).reshape(-1, 6).T
     return Boundaries(
         temperature_K=t,
         x=x,
@@ -79,7 +86,7 @@ def _boundaries(diagram: Diagram, canonical: Canonical) -> Boundaries:
         region=region.astype(int),
         side=side.astype(int),
         height_eV=height,
-        trusted=trusted > 0,
+        trusted=np.ones(len(t), bool),
     )
 
 
@@ -89,8 +96,7 @@ def _region_names(diagram: Diagram) -> list[str]:
     return [f"two phases, x = {min(g.x[0] for g in s):.2f} to {max(g.x[1] for g in s):.2f}" for s in spans]
 
 
-def _invariants(found: list[Invariant], canonical: Canonical) -> Invariants:
-    trusted = [trusted_between(canonical, i.temperature_K, (np.nanmin(i.x), np.nanmax(i.x))) for i in found]
+def _invariants(found: list[Invariant]) -> Invariants:
     return Invariants(
         kind=np.array([i.kind for i in found]),
         temperature_K=np.array([i.temperature_K for i in found]),
@@ -99,7 +105,7 @@ def _invariants(found: list[Invariant], canonical: Canonical) -> Invariants:
         x_error=np.array([i.x_error for i in found], float).reshape(-1, 3),
         found=np.array([i.found for i in found]),
         height_vanishes_K=np.array([i.vanishes_K for i in found], float).reshape(-1, 2),
-        trusted=np.array(trusted),
+        trusted=np.ones(len(found), bool),
     )
 
 
@@ -128,17 +134,7 @@ def _on_rows_of(order: Order, sampled_K: Float, found: Int) -> Int:
     return rows
 
 
-def trusted_between(canonical: Canonical, temperature_K: float, x: tuple[float, float]) -> bool:
-    """Whether most points of /canonical between two compositions are trusted, at the sampled temperatures around this one."""
-    t = canonical.temperature_K
-    at = int(np.clip(np.searchsorted(t, temperature_K), 0, len(t) - 1))
-    rows = [at] if t[at] == temperature_K or at == 0 else [at - 1, at]
-    inside = (canonical.x >= x[0]) & (canonical.x <= x[1])
-    inside |= np.abs(canonical.x - sum(x) / 2) == np.abs(canonical.x - sum(x) / 2).min()
-    return bool(canonical.trusted[rows][:, inside].mean() > 0.5)
-
-
-def _not_resolved(diagram: Diagram, canonical: Canonical) -> str:
+def _not_resolved(diagram: Diagram, kept: Kept) -> str:
     t = diagram.trace.temperature_K
     text = [
         f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, or if their free-energy "
@@ -146,8 +142,12 @@ def _not_resolved(diagram: Diagram, canonical: Canonical) -> str:
     ]
     if diagram.rows and diagram.rows[-1]:
         text.append(f"At {t[-1]:g} K, the highest temperature, there are still two phases: where the region closes is not known.")
-    share = 1 - canonical.trusted.mean()
-    if share > 0:
-        text.append(f"{share:.0%} of the points (T, x) are not trusted.")
+    if (share := 1 - kept.trusted.mean()) > 0:
+        gaps, points = kept.left_out
+        text.append(
+            f"{share:.0%} of the points (T, x) are not trusted, and nothing is derived from them: "
+            f"{gaps} of {gaps + sum(map(len, diagram.rows))} pairs of boundary points and "
+            f"{points} of {points + len(diagram.invariants)} invariant points are left out."
+        )
     text.append("Coherency strain is not included.")
     return " ".join(text)

@@ -24,7 +24,8 @@ def lower_hull(x: Float, f: Float) -> NDArray[np.int64]:
     """Indices of the vertices of the lower hull of points (x ascending, f), both ends included."""
     if len(x) < 3:
         return np.arange(len(x))
-    return lower_vertices((x - x[0]) / np.ptp(x), (f - f.min()) / (np.ptp(f) or 1.0))
+    above = f - np.interp(x, x[[0, -1]], f[[0, -1]])  # energies per ion may be thousands of eV
+    return lower_vertices((x - x[0]) / np.ptp(x), (above - above.min()) / (np.ptp(above) or 1.0))
 
 
 def hull_values(x: Float, f: Float, vertices: NDArray[np.int64]) -> Float:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import RedoxError
 from ...runtime.results import Results
@@ -27,8 +28,8 @@ class GapAt(NamedTuple):
 def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseShare, ...]:
     """One phase of composition x, or two on the boundaries of a two-phase region, low x first; shares add up to 1.
 
-    Raises RedoxError outside the temperatures and compositions of the run, and where a region may have ended already:
-    between the last temperature that has it and the next one of the diagram.
+    Raises RedoxError outside the temperatures and compositions of the run, where the free energy is not trusted, and where a
+    region may have ended already: between the last temperature that has it and the next one of the diagram.
     """
     diagram, canonical = results.phase_diagram, results.canonical
     if diagram is None or canonical is None:
@@ -45,7 +46,21 @@ def lever_rule(results: Results, temperature_K: float, x: float) -> tuple[PhaseS
                 )
             right = (x - gap.low) / (gap.high - gap.low)
             return PhaseShare(gap.low, 1 - right), PhaseShare(gap.high, right)
+    if not _trusted(diagram, temperature_K, x):
+        raise RedoxError(f"at {temperature_K:g} K and x = {x:g} the free energy is not trusted: sample longer")
     return (PhaseShare(float(x), 1.0),)
+
+
+def _trusted(diagram: PhaseDiagram, temperature_K: float, x: float) -> bool:
+    """At the sampled temperatures and compositions around this point."""
+    rows, columns = (_around(axis, at) for axis, at in ((diagram.sampled_temperature_K, temperature_K), (diagram.x, x)))
+    return bool(diagram.trusted[np.ix_(rows, columns)].all())
+
+
+def _around(axis: NDArray[np.float64], at: float) -> list[int]:
+    """Index of a value, or of both its neighbours."""
+    k = int(np.clip(np.searchsorted(axis, at), 0, len(axis) - 1))
+    return [k] if axis[k] == at or k == 0 else [k - 1, k]
 
 
 def gaps_at(diagram: PhaseDiagram, temperature_K: float) -> list[GapAt]:
