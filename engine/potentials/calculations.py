@@ -118,13 +118,15 @@ def _read(path: Path, every_step: bool, name: str) -> list[Calculation]:
     except Exception as error:  # ase raises whatever its parsers raise
         why = cp2k_output(path) or f"{type(error).__name__}: {error}"
         return [Calculation(path, 1, name, None, f"cannot be read: {why}")]
+    if not frames:
+        return [Calculation(path, 1, name, None, cp2k_output(path) or f"no structure with results in it, read as {kind}")]
     found = [find_results(f, f.calc.results if f.calc else {}) for f in frames]
     last = {group[-1]: len(group) > 1 for group in groups}
     keys = sorted({f.energy_key for f in found} - {""})
     mixed = f"frames of this file have energies of different keys: {', '.join(keys)}" if len(keys) > 1 else None
     calculations = []
     for k, frame in enumerate(frames):
-        problem = found[k].problem or mixed or record.electronic_problem(k)
+        problem = record.electronic_problem(k) or found[k].problem or mixed
         if not every_step:
             if k not in last:
                 continue
