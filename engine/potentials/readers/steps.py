@@ -11,7 +11,7 @@ from ...crystal.files import trajectory_maker
 
 COLLECTIONS = ("extxyz", "xyz", "db", "json", "traj")  # formats whose frames need not be steps of one relaxation
 STEP_KEYS = ("step", "ionic_step")
-LONGEST_STEP_A = 1.0  # of an atom in one step of an optimiser of ASE
+LONGEST_STEP_A = 0.5  # of an atom in one step of an optimiser of ASE, whose longest is 0.2 unless maxstep is given
 LARGEST_FORCE_EV_PER_A = 0.2  # at the end of a relaxation whose file does not say whether it has finished
 
 
