@@ -16,14 +16,14 @@ from ..exact.test_ground_state import lowest
 from ..helpers.command import run, write_input
 from ..helpers.enumeration import enumerate_states
 
-pytestmark = pytest.mark.runs
 
-
-def test_two_runs_side_by_side(tmp_path: Path) -> None:
-    """8 formula units. Both free energies, by three routes, within 4 standard errors, of at most 1 meV/fu, of their
-    enumeration; drawn together.
+@pytest.mark.parametrize("sweeps", [pytest.param(1000, marks=pytest.mark.runs), pytest.param(4000, marks=pytest.mark.validate)])
+def test_two_runs_side_by_side(sweeps: int, tmp_path: Path) -> None:
+    """8 formula units. Both free energies, by three routes, within 4 standard errors of their enumeration; drawn together. The
+    errors are at most 1 meV/fu, 2 meV/fu for MBAR, at 4000 sweeps.
     """
-    ground, full = (write_input(tmp_path / name, 4000) for name in ("ground", "full"))
+    ground, full = (write_input(tmp_path / name, sweeps) for name in ("ground", "full"))
+    widest = np.sqrt(4000 / sweeps)
     ground.write_text(ground.read_text().replace("energy:", "energy:\n  electrons: ground_state", 1))
     full.write_text(full.read_text().replace("compositions: 9}", "compositions: 9, beside: ../ground/out}"))
     for path in (ground, full):
@@ -51,7 +51,9 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
                 for route in ("", "ratios_", "beta_", "mbar_"):
                     error = group[f"free_energy_{route}eV_error"][row]
                     difference = np.abs(group[f"free_energy_{route}eV"][row] + kT * log_z / 8)
-                    assert error.max() < (2e-3 if route == "mbar_" else 1e-3) and (difference < 4 * error + 1e-6).all(), (
+                    assert (
+                        error.max() < widest * (2e-3 if route == "mbar_" else 1e-3) and (difference < 4 * error + 1e-6).all()
+                    ), (
                         name,
                         route,
                         t,

@@ -137,14 +137,17 @@ def space(olivine: Lattice) -> ClusterSpace:
     return cluster_space(olivine, (5.0,))
 
 
-def test_what_is_visited_is_the_ensemble(olivine: Lattice, olivine_hamiltonian: Hamiltonian, space: ClusterSpace) -> None:
+@pytest.mark.parametrize("rounds", [10, pytest.param(40, marks=pytest.mark.validate)])
+def test_what_is_visited_is_the_ensemble(
+    rounds: int, olivine: Lattice, olivine_hamiltonian: Hamiltonian, space: ClusterSpace
+) -> None:
     """Counts of symmetry classes in the cell of 70 states, over many rounds of their own random numbers, against enumeration."""
     temperatures = (400.0, 900.0)
     system = build_system(olivine_hamiltonian, np.eye(3, dtype=int), ("Na+",))
     exact, permutations = enumerate_states(system), site_permutations(system.supercell)
     images = [canonical(s, permutations) for s in exact.states]
     counts: dict[bytes, np.ndarray] = {}
-    for number in range(40):
+    for number in range(rounds):
         found = visit(
             olivine, ("Na+",), lambda m: olivine_hamiltonian, space, [np.eye(3, dtype=int)], temperatures, 5, number, Alone()
         )
@@ -159,7 +162,7 @@ def test_what_is_visited_is_the_ensemble(olivine: Lattice, olivine_hamiltonian: 
             expected = p / p.sum() * seen.sum()
             kept = expected > 5
             statistic = ((seen - expected)[kept] ** 2 / expected[kept]).sum()
-            assert seen.sum() == 640 and statistic < chi2.isf(1e-4, max(kept.sum() - 1, 1)), (t, n, seen, expected)
+            assert seen.sum() == 16 * rounds and statistic < chi2.isf(1e-4, max(kept.sum() - 1, 1)), (t, n, seen, expected)
 
 
 def made_up(vectors: np.ndarray, x: np.ndarray, energy: np.ndarray, seen: np.ndarray) -> Visited:

@@ -109,7 +109,7 @@ def pairs(olivine_hamiltonian: Hamiltonian) -> dict[str, tuple[Chain, Chain]]:
     return all_pairs(olivine_hamiltonian, 50_000)
 
 
-@pytest.mark.runs
+@pytest.mark.validate
 @pytest.mark.parametrize("name", NAMES)
 def test_pairs_differ_by_their_boltzmann_factors(name: str, pairs: dict[str, tuple[Chain, Chain]]) -> None:
     over_both = name == "two potentials"
