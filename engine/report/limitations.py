@@ -15,7 +15,7 @@ LEAST_EXCHANGE = 0.05
 def limitations(results: Results, fit: dict[str, Any] | None) -> list[str]:
     """Of the energies first, then of free energies, diagram, analysis (its notes) and chains."""
     found = [str(fit["verdict"])] if fit and not fit.get("trusted", True) else []
-    found += [_outlier(*of_cell) for of_cell in (fit or {}).get("outliers", [])]
+    found += _of_fit(fit) if fit else []
     if results.canonical is not None:
         found += _free_energies(results.canonical)
     if results.phase_diagram is not None:
@@ -29,6 +29,14 @@ def replicas(results: Results) -> dict[str, Replicas]:
     """The groups of replicas that were sampled, by name."""
     groups = {"vcsgc": results.vcsgc, "semigrand": results.semigrand, "fixed_composition": results.fixed_composition}
     return {name: group for name, group in groups.items() if group is not None}
+
+
+def _of_fit(fit: dict[str, Any]) -> list[str]:
+    """An older version did not record the spread and the outliers."""
+    found = [_outlier(*of_cell) for of_cell in fit.get("outliers", [])]
+    if fit["validation_rmse_eV"] >= fit.get("spread_eV", np.inf):
+        found.append("The cluster expansion predicts cells no better than their composition alone does.")
+    return found
 
 
 def _outlier(name: str, error_eV: float, ratio: float) -> str:

@@ -101,13 +101,15 @@ def _parameters(run: Run, data: FitData) -> NDArray[np.float64]:
 
 
 def useless(fit: Fit, method: str) -> str | None:
-    """Why a fit must not be used: it predicts held-out cells no better than their mean would."""
-    if fit.validation_rmse_eV < max(fit.spread_eV, NEGLIGIBLE_EV):
+    """Why a fit must not be used: it predicts held-out cells worse than their mean would."""
+    n_cells = int((~fit.is_end).sum())
+    chance = 1 + 2 / np.sqrt(2 * n_cells)  # two standard errors of a root mean square
+    if fit.validation_rmse_eV < max(chance * fit.spread_eV, NEGLIGIBLE_EV):
         return None
     return (
-        f"energy.cluster_expansion: the validation error of the fit, {1e3 * fit.validation_rmse_eV:.4g} meV/fu, is not below the "
-        f"spread of the energies, {1e3 * fit.spread_eV:.1f} meV/fu: it predicts worse than the mean. {len(fit.parameters)} "
-        f"parameters are fitted to {int((~fit.is_end).sum())} cells by {method}; shorten cutoffs_A, add cells"
+        f"energy.cluster_expansion: the validation error of the fit, {1e3 * fit.validation_rmse_eV:.4g} meV/fu, is above the "
+        f"spread of the energies at given composition, {1e3 * fit.spread_eV:.1f} meV/fu: it predicts worse than the mean. "
+        f"{len(fit.parameters)} parameters are fitted to {n_cells} cells by {method}; shorten cutoffs_A, add cells"
         + (", or take a regularised fit: ardr, lasso or ridge" if method == "least-squares" else "")
     )
 

@@ -39,6 +39,7 @@ def fit_record(fit: Fit, fit_data: FitData, lattice: Lattice, ions: tuple[str, .
         "rmse_eV": fit.rmse_eV,
         "validation_rmse_eV": fit.validation_rmse_eV,
         "validation_spread_eV": fit.validation_spread_eV,
+        "spread_eV": fit.spread_eV,
         "fold_rmse_eV": fit.fold_rmse_eV.tolist(),
         "atoms_per_formula_unit": len(lattice.atoms) / lattice.n_formula_units,
         "data_set": summary(fit_data.table),
