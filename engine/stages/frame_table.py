@@ -13,7 +13,7 @@ from ..potentials.dataset import Frame, FrameTable, duplicate_spread_eV
 
 COLUMNS = (
     "file", "frame", "name", "composition", "charges", "charges_from", "margin_muB2", "misfit_muB", "strain", "expansion",
-    "shift_A", "energy_eV_per_fu", "leave_one_out_error_meV_per_fu", "sigmas", "duplicate_of", "left_out",
+    "shift_A", "energy_eV_per_fu", "energy_key", "leave_one_out_error_meV_per_fu", "sigmas", "duplicate_of", "left_out",
 )  # fmt: skip
 NAMES_SHOWN = 3
 LONGEST_REASON = 150  # characters in a message
@@ -34,6 +34,7 @@ def _row(frame: Frame, folder: Path, error_eV: float | None, sigmas: float | Non
         str(file), str(c.index), c.name, "" if atoms is None else atoms.get_chemical_formula(), frame.charges, frame.evidence,
         _number(frame.margin_muB2, ".3f"), _number(frame.misfit_muB, ".2f"), _number(frame.strain, ".4f"),
         _number(frame.expansion, "+.4f"), _number(frame.shift_A, ".3f"), _number(frame.energy_eV, ".6f"),
+        c.energy_key,
         _number(None if error_eV is None else 1e3 * error_eV, "+.2f"), _number(sigmas, ".1f"), frame.duplicate_of or "",
         frame.left_out or "",
     )  # fmt: skip
