@@ -15,6 +15,7 @@ from ..sampling.system import System
 from ..units import NEV_PER_EV
 
 Float = NDArray[np.float64]
+APART = 2.0  # times the error by the series, from which on that between walkers counts: by chance one in a hundred
 BIAS = "weight exp[-kappa N (x - target)^2] on top of a fixed estimate of the free energy"
 
 
@@ -117,7 +118,8 @@ def _means(series: Float, convergence: Convergence) -> tuple[Float, Float]:
         kept = values[:, cut:]
         between = kept.mean(axis=1).std(ddof=1) / np.sqrt(len(kept))
         mean[k] = kept.mean()
-        error[k] = max(_standard_error(kept - mean[k], max(convergence.ess[k], 1.0)), between)
+        within = _standard_error(kept - mean[k], max(convergence.ess[k], 1.0))
+        error[k] = between if between > APART * within else within
     return mean, error
 
 

@@ -27,7 +27,9 @@ class TrustCriteria(Group):
     samples_suffice: Bool = variable(TX, "1", "criterion of trusted: at least 10 independent parts, and this composition in each")
     steps_sampled: Bool = variable(TX, "1", "criterion of trusted: moves to the neighbouring compositions went both ways")
     replicas_converged: Bool = variable(TX, "1", "criterion of trusted: the nearest replica is trusted")
-    walkers_agree: Bool = variable(TX, "1", "criterion of trusted: F from walkers of both ends agrees within 4 standard errors")
+    walkers_agree: Bool = variable(
+        TX, "1", "criterion of trusted: F, U and C from walkers of either end agree within 4 standard errors"
+    )
     precise: Bool = variable(TX, "1", "criterion of trusted: the standard error of F of the whole cell is at most 5 kT")
     stable: Bool = variable(TX, "1", "criterion of trusted: F does not rise, and U does not fall, with temperature")
 

@@ -13,7 +13,7 @@ from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
 from .isotherms import Isotherms, above_ends, spread
 from .transition_matrix import Isotherm, local_mean
-from .trust import ROUNDING_EV, SIGNIFICANT, all_of, criteria
+from .trust import COMPARED, ROUNDING_EV, SIGNIFICANT, all_of, criteria
 
 Float = NDArray[np.float64]
 NOT_SPLIT = "joint entropy of all that moves; it is not split"
@@ -118,13 +118,16 @@ class _Trust:
 
 
 def _trust(isotherms: Isotherms, convergence: Convergence, values: dict[str, Any]) -> _Trust:
-    curves, rungs, grid = isotherms.curves, isotherms.rungs, isotherms.grid
+    curves, rungs = isotherms.curves, isotherms.rungs
     scale = np.array([isotherms.per_fu_eV(r) for r in rungs])
     closure = np.array([c.all.closure for c in curves]) * scale
     closure_error = np.array([spread(np.array([r.closure for r in c.resampled])) for c in curves]) * scale
-    up = np.array([isotherms.free_energy(c.up, r)[grid] for r, c in zip(rungs, curves)])
-    down = np.array([isotherms.free_energy(c.down, r)[grid] for r, c in zip(rungs, curves)])
-    return _Trust(closure, closure_error, up, down, criteria(isotherms, convergence, values, up, down))
+    halves = [
+        [_point_values(isotherms, half, r) for r, half in zip(rungs, side)] for side in zip(*((c.up, c.down) for c in curves))
+    ]
+    up, down = ({name: np.array([row[name] for row in rows]) for name in COMPARED} for rows in halves)
+    found = criteria(isotherms, convergence, values, {name: (up[name], down[name]) for name in COMPARED})
+    return _Trust(closure, closure_error, up["free_energy_eV"], down["free_energy_eV"], found)
 
 
 def _trust_notes(isotherms: Isotherms, trust: _Trust) -> list[str]:

@@ -22,7 +22,7 @@ LEAST_VARIANCE = 1e-8  # of a step of beta F: one without scatter still has roun
 ANNEALING_VARIANCE = 16.0  # of a step taken from annealing
 OUTLIER = 3.0  # a step this many standard errors off has an error that its own scatter does not show
 ROUNDS = 2  # of finding them
-SMOOTHER = 4.0  # least ratio of the errors of the rule with every second node and with every node: 15 for smooth energies
+SMOOTHER = 6.0  # least ratio of the errors of the rule with every second node and with every node: 15 for smooth energies
 
 
 def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Float, seed: int) -> list[Curves]:

@@ -13,6 +13,7 @@ from .isotherms import LEAST_UNITS, Isotherms
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+COMPARED = ("free_energy_eV", "energy_eV", "heat_capacity_x_kB")  # between the walkers that started at either end
 SIGNIFICANT = 4.0  # standard errors of a difference
 LARGEST_ERROR_KT = 5.0  # of F of the whole cell: a larger one hides a barrier that separates two phases
 ROUNDING_EV = 1e-6
@@ -20,21 +21,22 @@ LEAST_SPREAD_NEV = 1e4  # standard deviation of the cell's energy that is more t
 
 
 def criteria(
-    isotherms: Isotherms, convergence: Convergence, values: dict[str, Float], up_eV: Float, down_eV: Float
+    isotherms: Isotherms, convergence: Convergence, values: dict[str, Float], halves: dict[str, tuple[Float, Float]]
 ) -> TrustCriteria:
-    """Every criterion at every point. values: of /canonical, with errors; up_eV, down_eV: F by the walkers from either end."""
+    """Every criterion at every point.
+
+    values: of /canonical, with errors. halves: those in COMPARED by the walkers that started at either end, (rungs, x) each.
+    """
     f, error, n_fu = values["free_energy_eV"], values["free_energy_eV_error"], isotherms.n_fu
     kT = BOLTZMANN_EV_PER_K * isotherms.temperature_K[:, None]
     known = np.isfinite(f) & np.isfinite(error) & np.isfinite(values["energy_eV"]) & np.isfinite(values["energy_eV_error"])
     units = np.array([c.units >= LEAST_UNITS for c in isotherms.curves])
     known &= _excitations_seen(isotherms)
-    # half the walkers each: the standard error of the difference is twice that of F
-    agree = np.abs(up_eV - down_eV) <= SIGNIFICANT * 2 * error + ROUNDING_EV
     masks = {
         "samples_suffice": np.repeat(units[:, None], f.shape[1], axis=1) & known,
         "steps_sampled": np.array([steps_sampled(c.all.from_annealing, isotherms) for c in isotherms.curves]),
         "replicas_converged": _nearest_trusted(isotherms, convergence),
-        "walkers_agree": agree,
+        "walkers_agree": _halves_agree(values, halves),
         "precise": error * n_fu <= LARGEST_ERROR_KT * kT,
         "stable": _stable(values),
     }
@@ -42,6 +44,15 @@ def criteria(
         for mask in masks.values():
             mask[:, side] |= exact  # known without samples
     return TrustCriteria(**masks)
+
+
+def _halves_agree(values: dict[str, Float], halves: dict[str, tuple[Float, Float]]) -> Bool:
+    """Either half has half the walkers: the standard error of a difference is twice that of the value."""
+    apart = []
+    for name, (up, down) in halves.items():
+        with np.errstate(invalid="ignore"):
+            apart.append(np.abs(up - down) > SIGNIFICANT * 2 * values[f"{name}_error"] + ROUNDING_EV)
+    return ~np.logical_or.reduce(apart)
 
 
 def _excitations_seen(isotherms: Isotherms) -> Bool:
