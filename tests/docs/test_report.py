@@ -95,8 +95,8 @@ def test_every_temperature_has_its_lights(out: Path) -> None:
     bad = read_results(out / "results.h5")
     bad.vcsgc.r_hat[0, 0] = 2.0
     bad.vcsgc.ess[0] = bad.semigrand.ess[0] = 3.0
-    bad.canonical.closure_eV[0] = 2e-3
-    bad.canonical.trusted[0] = False
+    bad.canonical.closure_eV[0], bad.canonical.closure_eV_error[0] = 2e-3, 5e-4
+    bad.canonical.trusted[0] = bad.canonical.criteria.walkers_agree[0] = False
     changed = dict(zip(COLUMNS, convergence_table(bad).rows[0]))
     found = {name: changed[name].verdict for name in ("overall", "R-hat, worst", "ESS, least", "closure (meV/fu)", "trusted")}
     assert found == {
@@ -107,11 +107,26 @@ def test_every_temperature_has_its_lights(out: Path) -> None:
         "trusted": "bad",
     }
     assert changed["closure (meV/fu)"].text.startswith("+2.00 ±") and changed["R-hat, worst"].text == "2.00"
+    assert "walkers from both ends differ: raise sweeps.equilibrate and walkers (100%)" in changed[COLUMNS[-1]]
     exchange = results.exchange
     first = np.median(
         exchange.acceptance[(exchange.pair_temperature_K[:, 0] == temperatures[0]) & (exchange.axis == "composition")]
     )
     assert dict(zip(COLUMNS, sound.rows[0]))["exchange in x"].text == f"{first:.0%}"
+
+
+def test_exchange_does_not_sink_a_row_that_is_trusted(out: Path) -> None:
+    results = read_results(out / "results.h5")
+    for group in (results.vcsgc, results.semigrand):
+        group.r_hat[:], group.ess[:] = 1.0, 1e3
+    results.canonical.trusted[:] = True
+    results.exchange.acceptance[:] = 0.0
+    rows = [dict(zip(COLUMNS, row)) for row in convergence_table(results).rows]
+    assert all(row["exchange in T"].verdict == "bad" and row["overall"].verdict == "good" for row in rows)
+    assert all(row[COLUMNS[-1]] == "–" for row in rows)
+    results.vcsgc.r_hat[0, 0] = results.vcsgc.ess[0, 0] = np.nan
+    changed = dict(zip(COLUMNS, convergence_table(results).rows[0]))
+    assert changed["overall"].verdict != "good" and changed[COLUMNS[-1]].startswith("no move accepted: raise the lowest temp")
 
 
 def test_what_to_cite_is_what_was_used(out: Path) -> None:

@@ -12,10 +12,10 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.results import Attributes, Results, group_classes, read_results, write_results
 from redoxmc.engine.runtime.results.canonical import Canonical, Scans
 from redoxmc.engine.runtime.results.documentation import page
-from redoxmc.engine.runtime.results.migration import RENAMED
+from redoxmc.engine.runtime.results.migration import MASKS, RENAMED
 from redoxmc.engine.runtime.results.order import Dilute, DilutePair
 from redoxmc.engine.runtime.results.phase_diagram import Boundaries, Hull, Invariants, PhaseDiagram
-from redoxmc.engine.runtime.results.replicas import Semigrand
+from redoxmc.engine.runtime.results.replicas import GrandPotential, Semigrand
 from redoxmc.engine.runtime.storage import write_sealed_h5
 
 from ..helpers.blank import blank
@@ -123,13 +123,19 @@ def test_files_of_older_formats_are_read(version: int, tmp_path: Path) -> None:
     assert read_results(tmp_path / "again.h5").groups.keys() == read.groups.keys()
 
 
+GRAND = ("grand_potential_eV", "grand_potential_eV_error", "x_from_free_energy", "x_from_free_energy_error")
+
+
 def test_names_of_older_layouts_are_read(tmp_path: Path) -> None:
-    """Layout 4 called the uncertainty by the fit `couplings`."""
+    """Layout 4 called the uncertainty by the fit `couplings`; layout 5 had no masks of the grand potential."""
     points = blank(Boundaries, x=[0.1, 0.9], x_fit_uncertainty=[0.01, 0.02])
     kelvin = blank(Invariants, temperature_K=[300.0], temperature_K_fit_uncertainty=[2.0])
     mixing = np.full((1, 2), 1e-3)
     canonical = blank(Canonical, temperature_K=[300.0], x=[0.0, 1.0], mixing_free_energy_eV_fit_uncertainty=mixing)
-    results = Results(Attributes(), canonical=canonical, phase_diagram=blank(PhaseDiagram, boundary=points, invariant=kelvin))
+    grand = {name: np.ones((1, 2)) for name in GRAND} | {name: np.ones((1, 2), bool) for name in MASKS}
+    semigrand = blank(Semigrand, temperature_K=[300.0], chemical_potential_eV=[0.0, 1.0], grand=GrandPotential(**grand))
+    diagram = blank(PhaseDiagram, boundary=points, invariant=kelvin)
+    results = Results(Attributes(), canonical=canonical, semigrand=semigrand, phase_diagram=diagram)
     write_results(tmp_path / "results.h5", results)
     old_names = {new: old for old, new in RENAMED.items()}
 
@@ -139,10 +145,14 @@ def test_names_of_older_layouts_are_read(tmp_path: Path) -> None:
                 source.copy(group, target)
                 for new in set(target[group]) & set(old_names):
                     target[group].move(new, old_names[new])
+            for name in MASKS:
+                del target["semigrand"][name]
 
     write_sealed_h5(tmp_path / "old.h5", as_before)
     read = read_results(tmp_path / "old.h5")
-    assert read.canonical is not None and read.phase_diagram is not None
+    assert read.canonical is not None and read.phase_diagram is not None and read.canonical.criteria is None
+    assert read.semigrand is not None and read.semigrand.grand is not None
+    assert not any(getattr(read.semigrand.grand, name).any() for name in MASKS), "what nothing is known of is not trusted"
     for found, wanted in (
         (read.canonical.mixing_free_energy_eV_fit_uncertainty, mixing),
         (read.phase_diagram.boundary.x_fit_uncertainty, [0.01, 0.02]),

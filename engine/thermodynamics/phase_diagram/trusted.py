@@ -31,14 +31,13 @@ class Kept:
 def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
     """A region is trusted at a temperature if F is at both its ends and at most compositions inside, at the rungs around it."""
     t = diagram.trace.temperature_K
-    good = [[gap_trusted(canonical, float(at), g.x) for g in row] for at, row in zip(t, diagram.rows)]
+    doubted = [[_doubted_at(canonical, float(at), g.x) for g in row] for at, row in zip(t, diagram.rows)]
+    good = [[not rungs for rungs in row] for row in doubted]
     trusted = canonical.trusted.copy()
-    for at, row, mask in zip(t, diagram.rows, good):
-        for gap, kept in zip(row, mask):
-            if not kept:
-                inside = (canonical.x > gap.x[0]) & (canonical.x < gap.x[1])
-                for k in rungs_around(canonical, float(at)):
-                    trusted[k] &= ~inside
+    for row, of_row in zip(diagram.rows, doubted):
+        for gap, rungs in zip(row, of_row):
+            for k in rungs:
+                trusted[k] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
     rows = [[g for g, kept in zip(row, mask) if kept] for row, mask in zip(diagram.rows, good)]
     points = [i for i in diagram.invariants if _point_trusted(canonical, diagram, i)]
     present = sorted({g.region for row in rows for g in row})
@@ -61,12 +60,12 @@ def rungs_around(canonical: Canonical, temperature_K: float) -> list[int]:
     return [at] if t[at] == temperature_K or at == 0 else [at - 1, at]
 
 
-def gap_trusted(canonical: Canonical, temperature_K: float, x: tuple[float, float]) -> bool:
-    """Whether F is trusted at both compositions, and at most of those between, at the rungs around this temperature."""
-    trusted: Bool = np.logical_and.reduce(canonical.trusted[rungs_around(canonical, temperature_K)])
-    ends = [np.flatnonzero(np.abs(canonical.x - v) == np.abs(canonical.x - v).min()) for v in x]
+def _doubted_at(canonical: Canonical, temperature_K: float, x: tuple[float, float]) -> list[int]:
+    """Rungs around this temperature at which F is not trusted at both compositions, or not at most of those between."""
+    ends = np.concatenate([np.flatnonzero(np.abs(canonical.x - v) == np.abs(canonical.x - v).min()) for v in x])
     inside = (canonical.x >= x[0]) & (canonical.x <= x[1])
-    return bool(trusted[np.concatenate(ends)].all() and (not inside.any() or trusted[inside].mean() > LEAST_INSIDE))
+    rows = ((k, canonical.trusted[k]) for k in rungs_around(canonical, temperature_K))
+    return [k for k, row in rows if not row[ends].all() or (inside.any() and row[inside].mean() <= LEAST_INSIDE)]
 
 
 def _point_trusted(canonical: Canonical, diagram: Diagram, point: Invariant) -> bool:
@@ -77,4 +76,4 @@ def _point_trusted(canonical: Canonical, diagram: Diagram, point: Invariant) -> 
     if not gaps:  # a critical point beyond the last row that resolves its region
         rows = [row for row in diagram.rows if any(g.region in point.regions for g in row)]
         gaps = [g for row in (rows[:1], rows[-1:]) for one in row for g in one if g.region in point.regions]
-    return all(gap_trusted(canonical, point.temperature_K, g.x) for g in gaps)
+    return not any(_doubted_at(canonical, point.temperature_K, g.x) for g in gaps)
