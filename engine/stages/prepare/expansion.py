@@ -50,6 +50,10 @@ def read_expansion(source: InputFile, lattice: Lattice, check: Checker) -> tuple
     if given.model is not None:
         try:
             model = read_model(tuple(source.resolve(path) for path in given.model_files), lattice)
+            if model.charges and source.config.energy and source.config.energy.electrostatics:
+                check.wrong(
+                    ("energy", "electrostatics"), "the model has point charges of its own, which would count twice; leave it out"
+                )
             if model.charges:
                 check_electrostatics((*at, "model"), model.charges, source, lattice, check)
             return None, model
