@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from redoxmc.engine.potentials import cpainn
+from redoxmc.engine.potentials import cpainn_network
 from redoxmc.engine.potentials.cpainn_network import CPaiNN, Graph, collate, graph_of
 
 SYMBOLS = ("Na", "Fe", "Ga", "O")
@@ -172,19 +172,19 @@ def one_sided(structure: Graph, positions: torch.Tensor, cells: torch.Tensor) ->
     return intact(structure, positions, cells) + (positions - positions.detach()).index_select(0, structure.source)
 
 
-intact = cpainn.displacements
+intact = cpainn_network.displacements
 
 
 @pytest.mark.parametrize("mutant, quantity", [(stiff_cell, "stress"), (one_sided, "forces")])
 def test_mutants_of_derivatives(mutant: Callable[..., torch.Tensor], quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpainn, "displacements", mutant)
+    monkeypatch.setattr(cpainn_network, "displacements", mutant)
     with pytest.raises(AssertionError, match=quantity):
         check_derivatives(cell())
 
 
 def test_mutant_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong shift still gives consistent derivatives; the wrapping test is what sees it."""
-    monkeypatch.setattr(cpainn, "displacements", wrong_image)
+    monkeypatch.setattr(cpainn_network, "displacements", wrong_image)
     with pytest.raises(AssertionError, match="energy"):
         test_translation_and_wrapping()
 
@@ -208,7 +208,7 @@ def test_pairs_against_brute_force() -> None:
     apart = atoms.positions[None, :, None] - atoms.positions[:, None, None] + shifts @ np.asarray(atoms.cell)
     distances = np.sort(np.linalg.norm(apart, axis=-1).ravel())
     inside = distances[(distances > 0) & (distances < CUTOFF_A)]
-    found = cpainn.displacements(pairs, pairs.positions, pairs.cells).norm(dim=1).sort().values.numpy()
+    found = cpainn_network.displacements(pairs, pairs.positions, pairs.cells).norm(dim=1).sort().values.numpy()
     assert len(inside) > 30 and (pairs.source == pairs.target).any()
     np.testing.assert_allclose(found, inside, atol=1e-12)
     check_derivatives(atoms)
