@@ -1,7 +1,7 @@
 """Mapping of relaxed cells to the ideal sites of the lattice, whatever their orientation, origin and order of atoms.
 
 1. Supercells of the lattice whose vectors have the lengths and angles of the frame (`supercell_search`), least strained first.
-2. The origin: the spectators on their sites, or all atoms if there are no spectators.
+2. The origin: the spectators on their sites; without any, the atoms of sites that are never empty, or all atoms.
 3. Every atom on the nearest site; if two share one, the assignment with the least squared shifts.
 """
 
@@ -31,6 +31,7 @@ CERTAIN = 0.5  # share of the limits within which a mapping needs no rival
 FIRST_STRAIN, SEARCHED_STRAIN = 0.05, 0.25  # of the cells that are tried first, and of all: those too strained are reported
 MOST_SUPERCELLS = 60
 ORIGIN_STEPS = 4
+ROUNDING = 1e-6  # of costs: of two equivalent placements the first is kept
 FORBIDDEN = 1e4  # A^2, added to the squared distance to a site that cannot hold the atom
 
 
@@ -82,6 +83,7 @@ class SiteMapping:
 
     def __init__(self, lattice: Lattice) -> None:
         self.lattice = primitive_lattice(lattice)
+        self._full = _full_sites(self.lattice)
         self._search = SupercellSearch(self.lattice)
         self._ideal: dict[bytes, _Ideal] = {}
 
@@ -95,17 +97,18 @@ class SiteMapping:
         return self._mapped(frame, best, to_frame, float(frame_A3 / lattice_A3) - 1)
 
     def n_cells(self, frame: Atoms) -> int:
-        """Number of primitive cells, from the spectators or, without them, from the volume. Raises RedoxError if not whole."""
-        own, host = Counter(frame.get_chemical_symbols()), Counter(self.lattice.atoms.get_chemical_symbols())
-        kept = sorted(self.lattice.spectators)
-        may_be_empty = any(sp.name == VACANCY for sp in self.lattice.species)
-        if not kept and may_be_empty:
+        """Number of primitive cells, from the sites that are never empty or, without them, from the volume.
+
+        Raises RedoxError if it is not whole.
+        """
+        own, host = Counter(frame.get_chemical_symbols()), self.lattice.atoms.get_chemical_symbols()
+        numbers = {sum(own[s] for s in symbols) / host.count(element) for element, symbols in self._full.items()}
+        if not numbers:
             n = round(frame.get_volume() / self.lattice.atoms.get_volume())
             return max(n, -(-len(frame) // len(self.lattice.atoms)))
-        numbers = {own[s] / host[s] for s in kept} or {len(frame) / len(self.lattice.atoms)}
-        if len(numbers) > 1 or (n_kept := numbers.pop()) != round(n_kept) or n_kept < 1:
+        if len(numbers) > 1 or (n_full := numbers.pop()) != round(n_full) or n_full < 1:
             raise RedoxError(f"{frame.get_chemical_formula()} is not a whole number of cells of the lattice")
-        return round(n_kept)
+        return round(n_full)
 
     def _best_placement(self, frame: Atoms, cell: Float, places: Float, n_cells: int) -> _Placement:
         """places (atoms, 3): fractional coordinates in the reduced cell (3, 3)."""
@@ -117,7 +120,7 @@ class SiteMapping:
                 break
             least_strain = min(least_strain, strain)
             for found in self._placements(frame, places, matrix, strain):
-                best = found if best is None or found.cost < best.cost else best
+                best = found if best is None or found.cost < best.cost - ROUNDING else best
         if best is None and np.isfinite(least_strain):
             raise RedoxError(f"its {self._kept_names} are off their sites; the cell is strained by {least_strain:.0%} or more")
         if best is None:
@@ -144,8 +147,8 @@ class SiteMapping:
             yield _Placement(matrix, sites, strain, shift_A, self._misplaced(symbols, allowed[atoms, nearest], nearest))
 
     def _origins(self, symbols: NDArray[np.str_], places: Float, ideal: _Ideal, allowed: NDArray[np.bool_]) -> Iterator[Float]:
-        """Shifts (3,) of the frame that put its spectators on their sites, or all atoms if there are no spectators."""
-        is_kept = np.isin(symbols, list(self.lattice.spectators))
+        """Shifts (3,) of the frame that put its spectators on their sites, or atoms of sites that are never empty, or all atoms."""
+        is_kept = np.isin(symbols, list(self.lattice.spectators) or [s for found in self._full.values() for s in found])
         kept = np.flatnonzero(is_kept) if is_kept.any() else np.arange(len(symbols))
         rarest = min(symbols[kept], key=lambda s: (np.sum(symbols == s), s))
         first = kept[symbols[kept] == rarest][0]
@@ -162,7 +165,7 @@ class SiteMapping:
 
     @property
     def _kept_names(self) -> str:
-        return ", ".join(sorted(self.lattice.spectators)) or "atoms"
+        return ", ".join(sorted(s for found in self._full.values() for s in found)) or "atoms"
 
     def _ideal_supercell(self, matrix: Integer) -> _Ideal:
         key = matrix.tobytes()
@@ -194,6 +197,17 @@ class SiteMapping:
             problem = "a site that must be occupied is empty"
         cell = supercell.to_atoms(np.maximum(occupation, 0))
         return Mapped(cell, supercell, occupation, found.strain, expansion, found.shift_A, problem)
+
+
+def _full_sites(lattice: Lattice) -> dict[str, set[str]]:
+    """Elements of the structure whose sites are never empty, with the symbols that occur on these sites and on no others."""
+    found = {element: {element} for element in lattice.spectators}
+    for sublattice in lattice.sublattices:
+        symbols = {sp.symbol for sp in sublattice.species}
+        elsewhere = {sp.symbol for other in lattice.sublattices if other is not sublattice for sp in other.species}
+        if all(sp.name != VACANCY for sp in sublattice.species) and not symbols & (elsewhere | set(lattice.spectators)):
+            found[sublattice.element] = symbols
+    return found
 
 
 def _squared_distances(ideal: _Ideal, places: Float) -> Float:
