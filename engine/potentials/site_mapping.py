@@ -147,7 +147,7 @@ class SiteMapping:
             yield _Placement(matrix, sites, strain, shift_A, self._misplaced(symbols, allowed[atoms, nearest], nearest))
 
     def _origins(self, symbols: NDArray[np.str_], places: Float, ideal: _Ideal, allowed: NDArray[np.bool_]) -> Iterator[Float]:
-        """Shifts (3,) of the frame that put its spectators on their sites, or atoms of sites that are never empty, or all atoms."""
+        """Shifts (3,) of the frame that put spectators on their sites, or atoms of sites that are never empty, or all atoms."""
         is_kept = np.isin(symbols, list(self.lattice.spectators) or [s for found in self._full.values() for s in found])
         kept = np.flatnonzero(is_kept) if is_kept.any() else np.arange(len(symbols))
         rarest = min(symbols[kept], key=lambda s: (np.sum(symbols == s), s))
