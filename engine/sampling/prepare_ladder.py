@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from .tune import tuned_mix
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]
 LEAST_MOVES = 100_000  # attempted moves per chain and rung while annealing
-LEAST_SWEEPS = 72  # and sweeps; as many in each round of equilibration
+LEAST_SWEEPS = 72  # and sweeps; as many in each round of equilibration of a small cell
+SMALL_CELL = 512  # sites; in larger ones these rounds are longer
 LEAST_CYCLE_SWEEPS = 100  # per temperature on cooling and heating: fewer have no error bar
 
 
@@ -55,12 +57,12 @@ def prepare_ladder(system: System, config: Config, store: SampleStore, comm: Any
             system, ladder.temperature_K[np.isfinite(ladder.temperature_K)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm
         )
     if EnsembleKind.SEMIGRAND in ensembles:
-        plan = replace(plan, mu_eV=tuple(mu_axis(system, config, plan, ion) for ion in system.ions))
+        plan = replace(plan, mu_eV=tuple(mu_axis(system, config, plan, ion, scans) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
     starts = starts_of(system, plan, annealed, config.seed)
     if annealed is not None:
-        round_sweeps = given.sweeps.equilibrate if isinstance(given.sweeps.equilibrate, int) else LEAST_SWEEPS
-        plan, starts = equilibrate(system.with_mix(plan.mix), plan, starts, round_sweeps, given.exchange_every, config.seed, comm)
+        sweeps = round_sweeps(config, system.supercell.n_sites)
+        plan, starts = equilibrate(system.with_mix(plan.mix), plan, starts, sweeps, given.exchange_every, config.seed, comm)
     if comm.rank == 0:
         write_ladder(store, plan, starts, scans, cycled)
         log.info("ladder: %d temperatures, %d replicas x %d walkers", len(ladder), len(plan.slots), plan.walkers)
@@ -83,6 +85,12 @@ def equilibration_sweeps(config: Config, n_sites: int) -> int:
     """Sweeps per chain and rung while annealing, and per window in the scans."""
     given = config.sampler.sweeps.equilibrate
     return given if isinstance(given, int) else max(LEAST_SWEEPS, LEAST_MOVES // n_sites)
+
+
+def round_sweeps(config: Config, n_sites: int) -> int:
+    """Sweeps in each round of equilibration: they grow with the linear size of the cell, as domains have further to go."""
+    given = config.sampler.sweeps.equilibrate
+    return given if isinstance(given, int) else ceil(LEAST_SWEEPS * max(1.0, (n_sites / SMALL_CELL) ** (1 / 3)))
 
 
 def _scan_asked(system: System, config: Config, plan: Plan, sweeps: int, comm: Any) -> Float:

@@ -220,4 +220,9 @@ def coverage(runs: list[Results], exact: Levels) -> dict[str, Coverage]:
             counted = ~sure
             shares.setdefault(name, []).append(trusted[counted])
             deviations.setdefault(name, []).append(np.where(np.isfinite(z), z, np.inf)[counted & trusted])
-    return {name: Coverage(np.concatenate(deviations[name]), float(np.concatenate(shares[name]).mean())) for name in deviations}
+    return {name: Coverage(np.concatenate(deviations[name]), _share(shares[name])) for name in deviations}
+
+
+def _share(masks: list[NDArray[np.bool_]]) -> float:
+    every = np.concatenate(masks)
+    return float(every.mean()) if every.size else float("nan")

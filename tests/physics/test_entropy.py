@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
-from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
+from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.sampling.conditional_entropy import annealed, draw_states, drawn_states, free_entropies, integrated, listed
 from redoxmc.engine.sampling.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems, has_electrons, separable
 from redoxmc.engine.sampling.moves import Mix, Scope, list_moves
@@ -174,3 +174,12 @@ def test_elements_that_mix_are_frozen_with_the_ions(olivine: Lattice) -> None:
     free = FreeSubsystem(system, species, Subsystem.ELECTRONS)
     assert {tuple(s[4:]) for s in free.states.tolist()} == {(0, 1, 2, 1), (1, 0, 2, 1), (1, 1, 2, 0)}
     assert (free.states[:, 6] == 2).all() and np.exp(free.log_states) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("energy_eV", [-15_068.0, -1306.0, 900.0])
+def test_states_are_drawn_whatever_the_zero_of_the_energies(olivine: Lattice, energy_eV: float) -> None:
+    """Total energies by all-electron codes are thousands of eV per ion."""
+    system = build_system(Hamiltonian(olivine, tuple(point_clusters(olivine, "Na+", energy_eV))), np.eye(3, dtype=int), ("Na+",))
+    for n in (1, 2, 3):
+        states = draw_states(system, begin(system, n), BETA, n, 2)
+        assert [int(system.count_ions(s)[0]) for s in states] == [n, n]

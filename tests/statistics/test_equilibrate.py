@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -11,7 +13,8 @@ from redoxmc.engine.sampling.equilibrate import equilibrate
 from redoxmc.engine.sampling.ladder import Ladder
 from redoxmc.engine.sampling.log_z import ideal_steps
 from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.planning import place_slots, window_targets
+from redoxmc.engine.sampling.planning import mu_axis, place_slots, window_targets
+from redoxmc.engine.sampling.prepare_ladder import round_sweeps
 from redoxmc.engine.sampling.replicas import build_replicas
 from redoxmc.engine.sampling.slots import EnsembleKind
 from redoxmc.engine.sampling.system import System
@@ -69,3 +72,26 @@ def test_the_same_seed_gives_the_same_ladder(ideal: Callable[..., System]) -> No
     assert (a.reference == b.reference).all() and (x == y).all()
     other, _ = equilibrate(system, plan, starts, 10, 5, 8, MPI.COMM_SELF)
     assert (other.reference != a.reference).any()
+
+
+def settings(equilibrate: int | str) -> Any:
+    return SimpleNamespace(sampler=SimpleNamespace(chemical_potential_eV={}, sweeps=SimpleNamespace(equilibrate=equilibrate)))
+
+
+def test_equilibration_grows_with_the_cell() -> None:
+    automatic = [round_sweeps(settings("auto"), n) for n in (8, 512, 4096, 32768)]
+    assert automatic == [72, 72, 144, 288] and round_sweeps(settings(50), 4096) == 50
+
+
+def test_the_axis_of_chemical_potentials_is_that_of_temperatures_whose_scans_agree(ideal: Callable[..., System]) -> None:
+    """Steps of ln Z at 400 K that the scans do not confirm, as of chains that are stuck, do not stretch the axis."""
+    system = ideal((2, 4, 2))
+    plan = make_plan(system)
+    steps = np.tile(ideal_steps(system, plan.reference.shape[1]), (3, 1))
+    sound = replace(plan, reference=steps)
+    scans = np.repeat(steps[:, None], 2, axis=1)
+    wanted = mu_axis(system, settings("auto"), sound, "Na+", scans)
+    stuck = sound.reference.copy()
+    stuck[0] *= 20.0
+    assert np.ptp(mu_axis(system, settings("auto"), replace(plan, reference=stuck), "Na+")) > 5 * np.ptp(wanted)
+    assert np.allclose(mu_axis(system, settings("auto"), replace(plan, reference=stuck), "Na+", scans), wanted, rtol=0.01)
