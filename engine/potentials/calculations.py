@@ -174,7 +174,9 @@ def label_calculation(calculation: Calculation, labels: Labels) -> Labelled:
     if frame is None or calculation.left_out:
         return Labelled(calculation, None, calculation.left_out)
     if calculation.spin_polarised is False and (redox := sorted({e for e in labels.redox if e in set(frame.symbols)})):
-        return Labelled(calculation, None, f"without spin polarisation (ISPIN = 1) charges of {', '.join(redox)} cannot localise")
+        return Labelled(
+            calculation, None, f"without spin polarisation (ISPIN or nspin = 1) charges of {', '.join(redox)} cannot localise"
+        )
     if any(s in labels.ions and labels.element(s) != s for s in frame.symbols):
         return _proxied(calculation, frame, labels)
     results = frame.calc.results if frame.calc else {}

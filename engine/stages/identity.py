@@ -4,6 +4,7 @@ from typing import Any
 
 from ..input.reader import InputFile
 from ..input.schema import Config
+from ..potentials.readers.codes import outcar_beside
 from ..potentials.specification import PotentialSpec
 from ..runtime.hashes import file_hash
 
@@ -16,7 +17,9 @@ def file_hashes(source: InputFile, potential: PotentialSpec | None) -> dict[str,
     hashes: dict[str, Any] = {"structure": file_hash(source.resolve(config.lattice.structure))}
     expansion = config.energy.cluster_expansion if config.energy else None
     if expansion is not None and expansion.dataset is not None:
-        hashes["dataset"] = sorted(file_hash(path) for path in source.files(expansion.dataset))
+        files = source.files(expansion.dataset)
+        beside = [outcar for path in files if (outcar := outcar_beside(path)) is not None]
+        hashes["dataset"] = sorted(file_hash(path) for path in {*files, *beside})
     if expansion is not None and expansion.model is not None:
         found = [file_hash(source.resolve(path)) for path in expansion.model_files]
         hashes["model"] = found[0] if len(found) == 1 else found

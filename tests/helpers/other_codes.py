@@ -15,7 +15,9 @@ BANDS = [
 BFGS_ENDS = "     bfgs converged in   {n} scf cycles and   {n} bfgs steps\n     End of BFGS Geometry Optimization\n"
 
 
-def write_espresso(path: Path, frames: list[Atoms], relaxes: bool = False, end: str = "", failed: tuple[int, ...] = ()) -> None:
+def write_espresso(
+    path: Path, frames: list[Atoms], relaxes: bool = False, end: str = "", failed: tuple[int, ...] = (), spin: bool = True
+) -> None:
     """Steps of pw.x. failed: steps that did not converge, which have no energy. Two tables of moments are printed per step."""
     first, a = frames[0], float(frames[0].cell.lengths()[0])
     kinds = sorted(set(first.symbols))
@@ -38,6 +40,7 @@ def write_espresso(path: Path, frames: list[Atoms], relaxes: bool = False, end: 
             lines += ["ATOMIC_POSITIONS (angstrom)"]
             lines += [f"{s:2s} {x[0]:.10f} {x[1]:.10f} {x[2]:.10f}" for s, x in zip(frame.symbols, frame.positions)] + [""]
         lines += _espresso_step(frame, k in failed)
+    end += "     total magnetization       =     8.00 Bohr mag/cell\n" * spin
     path.write_text("\n".join(lines) + "\n" + end + "     JOB DONE.\n")
 
 
@@ -64,12 +67,12 @@ def _espresso_moments(moments: np.ndarray) -> list[str]:
     return ["     Magnetic moment per site  (integrated on atomic sphere of radius R)", *rows, ""]
 
 
-def write_aims(path: Path, frame: Atoms, converged: bool = True, complete: bool = True) -> None:
+def write_aims(path: Path, frame: Atoms, converged: bool = True, complete: bool = True, spin: bool = True) -> None:
     """A single point of FHI-aims."""
     lines = [
         "          Invoking FHI-aims ...",
         f"  | Number of atoms                   : {len(frame):8d}",
-        "  | Number of spin channels           :        2",
+        f"  | Number of spin channels           :        {1 + spin}",
         "  | Number of k-points             :         1",
         "  | Number of Kohn-Sham states (occupied + empty):       10",
         "  The structure contains       10 atoms,  and a total of        100.000 electrons.",

@@ -10,6 +10,7 @@ from ase.io import read
 from pymatgen.io.vasp import Outcar
 
 from redoxmc.engine.potentials.calculations import label_calculation, read_calculations
+from redoxmc.engine.potentials.readers.codes import outcar_beside
 
 from ..helpers.vasp_files import Printed, write_outcar, write_vasprun
 from .test_charges import FE, FRAMES
@@ -113,6 +114,15 @@ def test_outcar_of_another_run_is_not_believed(tmp_path: Path) -> None:
     frames = frames_of(tmp_path / "vasprun.xml.gz")
     assert len(frames) == 3 and not any("magmoms" in f.calc.results for f in frames)
     assert {f.info["config"] for f in frames} == {tmp_path.name}
+
+
+def test_the_outcar_beside_a_vasprun_counts_for_the_identity(tmp_path: Path) -> None:
+    for name in ("vasprun.xml", "vasprun.xml.gz", "OUTCAR"):
+        assert outcar_beside(tmp_path / name) is None
+    (tmp_path / "OUTCAR.gz").touch()
+    assert (
+        outcar_beside(tmp_path / "vasprun.xml.gz") == tmp_path / "OUTCAR.gz" and outcar_beside(tmp_path / "data.extxyz") is None
+    )
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_runs_without_spin(tmp_path: Path) -> None:
     for name, write in (("OUTCAR", write_outcar), ("vasprun.xml", write_vasprun)):
         (tmp_path / name[:3]).mkdir()
         write(tmp_path / name[:3] / name, relaxation()[:1], run=replace(STATIC, ispin=1))
-        assert "without spin polarisation (ISPIN = 1) charges of Fe cannot localise" in str(
+        assert "without spin polarisation (ISPIN or nspin = 1) charges of Fe cannot localise" in str(
             label_calculation(last(tmp_path / name[:3] / name), FE).left_out
         )
 

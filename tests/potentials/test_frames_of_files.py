@@ -113,6 +113,14 @@ def test_forces_and_stress_by_other_names(tmp_path: Path) -> None:
         assert found.atoms.get_stress().tolist() == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("key", ["magmom", "magnetic_moments", "REF_magmoms"])
+def test_moments_by_other_names(tmp_path: Path, key: str) -> None:
+    frame = cell(None if key.startswith("REF_") else -1.0)
+    frame.arrays[key] = np.array([0.0, 2.5])
+    found = energy(frame, tmp_path, **({"REF_energy": -1.0} if key.startswith("REF_") else {}))
+    assert found.atoms is not None and found.atoms.get_magnetic_moments().tolist() == [0, 2.5]
+
+
 @pytest.mark.parametrize("key", ["virial", "virials", "REF_virials"])
 def test_virials(tmp_path: Path, key: str) -> None:
     """A virial is -volume times the stress: positive where the cell pushes outwards."""

@@ -1,5 +1,6 @@
 """Training of MACE by mace-torch's own command."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,30 @@ MACE: dict[str, Any] = {
 
 
 @pytest.mark.runs
-def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice) -> None:
+@pytest.mark.parametrize("with_stress", [True, False])
+def test_mace_by_its_own_command(tmp_path: Path, olivine: Lattice, with_stress: bool) -> None:
     labels = labels_of(olivine)
     found = [label_calculation(c, labels).atoms for c in read_calculations(FRAMES, True)]
+    for f in found:
+        if f is not None and not with_stress:
+            f.calc.results.pop("stress")
     frames = split([f for f in found if f is not None], SplitInput(), 0, labels)
     train(entry(model="mace", epochs=2, settings=MACE), frames, labels, 4, tmp_path, Path, watch())
     rows = read_curve(tmp_path / "curve.csv")
-    assert rows["epoch"].tolist() == [1, 2] and all(np.isfinite(column).all() for column in rows.values())
+    assert rows["epoch"].tolist() == [1, 2] and all(
+        np.isfinite(column).all() == (with_stress or "stress" not in name) for name, column in rows.items()
+    )
     found = predict(load_potential("mace", tmp_path / "some.model", labels), frames.training[0])
     assert np.isfinite(found.energy_eV) and found.moments_muB is None
+
+
+def test_curve_without_stress(tmp_path: Path) -> None:
+    records = [
+        {"mode": "opt", "epoch": 0, "loss": 2.0},
+        {"mode": "eval", "epoch": 0, "loss": 1.0, "mae_e_per_atom": 0.1, "mae_f": 0.2},
+    ]
+    (tmp_path / "results.txt").write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert np.array_equal(mace_curve(tmp_path / "results.txt"), [[1, 2.0, 1.0, 0.1, 0.2, np.nan]], equal_nan=True)
 
 
 @pytest.mark.runs

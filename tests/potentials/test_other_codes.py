@@ -100,3 +100,10 @@ def test_a_file_of_structures_has_no_energy(tmp_path: Path) -> None:
     assert last(tmp_path / "POSCAR").left_out == "no energy"
     Atoms("Na", cell=[4, 4, 4], pbc=True).write(tmp_path / "cell.cif")
     assert last(tmp_path / "cell.cif").left_out == "no energy"
+
+
+def test_outputs_without_spin(tmp_path: Path) -> None:
+    write_espresso(tmp_path / "cell.pwo", relaxation()[:1], spin=False)
+    write_aims(tmp_path / "aims.out", relaxation()[0], spin=False)
+    for name in ("cell.pwo", "aims.out"):
+        assert "without spin polarisation" in str(label_calculation(last(tmp_path / name), FE).left_out)

@@ -23,12 +23,18 @@ def read_record(kind: str, path: Path, frames: list[Atoms]) -> Record:
     if kind == "vasp-out":
         return outcar_record(path)
     if kind == "vasp-xml":
-        beside = next((path.parent / n for n in OUTPUTS_OF_A_RUN[:2] if (path.parent / n).is_file()), None)
+        beside = outcar_beside(path)
         other = outcar_record(beside) if beside else NOTHING_SAID
         return other if len(other.moments) == len(frames) else vasprun_record(path)
     if kind == "espresso-out":
         return espresso_record(path, {str(s) for f in frames for s in f.symbols})
     return aims_record(path, len(frames)) if kind == "aims-output" else NOTHING_SAID
+
+
+def outcar_beside(path: Path) -> Path | None:
+    """The OUTCAR that is read for the moments of a vasprun.xml; None if there is none, or for another file."""
+    beside = [path.parent / name for name in OUTPUTS_OF_A_RUN[:2]] if "vasprun" in path.name else []
+    return next((p for p in beside if p.is_file()), None)
 
 
 def one_per_run(paths: list[Path]) -> list[Path]:

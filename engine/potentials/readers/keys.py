@@ -12,6 +12,7 @@ PREFIXES = ("REF_", "ref_", "DFT_", "dft_")
 OTHER_ENERGIES = ("Energy", "total_energy", "potential_energy")
 SAME_EV = 1e-5  # of the cell: energies that differ by less are one
 VIRIALS = ("virials", "virial")
+MOMENTS = ("magmom", "magmoms", "magnetic_moments", "magnetic_moment")  # of the atoms, beside those that ASE knows
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ def find_results(atoms: Atoms, results: dict[str, Any]) -> Found:
     found = _kept(results) | {"energy": named[key]}
     if prefix and f"{prefix}forces" in stores:
         found["forces"] = np.asarray(stores[f"{prefix}forces"], float)
+    moments = [stores[n] for p in dict.fromkeys((prefix, "")) for k in MOMENTS if np.ndim(stores.get(n := f"{p}{k}", 0.0)) > 0]
+    if "magmoms" not in found and moments and len(moments[0]) == len(atoms):
+        found["magmoms"] = np.asarray(moments[0], float)
     stress, wrong = _stress(stores, prefix, atoms)
     return Found(found | ({} if stress is None else {"stress": stress}), key, problem or wrong)
 

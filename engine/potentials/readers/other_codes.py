@@ -31,7 +31,8 @@ def espresso_record(path: Path, elements: set[str]) -> Record:
     text = "".join(lines)
     settings = {f"U of {e}": "U = 0" for e in elements}
     settings |= {f"U of {e}": f"U = {float(u):g} eV" for table in HUBBARD for e, u in table.findall(text)}
-    return Record(failed, _espresso_unfinished(text, len(parts)), tuple(_espresso_moments(p) for p in parts), settings)
+    moments = tuple(_espresso_moments(p) for p in parts)
+    return Record(failed, _espresso_unfinished(text, len(parts)), moments, settings, "total magnetization" in text)
 
 
 def _espresso_unfinished(text: str, n_steps: int) -> str | None:
@@ -63,7 +64,8 @@ def aims_record(path: Path, n_frames: int) -> Record:
     failed = None if last_cycle <= text.rfind("Self-consistency cycle converged") else "Self-consistency cycle not yet converged"
     relaxes = "Geometry relaxation:" in text or "Geometry optimization:" in text
     unfinished = None if not relaxes or "Present geometry is converged" in text else "'Present geometry is converged' is missing"
-    return Record((None,) * (n_frames - 1) + (failed,), unfinished, ())
+    channels = re.search(r"\| Number of spin channels *: *(\d)", text)
+    return Record((None,) * (n_frames - 1) + (failed,), unfinished, (), {}, channels[1] == "2" if channels else None)
 
 
 def cp2k_output(path: Path) -> str | None:
