@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.check:
         from .stages.check import check
 
-        return run_on_all_ranks(lambda: check(args.input))
+        return run_on_all_ranks(lambda: check(args.input, args.fresh))
     if args.data:
         from .stages.data import print_data
 

@@ -1,6 +1,16 @@
 """Errors that a user can correct; the command line prints them without a traceback."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+    """What was probably meant, as a part of a message; "" if nothing is close."""
+    names = {name.lower(): name for name in allowed}
+    same = [name for name in names if sorted(name) == sorted(found.lower())]  # Fe+2 is Fe2+
+    close = same or get_close_matches(found.lower(), names, n=1, cutoff=0.6)
+    return f" (did you mean {names[close[0]]}?)" if close else ""
 
 
 class RedoxError(Exception):

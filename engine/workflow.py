@@ -1,13 +1,17 @@
 """The stages of a run, in order. Each is done only if what it depends on has changed."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI
 
+from .crystal.lattice import Supercell
+from .runtime.effort import record_rate
 from .runtime.mpi import StopWatch, wait_idly
 from .stages import analyse, correct, evaluate, fit, label, refine, report, sample, split, train
 from .stages.cells import build_cells
+from .stages.cost import energy_key
 from .stages.opening import opened
 from .stages.options import Options
 from .stages.prepare import prepare_on_root
@@ -17,13 +21,15 @@ from .stages.run import RootData, Run
 def run(path: Path, options: Options) -> None:
     """The whole command. Collective: rank 0 reads, fits, analyses and reports, all ranks sample."""
     comm = MPI.COMM_WORLD
-    watch = StopWatch(comm)
+    watch, began = StopWatch(comm), time.monotonic()
     with watch.listening():
         this, data = prepare_on_root(comm, path, options)
         watch.walltime_s = this.config.sampling.walltime_s if this.config.sampling else None
         with opened(this, comm):
             _run_stages(this, data, comm, watch)
             wait_idly(comm)
+        if comm.rank == 0 and this.config.sampling is not None:
+            record_rate(energy_key(this), Supercell(this.lattice, this.matrix).n_sites, time.monotonic() - began)
 
 
 def _run_stages(run: Run, data: RootData | None, comm: Any, watch: StopWatch) -> None:

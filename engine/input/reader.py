@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import InputError, Problem, RedoxError
+from ..errors import InputError, Problem, RedoxError, did_you_mean
 from .schema import Config
 from .yamltext import read_yaml
 
@@ -153,7 +153,8 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]
         if e["type"] == "missing":
             key, message = _spell((*known, location[-1])), "missing; this key is required"
         elif e["type"] == "extra_forbidden":
-            key, message = _spell(known), f"unknown key; allowed: {', '.join(_allowed_keys(location))}"
+            allowed = _allowed_keys(location)
+            key, message = _spell(known), f"unknown key{did_you_mean(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
         elif e["type"] == "value_error":
             key, message = _spell(known), f"{e['ctx']['error']}"
         else:

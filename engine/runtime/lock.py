@@ -54,6 +54,19 @@ class Lock:
         if not self._got(fcntl.LOCK_SH):
             raise RedoxError(f"the output folder {self.path.parent} is in use by another run ({self._holder()})")
 
+    def held_by(self) -> str | None:
+        """The process that holds the lock; None if it is free, or was never taken."""
+        if not self.path.exists():
+            return None
+        with open(self.path, encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._holder()
+            except OSError:
+                return None
+        return None
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Lock for this process only, after waiting as long as necessary."""

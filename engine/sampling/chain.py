@@ -1,5 +1,6 @@
 """A chain as one small object, and advancing it."""
 
+import time
 from dataclasses import dataclass
 
 import numba
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ...kernels.chain import WHERE_CHEAPER, run
 from ...kernels.domains import run_domains, run_domains_together
 from ...kernels.layout import Ensemble, Record, Scheme, State, Tally
+from ..runtime.effort import EFFORT
 from .moves import MoveSet
 from .system import System
 
@@ -52,6 +54,7 @@ def advance(
     state = State(chain.species, chain.energy, chain.ions, chain.stream)
     if attempts is None:
         attempts = system.supercell.n_sites
+    began = time.perf_counter()
     if system.domains:
         domains, board = system.domains
         scheme = Scheme(moves.within(board.supercell), ensemble, tally)
@@ -60,6 +63,7 @@ def advance(
         chain.energy = advance_boxes(state, domains, board.model, scheme, record, attempts)
     else:
         chain.energy = run(state, system.model, Scheme(moves.arrays, ensemble, tally), record, attempts, WHERE_CHEAPER)
+    EFFORT.alone.add(n_sweeps * attempts, time.perf_counter() - began)
     return record
 
 

@@ -1,5 +1,6 @@
 """Several chains that advance together: in lanes that share their proposals where that is possible, else one after the other."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ...kernels.lanes import run_lanes
 from ...kernels.layout import Ensemble, Ensembles, Record, States, Tally
 from ...kernels.simd import LANES
+from ..runtime.effort import EFFORT
 from .chain import Chain, advance
 from .moves import MoveSet
 from .system import System
@@ -111,7 +113,9 @@ def in_lanes(chains: Chains, system: System, moves: MoveSet, ensembles: Ensemble
     assert system.polynomial is not None
     record = _empty_record(chains, moves, n_sweeps)
     states = States(chains.species, chains.energy, chains.ions, chains.streams, chains.proposals)
+    began = time.perf_counter()
     run_lanes(states, system.geometry, system.polynomial, system.lattice.n_species, moves.arrays, ensembles, record)
+    EFFORT.lanes.add(n_sweeps * system.supercell.n_sites * len(chains), time.perf_counter() - began)
     return record
 
 

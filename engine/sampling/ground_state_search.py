@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ...kernels.energy import total_energies
 from ...kernels.layout import Ensemble
-from ..crystal.neutral_states import neutral_states, random_neutral_state
+from ..crystal.lattice import Supercell
+from ..crystal.neutral_states import count_neutral_states, neutral_states, random_neutral_state
 from ..runtime.streams import Stream, chain_stream, generator
 from .chain import Chain, advance, start_chain
 from .system import System
@@ -55,6 +56,14 @@ def lowest_states(system: System, searches: int, seed: int, list_all: bool) -> L
     ]
     energies, states, agree = zip(*found)
     return Lowest(counts, np.array(energies, np.int64), np.array(states, np.int8), listed, np.array(agree, np.int64))
+
+
+def attempted_moves(supercell: Supercell, ion: str | None, searches: int, list_all: bool) -> float:
+    """Of `lowest_states`, exactly."""
+    _, log_states = count_neutral_states(supercell, ion)
+    searched = 0 if list_all else int((log_states > np.log(FEW_STATES) + 1e-9).sum())
+    sweeps = HOT_SWEEPS + RUNGS * (COOLING_SWEEPS + (ROUNDS + 1) * ROUND_SWEEPS)
+    return float(searched * searches * sweeps * supercell.n_sites)
 
 
 def listed_lowest(system: System, n: int) -> tuple[int, NDArray[np.int8], int]:

@@ -32,8 +32,8 @@ DIGITS = 2
 
 def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, comm: Any) -> Mix:
     """The tuned weights. starts (rungs, windows, walkers, n_sites): states in the windows of the plan. Collective."""
-    families = {name: moves for name in asdict(NOTHING) if (moves := _alone(system, name)) is not None}
-    differing = np.zeros((len(families), len(starts), len(system.lattice.sublattices)), np.int64)
+    tried = families(system)
+    differing = np.zeros((len(tried), len(starts), len(system.lattice.sublattices)), np.int64)
     windows = [(k, w) for k in range(len(plan.target_n)) for w in range(plan.walkers)]
     units = [(r, g) for r in range(len(starts)) for g in groups_of(len(windows))]
     with Progress("tuning the mix of moves", comm.rank) as progress:
@@ -43,12 +43,12 @@ def tuned_mix(system: System, plan: Plan, starts: NDArray[np.int8], seed: int, c
             slots = [Slot(r, EnsembleKind.VCSGC, windows[k][0], 0.0) for k in group]
             ensembles = plan.ensembles(slots, system)
             species = starts[r].reshape(len(windows), -1)[group.start : group.stop]
-            for f, moves in enumerate(families.values()):
+            for f, moves in enumerate(tried.values()):
                 differing[f, r] += _differing(system, moves, ensembles, species, seed, (r, f, group.start))
             progress.update(done + 1, len(mine))
     total = np.zeros_like(differing)
     comm.Allreduce(differing, total, op=MPI.SUM)
-    return mix_of(list(families), total / np.array([_flips_tried(m) for m in families.values()])[:, None, None])
+    return mix_of(list(tried), total / np.array([_flips_tried(m) for m in tried.values()])[:, None, None])
 
 
 def mix_of(families: list[str], gain: Float) -> Mix:
@@ -61,6 +61,11 @@ def mix_of(families: list[str], gain: Float) -> Mix:
     return replace(NOTHING, **dict(zip(families, weights.tolist())))
 
 
+def families(system: System) -> dict[str, MoveSet]:
+    """The moves of each family that this lattice has."""
+    return {name: moves for name in asdict(NOTHING) if (moves := _alone(system, name)) is not None}
+
+
 def _alone(system: System, family: str) -> MoveSet | None:
     """The moves of one family; None if this lattice has none."""
     mix = replace(NOTHING, **{family: 1.0})
@@ -71,13 +76,14 @@ def _flips_per_move(moves: MoveSet) -> float:
     return float(np.diff(moves.arrays.flip_start) @ np.diff(moves.arrays.cumulative, prepend=0.0))
 
 
-def _sweeps(moves: MoveSet) -> int:
+def sweeps_of_family(moves: MoveSet) -> int:
+    """Sweeps in which a family is tried."""
     return max(1, round(FLIPS / _flips_per_move(moves)))
 
 
 def _flips_tried(moves: MoveSet) -> float:
     """Flips attempted per site."""
-    return _sweeps(moves) * _flips_per_move(moves)
+    return sweeps_of_family(moves) * _flips_per_move(moves)
 
 
 def _differing(
@@ -87,6 +93,6 @@ def _differing(
     streams = [chain_stream(seed, Stream.TUNING, Stream.CHAIN, *key, k) for k in range(len(species))]
     chains = start_chains(system, species, streams, chain_stream(seed, Stream.TUNING, Stream.PROPOSALS, *key))
     tally, rows = empty_tally(system), np.zeros(len(chains), np.int64)
-    advance_undirected(chains, system, moves, ensembles, tally._replace(sums=tally.sums[None]), rows, _sweeps(moves))
+    advance_undirected(chains, system, moves, ensembles, tally._replace(sums=tally.sums[None]), rows, sweeps_of_family(moves))
     changed = (chains.species != species).sum(axis=0)
     return np.bincount(system.supercell.site_sublattice, changed, len(system.lattice.sublattices)).astype(np.int64)

@@ -1,5 +1,6 @@
 """The plan of a run and its cost, as --check prints them."""
 
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 from mpi4py import MPI
@@ -8,25 +9,29 @@ from rich.table import Table
 from rich.text import Text
 
 from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutral_states import count_neutral_states
+from ..crystal.shells import shells_between
 from ..input.reader import read_input
 from ..runtime.mpi import share
 from ..sampling.ground_states import tasks
-from ..sampling.place_temperatures import MOST_RUNGS
-from ..sampling.planning import IONS_PER_WINDOW, MU_POINTS, ensembles_of
-from ..sampling.slots import EnsembleKind
+from .cost import Cost, cost_of, memory_MiB
 from .input_warnings import input_warnings
+from .opening import check_folder
+from .outlook import missing_results
 from .prepare import prepare
 from .run import RootData, Run
 
-BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small cells have more images
+REACH_A = 8.0
+MOST_SHELLS = 8
 
 
-def check(path: Path) -> None:
-    """Read and check the input file on rank 0, and print what it asks for. Raises InputError."""
+def check(path: Path, fresh: bool = False) -> None:
+    """Read and check the input file on rank 0, and print what it asks for. fresh: samples would be deleted. Raises RedoxError."""
     comm = MPI.COMM_WORLD
     if comm.rank == 0:
-        print_plan(*prepare(read_input(path)), comm.size)
+        run, data = prepare(read_input(path))
+        if not fresh:
+            check_folder(run)
+        print_plan(run, data, comm.size)
 
 
 def print_plan(run: Run, data: RootData, n_ranks: int) -> None:
@@ -55,8 +60,11 @@ def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
         ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
         ("neutral exchanges", "; ".join(e.describe(lattice) for e in run.exchanges) or "none"),
         *_potentials(run),
-        *(_sampling(run, data, supercell, n_ranks) if config.sampling else []),
-        ("output", str(run.source.resolve(config.output))),
+        *(_sampling(run, data, n_ranks) if config.sampling else []),
+        *_shells(run),
+        ("output", str(run.output.folder)),
+        *(("in use", f"by {holder}: a second run is refused") for holder in (run.output.running.held_by(),) if holder),
+        *(("not included", text) for text in missing_results(run)),
         *(("warning", text) for text in input_warnings(run, data)),
     ]
 
@@ -64,6 +72,19 @@ def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
 def _formula(lattice: Lattice) -> str:
     unit = "".join(f"{element}{n if n > 1 else ''}" for element, n in lattice.formula_unit.items())
     return f"{lattice.n_formula_units} {unit}"
+
+
+def _shells(run: Run) -> list[tuple[str, str]]:
+    """Neighbours of every pair of sublattices, for those who specify a Hamiltonian by distances."""
+    if run.config.energy is None or not run.config.energy.pairs:
+        return []
+    lattice, reach = run.lattice, max(REACH_A, *(p.r_A[1] for p in run.config.energy.pairs))
+    rows = []
+    for a, b in combinations_with_replacement(range(len(lattice.sublattices)), 2):
+        found, names = shells_between(lattice, [a], [b], reach), [lattice.sublattices[g].element for g in (a, b)]
+        listed = ", ".join(str(shell) for shell in found[:MOST_SHELLS]) + (", ..." if len(found) > MOST_SHELLS else "")
+        rows.append(("shells", f"{names[1]} around {names[0]}, A (number): {listed or f'none up to {reach:g} A'}"))
+    return rows
 
 
 def _potentials(run: Run) -> list[tuple[str, str]]:
@@ -80,25 +101,44 @@ def _potentials(run: Run) -> list[tuple[str, str]]:
     return rows
 
 
-def _sampling(run: Run, data: RootData, supercell: Supercell, n_ranks: int) -> list[tuple[str, str]]:
-    config = run.config
-    slots, rungs = replicas_at_most(run, supercell)
-    per_rank = max(len(share(slots, r, n_ranks)) for r in range(n_ranks))
-    walkers, sweeps = config.sampler.walkers, config.sampler.sweeps.measure
-    memory = (per_rank * walkers * supercell.n_sites + supercell.n_sites * BYTES_PER_SITE) / 2**20
+def _sampling(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
+    config, cost = run.config, cost_of(run, data)
+    per_rank = max(len(share(cost.slots, r, n_ranks)) for r in range(n_ranks))
+    walkers, asked = config.sampler.walkers, ", ".join(f"{t:g} K" for t in config.sampler.temperature_K)
     return [
         ("exchangeable ions", ", ".join(run.ions) or "none"),
         ("energy", _energy(run, data)),
         *([("vibrations", data.vibrations.description)] if data.vibrations else []),
-        ("temperatures", ", ".join(f"{t:g} K" for t in config.sampler.temperature_K) + f"; at most {rungs} rungs"),
+        ("temperatures", f"{asked}; with those inserted {cost.ladder_is}"),
         (
             "replicas",
-            f"at most {slots} x {walkers} walkers; on {n_ranks} {'rank' if n_ranks == 1 else 'ranks'} at most {per_rank} each",
+            f"{cost.slots} x {walkers} walkers; on {n_ranks} {'rank' if n_ranks == 1 else 'ranks'} up to {per_rank} each",
         ),
-        ("memory", f"about {memory:.0f} MiB per rank for chains and tables, beside the libraries"),
         *_ground_states(run),
-        ("cost", f"at most {slots * walkers * sweeps * supercell.n_sites:.2g} attempted moves in {sweeps} sweeps"),
+        ("moves", _moves(cost)),
+        ("memory", f"about {memory_MiB(cost, n_ranks):.0f} MiB per rank"),
+        ("time", _minutes(cost, n_ranks)),
     ]
+
+
+def _moves(cost: Cost) -> str:
+    total, more = cost.certain.moves, cost.at_most.moves - cost.certain.moves
+    ordered = sorted(cost.by_stage.items(), key=lambda item: -item[1].moves)
+    parts = ", ".join(f"{name} {w.moves:.2g}" for name, w in ordered if w.moves > 0.01 * total)
+    text = f"{total:.3g} attempted ({parts})"
+    return text + (f"; at most {more:.2g} more if phase boundaries are uncertain" if more else "")
+
+
+def _minutes(cost: Cost, n_ranks: int) -> str:
+    least, most = (cost.seconds(work, n_ranks) for work in (cost.certain, cost.at_most))
+    if least is None or most is None:
+        return "not known: no run of a similar size has been finished on this machine"
+    text = f"about {_duration(least)}" + (f", at most {_duration(most)}" if most > 1.1 * least else "")
+    return f"{text}, by the rates of an earlier run on this machine"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _ground_states(run: Run) -> list[tuple[str, str]]:
@@ -111,26 +151,6 @@ def _ground_states(run: Run) -> list[tuple[str, str]]:
     if len(found) > listed:
         text += f"; {len(found) - listed} more of up to {given.anneal_up_to} cells, {given.searches} annealings per composition"
     return [("ground states", text)]
-
-
-def replicas_at_most(run: Run, supercell: Supercell) -> tuple[int, int]:
-    """Number of replicas and of rungs that the ladder can have."""
-    given = run.config.sampler
-    rungs = len(given.temperature_K) if given.exchange_every == 0 else given.rungs if isinstance(given.rungs, int) else MOST_RUNGS
-    rungs = max(rungs, len(given.temperature_K))
-    counts, _ = count_neutral_states(supercell, run.ions[0] if run.ions else None)
-    points = given.vcsgc.points
-    windows = points if isinstance(points, int) else max(2, -(-int(counts[-1] - counts[0]) // IONS_PER_WINDOW) + 1)
-    potentials = 1
-    for ion in run.ions:
-        grid = given.chemical_potential_eV.get(ion)
-        potentials *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
-    per_rung = {
-        EnsembleKind.FIXED_COMPOSITION: windows if run.ions else 1,
-        EnsembleKind.VCSGC: windows,
-        EnsembleKind.SEMIGRAND: potentials,
-    }
-    return rungs * sum(per_rung[kind] for kind in ensembles_of(run.ions, run.config)), rungs
 
 
 def _energy(run: Run, data: RootData) -> str:

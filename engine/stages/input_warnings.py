@@ -5,7 +5,8 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.neutral_states import count_neutral_states
 from ..crystal.primitive import primitive_lattice
 from ..crystal.supercells import fits
 from ..crystal.symmetry import space_group
@@ -14,6 +15,7 @@ from .fit_record import ground_states, mixing
 from .run import RootData, Run
 
 COLD_K = 100.0
+ROUNDING_X = 1e-6
 DEPTH_EV = 1e-3  # of a corner of the hull that matters
 LEAST_COHESION_EV = 1.0  # per atom: total energies are larger
 LEAST_END_EV = 0.3  # per formula unit: formation energies vanish at the ends
@@ -24,7 +26,15 @@ def input_warnings(run: Run, data: RootData) -> list[str]:
     if run.config.sampling is None:
         return []
     of_fit = data.fit_data.warnings if data.fit_data else ()
-    found = (run.lattice.symmetry_note, _cold(run), _own_images(run), _small_energies(run, data), *_orders(run, data), *of_fit)
+    found = (
+        run.lattice.symmetry_note,
+        _cold(run),
+        _own_images(run),
+        _small_energies(run, data),
+        _ends(run, data),
+        *_orders(run, data),
+        *of_fit,
+    )
     return [text for text in found if text]
 
 
@@ -65,6 +75,22 @@ def _small_energies(run: Run, data: RootData) -> str | None:
     return (
         f"the energies of the data are {per_atom:.2f} eV per atom at most, little for a solid; "
         "`energy` must be eV of the whole cell, not per atom"
+    )
+
+
+def _ends(run: Run, data: RootData) -> str | None:
+    """A warning if the data do not reach the ends of composition that are sampled."""
+    if data.fit_data is None or len(run.ions) != 1:
+        return None
+    supercell = Supercell(run.lattice, run.matrix)
+    wanted = count_neutral_states(supercell, run.ions[0])[0][[0, -1]] / supercell.n_formula_units
+    x = data.fit_data.data.fraction(run.lattice.species_named(run.ions[0]).symbol)
+    missing = [fraction(float(end)) for end in wanted if np.abs(x - end).min() > ROUNDING_X]
+    if not missing:
+        return None
+    return (
+        f"the data set has no cell at x = {' and '.join(missing)}, which the run samples: its energy is extrapolated, and mixing "
+        f"energies of the data lie above a line from x = {x.min():.3g} to {x.max():.3g}; add that cell"
     )
 
 

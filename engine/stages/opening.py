@@ -57,6 +57,15 @@ def _open(run: Run, lock: Lock | None) -> None:
         lock.share()
 
 
+def check_folder(run: Run) -> None:
+    """Raises RedoxError if the folder cannot be written, or holds samples of another input. Nothing is made or locked."""
+    folder = run.output.folder
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RedoxError(f"cannot write to the output folder {folder}: {nearest} is read-only for this user")
+    _check_samples(run)
+
+
 def _check_samples(run: Run) -> None:
     """Raises RedoxError, with the differences, if the folder holds samples of another input."""
     if changed := changes_of_input(run):

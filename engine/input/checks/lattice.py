@@ -12,7 +12,7 @@ from ...crystal.lattice import VACANCY, Lattice, Species, Sublattice, Supercell,
 from ...crystal.neutral_states import count_neutral_states
 from ...crystal.neutrality import Exchange, neutral_exchanges
 from ...crystal.symmetrise import symmetrised
-from ...errors import RedoxError
+from ...errors import RedoxError, did_you_mean
 from ..reader import InputFile, Location
 from ..schema import Shape, SublatticeInput, supercell_matrix
 from .checker import Checker
@@ -78,7 +78,8 @@ def _check_element(k: int, given: tuple[SublatticeInput, ...], source: InputFile
     if element in source.config.lattice.spectators:
         check.wrong(at, f"found {element}, which is also a spectator; allowed: one or the other")
     if atoms is not None and element not in atoms.get_chemical_symbols():
-        check.wrong(at, f"found {element}; allowed: {', '.join(sorted(set(atoms.get_chemical_symbols())))} of the structure")
+        present = sorted(set(atoms.get_chemical_symbols()))
+        check.wrong(at, f"found {element}{did_you_mean(element, present)}; allowed: {', '.join(present)} of the structure")
     homes = {Species(name, 0).element: s.element for s in given for name in s.species}
     if homes.get(element, element) != element and element not in {Species(name, 0).element for name in given[k].species}:
         check.wrong(

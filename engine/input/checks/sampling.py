@@ -8,6 +8,7 @@ from ...crystal.neutral_states import count_neutral_states
 from ...crystal.neutrality import Exchange, exchangeable_ions, swaps
 from ...crystal.subsystems import MOST_LISTED, can_be_listed, has_electrons, separable
 from ...crystal.symmetry import primitive_size
+from ...errors import did_you_mean
 from ..reader import InputFile
 from .checker import Checker
 
@@ -36,7 +37,8 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
     for key in keys:
         if key not in names:
             check.wrong(
-                ("sampling", "chemical_potential_eV", key), f"found an unknown species; allowed: {', '.join(automatic) or 'none'}"
+                ("sampling", "chemical_potential_eV", key),
+                f"found an unknown species{did_you_mean(key, automatic)}; allowed: {', '.join(automatic) or 'none'}",
             )
     ions = tuple(keys) if keys and set(keys) <= set(names) else tuple(automatic)
     if len(ions) != len(automatic):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.shells import on_a_shell
+from ...errors import did_you_mean
 from ...hamiltonian.electrostatics import MOST_SITES
 from ...hamiltonian.terms import Hamiltonian, nearest_A, pair_clusters, pairs_within, point_clusters, sublattices_of
 from ...input.checks.checker import Checker
@@ -25,12 +26,12 @@ def user_terms(source: InputFile, lattice: Lattice, check: Checker) -> Hamiltoni
         if point.species in [p.species for p in energy.points[:k]]:
             check.wrong(("energy", "points", k, "species"), f"{point.species} is given twice; allowed: once, with the sum")
         if point.species not in names:
-            check.wrong(("energy", "points", k, "species"), f"found {point.species}; allowed: {', '.join(sorted(names))}")
+            check.wrong(("energy", "points", k, "species"), _unknown([point.species], names))
         clusters += point_clusters(lattice, point.species, point.energy_eV)
     for k, pair in enumerate(energy.pairs):
         at: Location = ("energy", "pairs", k)
         if unknown := [s for s in pair.species if s not in names]:
-            check.wrong((*at, "species"), f"found {', '.join(unknown)}; allowed: {', '.join(sorted(names))}")
+            check.wrong((*at, "species"), _unknown(unknown, names))
         elif (other := _overlapping(energy.pairs, k)) is not None:
             check.wrong(
                 (*at, "r_A"),
@@ -65,6 +66,10 @@ def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
     return next((j for j, p in enumerate(pairs[:k]) if sorted(p.species) == kind and low < p.r_A[1] and p.r_A[0] < high), None)
 
 
+def _unknown(species: list[str], names: set[str]) -> str:
+    return f"found {', '.join(s + did_you_mean(s, sorted(names)) for s in species)}; allowed: {', '.join(sorted(names))}"
+
+
 def _on_a_shell(lattice: Lattice, pair: PairInput) -> str | None:
     groups = sublattices_of(lattice, pair.species)
     return next((problem for r in pair.r_A if (problem := on_a_shell(lattice, *groups, r))), None)
@@ -81,6 +86,6 @@ def check_electrostatics(at: Location, charges: dict[str, float], source: InputF
     supercell = Supercell(lattice, source.config.lattice.matrix)
     names = sorted({sp.name for sp in lattice.species})
     if unknown := [name for name in charges if name not in names]:
-        check.wrong(at, f"found {', '.join(unknown)}; allowed: {', '.join(names)}")
+        check.wrong(at, _unknown(unknown, set(names)))
     elif supercell.n_sites > MOST_SITES:
         check.wrong(at, f"every pair of sites interacts; found {supercell.n_sites} sites, allowed: up to {MOST_SITES}")
