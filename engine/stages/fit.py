@@ -15,12 +15,12 @@ from ..hamiltonian.clusters import from_icet
 from ..hamiltonian.fit import Fit, expansion, fit_expansion
 from ..hamiltonian.terms import Hamiltonian
 from ..input.schema import ClusterExpansionInput
-from ..potentials.dataset import FrameTable, duplicate_spread_eV
+from ..potentials.dataset import duplicate_spread_eV
 from ..runtime.hashes import file_hash, fingerprint
 from ..runtime.mpi import bcast_from_root
 from ..runtime.storage import read_json, write_json, write_text, write_whole
 from .fit_record import fit_record
-from .frame_table import csv_text, left_out_text, table_rows
+from .frame_table import csv_text, table_rows
 from .identity import labelling, without_paths
 from .output import Output
 from .run import FitData, RootData, Run
@@ -122,25 +122,27 @@ def write(run: Run, data: FitData, fit: Fit, mark: str) -> None:
         frames = [_plain_frame(f) for f in table.relaxed]
         write_whole(output.labels, lambda p: write_frames(p, frames, format="extxyz", columns=["symbols", "positions"]))
     write_text(output.frame_table, csv_text(table_rows(table, run.source.path.parent, fit)))
-    _log_frames(table, fit, data.data.names)
+    _log_frames(data, fit)
     record = fit_record(fit, data, run.lattice, run.ions)
     if run.config.makes_labels and output.learning.exists():
         record["learning"] = read_json(output.learning)
     write_json(output.fit, {"fingerprint": mark, "expansion": file_hash(output.expansion), **record})
 
 
-def _log_frames(table: FrameTable, fit: Fit, names: tuple[str, ...]) -> None:
-    """Frames that are left out, merged or far from the fit."""
-    if table.left_out:
+def _log_frames(data: FitData, fit: Fit) -> None:
+    """Frames that are left out, merged or far from the fit, and what is undetermined."""
+    for text in data.warnings:
+        log.info("fit: %s", text)
+    if merged := sum(f.duplicate_of is not None for f in data.table.frames):
+        spread_meV = 1e3 * duplicate_spread_eV(data.table)
         log.info(
-            "fit: %d of %d frames are left out, see dataset.csv; %s", len(table.left_out), len(table.frames), left_out_text(table)
+            "fit: %d frames repeat an arrangement; the lowest energy is kept, others are up to %.2f meV/fu above",
+            merged,
+            spread_meV,
         )
-    if merged := sum(f.duplicate_of is not None for f in table.frames):
-        spread_meV = 1e3 * duplicate_spread_eV(table)
-        log.info("fit: %d frames repeat an arrangement; the lowest energy is kept, up to %.2f meV/fu below", merged, spread_meV)
     for k, ratio in fit.outliers().items():
-        error_meV = 1e3 * fit.leave_one_out_eV[k]
-        log.info("fit: %s is predicted %+.1f meV/fu off, %.1f times the error of the others", names[k], error_meV, ratio)
+        error_meV, name = 1e3 * fit.leave_one_out_eV[k], data.data.names[k]
+        log.info("fit: %s is predicted %+.1f meV/fu off, %.1f times the error of the others", name, error_meV, ratio)
 
 
 def _given(run: Run) -> ClusterExpansionInput:

@@ -16,6 +16,7 @@ COLUMNS = (
     "shift_A", "energy_eV_per_fu", "energy_key", "leave_one_out_error_meV_per_fu", "sigmas", "duplicate_of", "left_out",
 )  # fmt: skip
 NAMES_SHOWN = 3
+SMALL_SPREAD_EV = 0.005  # per formula unit, between calculations of one arrangement
 LONGEST_REASON = 150  # characters in a message
 
 
@@ -71,6 +72,24 @@ def left_out_text(table: FrameTable) -> str:
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         parts.append(f"{len(names)}: {examples[names[0]]} ({', '.join(names[:NAMES_SHOWN])}{more})")
     return "; ".join(parts)
+
+
+def table_warnings(table: FrameTable) -> tuple[str, ...]:
+    """Frames that are left out, and copies whose energies differ."""
+    found = []
+    if table.left_out:
+        found.append(f"{len(table.left_out)} of {len(table.frames)} frames are left out, see dataset.csv: {left_out_text(table)}")
+    if (spread_eV := duplicate_spread_eV(table)) > SMALL_SPREAD_EV:
+        worst = max((f for f in table.frames if f.duplicate_of), key=lambda f: f.energy_eV - _kept(table, f).energy_eV)
+        found.append(
+            f"frames of one arrangement differ by up to {1e3 * spread_eV:.1f} meV/fu ({worst.calculation.name} and "
+            f"{worst.duplicate_of}): were they calculated alike?"
+        )
+    return tuple(found)
+
+
+def _kept(table: FrameTable, duplicate: Frame) -> Frame:
+    return next(f for f in table.used if f.calculation.name == duplicate.duplicate_of)
 
 
 def _in_short(reason: str) -> str:

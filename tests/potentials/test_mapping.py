@@ -54,7 +54,7 @@ def test_any_orientation_gives_the_same_arrangement(step: int, frames: list[Atom
         plain, other = mapping(frame), mapping(disguised(frame, k))
         assert name(arrangements, plain) == name(arrangements, other)
         assert other.strain == pytest.approx(plain.strain) and other.shift_A == pytest.approx(plain.shift_A)
-        assert np.abs(np.asarray(plain.cell.cell) - np.asarray(frame.cell)).max() < 1  # where it can, it keeps the orientation
+        assert np.abs(np.asarray(plain.cell.cell) - np.asarray(frame.cell)).max() < 1.5  # where it can, it keeps the orientation
 
 
 @pytest.mark.parametrize("step", [90, pytest.param(1, marks=pytest.mark.runs)])

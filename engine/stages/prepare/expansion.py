@@ -22,7 +22,7 @@ from ...input.reader import InputFile, Location
 from ...input.schema import ClusterExpansionInput, supercell_matrix
 from ...potentials.dataset import DataSet, FrameTable, read_frame_table
 from ...runtime.streams import ANY_SEED, Stream, generator
-from ..frame_table import left_out_text
+from ..frame_table import left_out_text, table_warnings
 from ..output import Output
 from ..run import FitData
 from .data_energies import energy_problems, unseen
@@ -144,13 +144,13 @@ def read_fit_data(source: InputFile, lattice: Lattice, paths: list[Path], check:
         check.wrong((*at, "dataset"), f"no cell of the data is near {gap}, which lattice.supercell samples: add cells there")
     vectors = cluster_vectors(space, data)
     null = neutrality_null_vector(space, lattice)
-    warnings: tuple[str, ...] = ()
+    warnings = table_warnings(table)
     if left_open := what_is_open(space, vectors, null, data, lattice, max(given.cutoffs_A or (0.0,))):
         if given.fit.method == "least-squares":
             check.wrong(
                 (*at, "cutoffs_A"), f"{left_open}; or shorten the cutoffs, or take a regularised fit (ardr, lasso, ridge)"
             )
-        warnings = (f"{left_open}; {given.fit.method} sets what is undetermined, not the data",)
+        warnings += (f"{left_open}; {given.fit.method} sets what is undetermined, not the data",)
     return FitData(space, data, vectors, null, end_vectors(space, lattice), table, warnings)
 
 
