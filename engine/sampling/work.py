@@ -18,7 +18,7 @@ from .ladder import Ladder
 from .moves import MoveSet
 from .place_temperatures import PILOT_SWEEPS, pilot_betas
 from .planning import MU_POINTS, ensembles_of, window_targets
-from .prepare_ladder import LEAST_CYCLE_SWEEPS, LEAST_SWEEPS, equilibration_sweeps
+from .prepare_ladder import LEAST_CYCLE_SWEEPS, equilibration_sweeps, round_sweeps
 from .scan import STEPS_PER_WINDOW
 from .segments import blocks_of
 from .slots import EnsembleKind
@@ -175,10 +175,8 @@ class WorkOfCell:
     def _equilibration(self) -> Work:
         if not self._has_windows:
             return Work()
-        given = self.config.sampler.sweeps.equilibrate
-        return self._sampled(len(self.ladder)) * (
-            EQUILIBRATION_ROUNDS * self._sweeps(given if isinstance(given, int) else LEAST_SWEEPS)
-        )
+        sweeps = self._sweeps(round_sweeps(self.config, self._n_sites))
+        return self._sampled(len(self.ladder)) * (EQUILIBRATION_ROUNDS * sweeps)
 
     def _entropies(self) -> Work:
         system, walkers = self.system, self.config.sampler.walkers

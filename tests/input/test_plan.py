@@ -57,7 +57,7 @@ def prepared(folder: Path, text: str = INPUT) -> Any:
 @pytest.mark.parametrize(
     "change",
     [
-        ("[1, 2, 2]", "[1, 1, 1]"),
+        ("{equilibrate: 30, measure: 45}", "{measure: 45}"),
         ("walkers: 2", "walkers: 5\n  rungs: 3"),
         ("walkers: 2", "walkers: 4\n  ensemble: canonical"),
         ("Fe3+: 3", "Fe3+: 3, Fe4+: 4"),
