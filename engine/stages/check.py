@@ -125,7 +125,7 @@ def _moves(cost: Cost) -> str:
     total, more = cost.certain.moves, cost.at_most.moves - cost.certain.moves
     ordered = sorted(cost.by_stage.items(), key=lambda item: -item[1].moves)
     parts = ", ".join(f"{name} {w.moves:.2g}" for name, w in ordered if w.moves > 0.01 * total)
-    text = f"{total:.3g} attempted ({parts})"
+    text = f"{'' if cost.exact else 'at most '}{total:.3g} attempted ({parts})"
     return text + (f"; at most {more:.2g} more if phase boundaries are uncertain" if more else "")
 
 

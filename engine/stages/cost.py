@@ -37,12 +37,13 @@ BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small
 class Cost:
     """cells: the sampled ones, the main cell first. ground_states: of their search. rate: of an earlier run, if there is one.
 
-    ladder_is: how well the temperatures are known, in words.
+    ladder_is: how well the temperatures are known, in words. exact: whether they are those of the run.
     """
 
     cells: tuple[WorkOfCell, ...]
     ground_states: Work
     ladder_is: str
+    exact: bool
     rate: Rate | None
 
     @cached_property
@@ -87,15 +88,20 @@ def energy_key(run: Run) -> str:
 def cost_of(run: Run, data: RootData) -> Cost:
     """For an input that samples. A quick pilot places the temperatures as the run will, if the kernels are compiled."""
     config = run.config
-    grounded = config.energy is not None and config.energy.electrons == "ground_state"
-    lattice = ions_lattice(run.lattice) if grounded else run.lattice
+    lattice = ions_lattice(run.lattice) if _grounded(run) else run.lattice
     second = config.sampler.second_matrix
-    ladder, known = _ladder(_Pilot(_pilot_key(run), run, None if grounded or not _compiled() else data))
+    ladder, known = _ladder(_Pilot(_pilot_key(run), run, data if _compiled() else None))
     cells = []
     for matrix in (run.matrix, *([] if second is None else [second])):
         supercell = Supercell(lattice, matrix)
         cells.append(WorkOfCell(_without_tables(supercell, run.ions), _small(lattice, run.ions, supercell), config, ladder))
-    return Cost(tuple(cells), _ground_states(run), known, known_rate(energy_key(run), cells[0].system.supercell.n_sites))
+    return Cost(
+        tuple(cells),
+        _ground_states(run),
+        known,
+        not known.startswith("at most"),
+        known_rate(energy_key(run), cells[0].system.supercell.n_sites),
+    )
 
 
 def _ground_states(run: Run) -> Work:
@@ -150,21 +156,26 @@ def _ladder(pilot: _Pilot) -> tuple[Ladder, str]:
     if energy is None:
         return _filled(given.temperature_K, most), f"at most {most}, which the run places"
     betas, whole = pilot_betas(given.temperature_K), Supercell(run.lattice, run.matrix)
-    exact = whole.n_sites <= MOST_PILOT_SITES and data_is_final(run)
+    exact = whole.n_sites <= MOST_PILOT_SITES and _is_final(run)
     matrix = run.matrix if whole.n_sites <= MOST_PILOT_SITES else _small_matrix(run.lattice)
     system = build_system(hamiltonian_of(run, energy)(matrix), matrix, run.ions)
     spread = pilot_energy_spread(system, betas, run.config.seed) * np.sqrt(whole.n_sites / system.supercell.n_sites)
     ladder, _ = place_temperatures(given.temperature_K, betas, spread, most)
     if exact:
         return ladder, f"{len(ladder)}"
-    number = min(int(np.ceil(MARGIN * len(ladder))) + 1, max(most, len(given.temperature_K)))
-    return _filled(given.temperature_K, number), f"about {len(ladder)}, at most {number} expected"
+    margin = 1.0 if _grounded(run) else MARGIN  # free electrons spread the energy more
+    number = min(int(np.ceil(margin * len(ladder))) + 1, max(most, len(given.temperature_K)))
+    return _filled(given.temperature_K, number), f"at most {number} expected"
 
 
-def data_is_final(run: Run) -> bool:
-    """Whether the energy is that of the run, and no quick fit."""
+def _grounded(run: Run) -> bool:
+    return run.config.energy is not None and run.config.energy.electrons == "ground_state"
+
+
+def _is_final(run: Run) -> bool:
+    """Whether the energy is that of the run: no quick fit, and no electrons that the run puts into their ground state."""
     expansion = run.config.energy.cluster_expansion if run.config.energy else None
-    return expansion is None or expansion.model is not None
+    return not _grounded(run) and (expansion is None or expansion.model is not None)
 
 
 def _filled(asked_K: tuple[float, ...], number: int) -> Ladder:
