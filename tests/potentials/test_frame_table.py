@@ -21,12 +21,17 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.potentials.dataset import DataSet, duplicate_spread_eV, read_frame_table
 from redoxmc.engine.potentials.mapping_cache import MappingCache
 from redoxmc.engine.potentials.site_mapping import SiteMapping
+from redoxmc.engine.report.energy_tables import fit_tables
+from redoxmc.engine.report.limitations import limitations
+from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.stages.fit import useless
+from redoxmc.engine.stages.fit_record import fit_record
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.prepare.undetermined import missing_pairs
 from redoxmc.engine.stages.run import FitData
 
 from ..helpers.paths import ROOT, STRUCTURE
+from ..helpers.systems import olivine_lattice
 
 CHARGES = "electrostatics: {charges: {Na+: 1, Fe2+: 2, Fe3+: 3}}"
 INPUT = """\
@@ -42,6 +47,11 @@ energy:
   cluster_expansion: {cutoffs_A: [3.5], dataset: cells.extxyz, fit: {method: ridge, validation: 3-fold}}
 sampling: {temperature_K: [300]}
 """
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redoxmc.engine.hamiltonian.fit.DRAWS", 3)  # the bootstrap is not what these tests are about
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +236,19 @@ def test_the_same_file_by_two_patterns_counts_once(cells: list[Atoms], olivine: 
     write(tmp_path / "cells.extxyz", cells, format="extxyz")
     table = read_frame_table([tmp_path / "cells.extxyz", tmp_path / "../" / tmp_path.name / "cells.extxyz"], olivine)
     assert len(table.frames) == 16
+
+
+def test_the_report_says_what_was_used(data: FitData, cells: list[Atoms], tmp_path: Path) -> None:
+    mixed = fitted(written(tmp_path, [*spoiled(cells, 2), again(cells[0], 0, 0.5)]))
+    assert any("2 of 17 frames are left out, see dataset.csv: 1: found K" in text for text in mixed.warnings)
+    assert any("frames of one arrangement differ by up to" in text and "again-0" in text for text in mixed.warnings)
+    assert data.warnings == () or all("frames" not in text for text in data.warnings)
+    energies = mixed.data.energies_eV.copy()
+    energies[8] += 1.0
+    fit = fit_of(mixed, energies_eV=energies)
+    record = fit_record(fit, mixed, olivine_lattice(), ("Na+",))
+    shown = {row[0]: row[1] for row in next(t for t in fit_tables(record) if t.heading == "Data set").rows}
+    assert shown["frames, used"] == "17, 14" and shown["duplicates merged: 1"].startswith("up to ")
+    assert any(key.startswith("left out: 1") for key in shown) and f"outlier: {mixed.data.names[8]}" in shown
+    assert any(mixed.data.names[8] in text for text in limitations(Results(Attributes()), record))
+    assert fit_tables({k: v for k, v in record.items() if k not in ("data_set", "outliers", "spread_eV")})
