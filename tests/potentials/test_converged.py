@@ -8,6 +8,7 @@ import pytest
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.potentials.calculations import Calculation, label_calculation, read_all, read_calculations
+from redoxmc.engine.potentials.readers.record import vasp_settings
 
 from ..helpers.vasp_files import DONE, EDIFF_NOT_REACHED, VaspRun, write_outcar, write_vasprun
 from .test_calculations import relaxation
@@ -119,3 +120,24 @@ def test_settings_that_differ(tmp_path: Path, name: str, other: VaspRun, words: 
         read_all(paths, False)
     write_outcar(tmp_path / "c/OUTCAR", frames, run=replace(other, electronic=(60,)))  # what is left out does not count
     assert [bool(c.left_out) for c in read_all([*paths[:2], tmp_path / "c/OUTCAR"], False)] == [False, False, True]
+
+
+def test_hubbard_parameters_of_species() -> None:
+    titles = ["PAW_PBE Fe 06Sep2000", "PAW_PBE Fe 06Sep2000", "PAW_PBE O_s 07Sep2000"]
+    tags = {"LDAUL": "2 2 -1", "LDAUU": "5.3 0.0 0.0", "LDAUJ": "0.0 0.0 0.0", "GGA": "--", "LHFCALC": ".FALSE."}
+    found = vasp_settings(titles, tags)
+    assert found["U of Fe"] == "U = 5.3 eV, J = 0 eV (l = 2, LDAUTYPE = 2) and U = 0" and found["U of O"] == "U = 0"
+    assert (found["GGA"], found["LHFCALC"]) == ("PE", "F")
+    assert vasp_settings(titles, tags | {"LDAU": "F"})["U of Fe"] == "U = 0"
+
+
+def test_the_copy_of_the_incar_is_not_believed(tmp_path: Path) -> None:
+    """VASP 6 prints the INCAR at the top of the OUTCAR, with LDAUU even if LDAU is off, and the POTCAR titles twice."""
+    write_outcar(tmp_path / "OUTCAR", relaxation()[:1], run=STATIC)
+    text = (tmp_path / "OUTCAR").read_text()
+    (tmp_path / "OUTCAR").write_text(
+        " INCAR:\n   LDAU = .FALSE.\n   LDAUL = 2 -1 -1 -1\n   LDAUU = 5 0 0 0\n   ENCUT = 400\n" + text
+    )
+    settings = last(tmp_path / "OUTCAR").settings
+    assert settings["ENCUT"] == "520 eV" and {v for k, v in settings.items() if k.startswith("U of")} == {"U = 0"}
+    assert settings["POTCAR of Fe"] == "PAW_PBE Fe 01Jan2000"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .record import Record, electronic_problem, kind_of_run, vasp_settings
 
-NAMES = "NELM|NSW|IBRION|ISPIN|LNONCOLLINEAR|ENCUT|LEXCH|METAGGA|LHFCALC|AEXX|LDAUL|LDAUU|LDAUJ"
+NAMES = "NELM|NSW|IBRION|ISPIN|LNONCOLLINEAR|ENCUT|LEXCH|METAGGA|LHFCALC|AEXX"
 TAG = re.compile(rf"(?:^|[ ;])({NAMES}) *= *([^;\n]*)")
+HUBBARD = re.compile(r"(?:for each species|type is set to) (LDAU\w+) *= *(.*)")  # not the copy of the INCAR: LDAU may be F
 STEP_ENDS = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 FINISHED = "reached required accuracy"
 
@@ -55,9 +56,9 @@ class _Lines:
             self._moments(line)
 
     def _header(self, line: str) -> None:
-        if line.startswith(" POTCAR:") and (title := line[8:].strip()) and title not in self.titles:
-            self.titles.append(title)
-        self.tags |= {name: value.strip() for name, value in TAG.findall(line) if value.strip()}
+        if line.startswith(" POTCAR:"):
+            self.titles.append(line[8:].strip())
+        self.tags |= {name: value.strip() for name, value in TAG.findall(line) + HUBBARD.findall(line) if value.strip()}
 
     def _moments(self, line: str) -> None:
         if title := re.match(r" *magnetization \(([xyz])\)", line):
@@ -74,9 +75,14 @@ class _Lines:
             tuple(electronic_problem(self.electronic[k], limit, self.stops[k]) for k in steps),
             self._unfinished(),
             tuple(_collinear(np.array(list(self.tables[k].values())).T) for k in steps),
-            vasp_settings(self.titles, self.tags),
+            vasp_settings(self._species(), self.tags),
             self._spin_polarised(),
         )
+
+    def _species(self) -> list[str]:
+        """Titles of the POTCAR, one per species; they are printed twice."""
+        half = len(self.titles) // 2
+        return self.titles[:half] if self.titles[:half] == self.titles[half:] else self.titles
 
     def _unfinished(self) -> str | None:
         first = {name: value.split()[0] for name, value in self.tags.items()}

@@ -63,7 +63,7 @@ def kind_of_run(tags: dict[str, str], n_steps: int) -> tuple[bool, str | None]:
 
 def vasp_settings(titles: list[str], tags: dict[str, str]) -> dict[str, str]:
     """Settings on which energies of VASP depend. titles: of the POTCAR, one per species; tags: values as they are printed."""
-    elements = [t.split()[1].split("_")[0].split(".")[0] for t in titles]
+    elements = [(t.split()[1:2] or ["?"])[0].split("_")[0].split(".")[0] for t in titles]
     found = {f"POTCAR of {e}": " ".join(t.split()) for e, t in zip(elements, titles)}
     if "ENCUT" in tags:
         found["ENCUT"] = f"{float(tags['ENCUT'].split()[0]):g} eV"
@@ -71,11 +71,26 @@ def vasp_settings(titles: list[str], tags: dict[str, str]) -> dict[str, str]:
         if name in tags:
             value = tags[name].split()[0].strip(".").upper()
             found[name] = "F" if value in ("--", "NONE", "FALSE") else value
+    if "GGA" in tags:  # "--" is the functional of the POTCAR
+        found["GGA"] = "PE" if tags["GGA"] == "--" and all("PBE" in t for t in titles) else tags["GGA"].upper()
     if found.get("LHFCALC", "F") == "T" and "AEXX" in tags:
         found["AEXX"] = f"{float(tags['AEXX'].split()[0]):g}"
-    columns = [tags.get(name, "").split() for name in ("LDAUL", "LDAUU", "LDAUJ")]
-    for e, *hubbard in zip(elements, *(c + ["0"] * (len(elements) - len(c)) for c in columns)):
-        momentum, u, j = (float(v) for v in hubbard)
-        used = bool(columns[0]) and momentum >= 0 and (u != 0 or j != 0)
-        found[f"U of {e}"] = f"U = {u:g} eV, J = {j:g} eV (l = {momentum:g})" if used else "U = 0"
+    for e, hubbard in zip(elements, _hubbard(tags, len(elements))):
+        before = found.get(f"U of {e}", hubbard)
+        found[f"U of {e}"] = hubbard if before == hubbard else f"{before} and {hubbard}"  # two species of one element
     return found
+
+
+def _hubbard(tags: dict[str, str], n_species: int) -> list[str]:
+    """U, J and l of every species in words."""
+    columns = [tags.get(name, "").split() for name in ("LDAUL", "LDAUU", "LDAUJ")]
+    if tags.get("LDAU", "T").strip(".").upper().startswith("F") or not columns[0]:
+        return ["U = 0"] * n_species
+    words = []
+    for given in zip(*(c + ["0"] * (n_species - len(c)) for c in columns)):
+        momentum, u, j = (float(v) for v in given)
+        used = momentum >= 0 and (u != 0 or j != 0)
+        words.append(
+            f"U = {u:g} eV, J = {j:g} eV (l = {momentum:g}, LDAUTYPE = {tags.get('LDAUTYPE', '2')})" if used else "U = 0"
+        )
+    return words
