@@ -22,6 +22,7 @@ Float = NDArray[np.float64]
 Operations = tuple[NDArray[np.int64], Float]  # rotations (k, 3, 3), translations (k, 3)
 SAME_SITE_A = 0.05  # images of a site on a special position that its rounded coordinates miss
 CLOSEST_A = 0.5
+MONOCLINIC = range(3, 16)
 METRIC = 0.01  # relative change of the cell by a rotation of its space group
 LIST_THEM = "list the symmetry operations (_space_group_symop_operation_xyz) or give all atoms in P 1"
 
@@ -78,11 +79,15 @@ def _settings(block: CIFBlock) -> list[tuple[str, Operations]]:
     named = [(hall, t) for hall, t in every if _bare(name) in {_bare(n) for n in _names(t)}]
     if not named and number in (None, "?", "."):
         return []
+    named = [(hall, t) for hall, t in named if not t.choice] or named  # Cmme is its standard setting, not that of other axes
     chosen = [(hall, t) for hall, t in named or every if not choice or t.choice.lower().startswith(choice.strip().lower())]
     return [(_said(t), _operations(hall)) for hall, t in chosen or named or every]
 
 
 def _names(t: Any) -> tuple[str, ...]:
+    """Symbols of a setting. The short one of spglib is that of the standard setting for all settings of a monoclinic group."""
+    if t.number in MONOCLINIC:
+        return t.international_full, t.international_full.replace(" 1", "")
     return t.international.split("=")[0], t.international_short, t.international_full
 
 

@@ -99,6 +99,19 @@ def test_the_setting_that_a_cif_names(tmp_path: Path) -> None:
         assert np.abs(distances(found) - distances(SPINEL)).max() < 1e-6
 
 
+@pytest.mark.parametrize("symbol", ["P 21/c", "P 1 21/c 1", "P 21/n", "P 21/a", "P 1 1 21/b"])
+def test_monoclinic_settings(symbol: str, tmp_path: Path) -> None:
+    """The glide named is the glide of the structure, about the axis that the cell shows."""
+    cell = (5.1, 5.4, 5.8, 90, 90, 99) if symbol == "P 1 1 21/b" else (5.1, 5.4, 5.8, 90, 99, 90)
+    head = f"_symmetry_space_group_name_H-M '{symbol}'\n_symmetry_Int_Tables_number 14"
+    found = cif(tmp_path, cell, head, "Mn 0.11 0.23 0.37")
+    glide = {"c": (0, 0.5, 0.5), "n": (0.5, 0.5, 0.5), "a": (0.5, 0.5, 0)}.get(symbol.replace(" 1", "")[-1])
+    image = (0, 0.5, 0.5) if glide is None else glide  # about c: x, y + 1/2, -z + 1/2
+    place = np.array([0.11, 0.23, 0.37]) * ((1, 1, -1) if glide is None else (1, -1, 1)) + image
+    apart = found.get_scaled_positions() - place
+    assert len(found) == 4 and np.abs(apart - np.rint(apart)).max(axis=1).min() < 1e-9
+
+
 def test_a_setting_that_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
     cell, sites = (8.24,) * 3 + (90,) * 3, "Li 0.125 0.125 0.125; Mn 0.5 0.5 0.5"
     symbol = "_symmetry_space_group_name_H-M 'F d -3 m'\n_symmetry_Int_Tables_number 227"
