@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redoxmc.engine.runtime.results import Results, read_results
+from redoxmc.engine.runtime.results.phase_diagram import Boundaries, Invariants
 
 from .command import run, write_input
 
@@ -32,15 +34,12 @@ def reported(folder: Path) -> None:
 
 
 def with_fit_uncertainty(folder: Path) -> Results:
-    """The results with the uncertainty of a fit added, and with this run as the other run."""
+    """The results with a two-phase region, the uncertainty of a fit, and this run as the other run."""
     results = read_results(folder / "results.h5")
     canonical, diagram = results.canonical, results.phase_diagram
     assert canonical is not None and diagram is not None
     diagram = replace(
-        diagram,
-        boundary=replace(diagram.boundary, x_fit_uncertainty=np.full_like(diagram.boundary.x, 0.02)),
-        invariant=replace(diagram.invariant, temperature_K_fit_uncertainty=np.full_like(diagram.invariant.temperature_K, 20.0)),
-        title=TITLE,
+        diagram, boundary=_region(diagram.temperature_K[:50]), invariant=_closing(diagram.temperature_K[50]), title=TITLE
     )
     band = np.full_like(canonical.mixing_free_energy_eV, 1e-3)
     return replace(
@@ -49,3 +48,22 @@ def with_fit_uncertainty(folder: Path) -> Results:
         phase_diagram=diagram,
         phase_diagram_beside=diagram,
     )
+
+
+def _region(temperature_K: NDArray[np.float64]) -> Boundaries:
+    t = np.repeat(temperature_K, 2)
+    side = np.arange(len(t)) % 2
+    error = np.full(len(t), 0.01)
+    return Boundaries(
+        temperature_K=t, x=0.3 + 0.3 * side, x_error=error, x_fit_uncertainty=2 * error, x_finite_size=error, region=0 * side,
+        side=side, height_eV=error, trusted=np.ones(len(t), bool),
+    )  # fmt: skip
+
+
+def _closing(temperature_K: float) -> Invariants:
+    return Invariants(
+        kind=np.array(["closing"]), temperature_K=np.array([temperature_K]), temperature_K_error=np.array([5.0]),
+        temperature_K_fit_uncertainty=np.array([20.0]), x=np.array([[np.nan, 0.45, np.nan]]),
+        x_error=np.array([[np.nan, 0.02, np.nan]]), found=np.ones(1), height_vanishes_K=np.array([[500.0, 600.0]]),
+        trusted=np.ones(1, bool),
+    )  # fmt: skip

@@ -86,6 +86,9 @@ def test_free_energy_must_not_rise_and_energy_must_not_fall_on_heating(gas: Isot
     falls_on_cooling[0, 40] = -0.196
     stable = inner(found_for(gas, values={"free_energy_eV": falls_on_cooling}))["stable"]
     assert not stable[:2, 39].any() and stable[2].all() and stable[:, :39].all() and stable[:, 40:].all()
+    halves = {"free_energy_eV": (falls_on_cooling, falls_on_cooling + (falls_on_cooling < -0.1))}  # 200 K is out otherwise
+    blamed = inner(found_for(gas, values={"free_energy_eV": falls_on_cooling}, halves=halves))["stable"]
+    assert blamed[:, 39].tolist() == [False, True, True]
     within = np.full(shape, -0.03)
     within[0, 40] -= 5e-5  # 3.5 standard errors
     assert inner(found_for(gas, values={"free_energy_eV": within}))["stable"].all()

@@ -38,8 +38,8 @@ def criteria(
         "replicas_converged": _nearest_trusted(isotherms, convergence),
         "walkers_agree": _halves_agree(values, halves),
         "precise": error * n_fu <= LARGEST_ERROR_KT * kT,
-        "stable": _stable(values),
     }
+    masks["stable"] = _stable(values, np.logical_and.reduce(list(masks.values())))
     for side, exact in zip((0, -1), isotherms.ends.exact):
         for mask in masks.values():
             mask[:, side] |= exact  # known without samples
@@ -63,16 +63,20 @@ def _excitations_seen(isotherms: Isotherms) -> Bool:
     return (varies | ~hotter)[: len(isotherms.curves)]
 
 
-def _stable(values: dict[str, Float]) -> Bool:
-    """S >= 0 and C >= 0 within the errors: F must not rise with T, U must not fall; both rungs of a pair that does are out."""
+def _stable(values: dict[str, Float], otherwise: Bool) -> Bool:
+    """S >= 0 and C >= 0 within the errors: F must not rise with T, U must not fall.
+
+    otherwise: what the other criteria say. Of two rungs between which F rises both are out, unless one is out otherwise.
+    """
     sound = values["entropy_kB"] >= -SIGNIFICANT * values["entropy_kB_error"] - ROUNDING_EV
     sound |= ~np.isfinite(values["entropy_kB"])
     for name, sign in (("free_energy_eV", -1.0), ("energy_eV", 1.0)):
         value, error = sign * values[name], values[f"{name}_error"]
         with np.errstate(invalid="ignore"):
             wrong = np.diff(value, axis=0) < -SIGNIFICANT * np.hypot(error[1:], error[:-1]) - ROUNDING_EV
-        sound[1:] &= ~wrong
-        sound[:-1] &= ~wrong
+        cold, hot = otherwise[:-1], otherwise[1:]
+        sound[1:] &= ~(wrong & (cold | ~hot))
+        sound[:-1] &= ~(wrong & (hot | ~cold))
     return sound
 
 
