@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from ...kernels.energy import total_energies
+from ..crystal.arrangements import Arrangements
 from ..crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from ..crystal.subsystems import MOST_LISTED, can_be_listed, has_electrons, separable
 from ..crystal.supercells import distinct_supercells, hermite_forms
@@ -36,6 +38,7 @@ CUTOFFS_A = tuple(
     (pairs, 6.0, 4.8) for pairs in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0)
 )  # the first whose clusters the cells determine
 FOLDS = 10
+ROUNDING_EV = 1e-9
 WHAT = "the electrons are in their ground state for every arrangement of the ions, found "
 N_CELLS = 3  # of the largest supercells that are listed, if their electrons are few enough
 
@@ -137,18 +140,20 @@ def _small_systems(lattice: Lattice, ion: str, hamiltonian_of: HamiltonianOf) ->
 
 
 def _data_set(systems: list[System], ions: Lattice) -> DataSet:
-    """Lowest energies of all symmetry-distinct ion arrangements of the supercells."""
-    cells, names, energies, units = [], [], [], []
+    """Lowest energies of all symmetry-distinct ion arrangements; of one that several supercells show, the lowest of all."""
+    arrangements, found = Arrangements(ions), dict[bytes, tuple[float, Atoms, str, int]]()
     for k, system in enumerate(systems):
         supercell = Supercell(ions, system.supercell.matrix)
         states, _ = ion_states(system)
         full = dict(zip((s.tobytes() for s in of_ions(system, states)), states))
         for number, first in enumerate(orbits(of_ions(system, states), site_permutations(supercell)).values()):
-            cells.append(supercell.to_atoms(np.frombuffer(first, np.int8)))
-            names.append(f"{k}/{number}")
-            energies.append(lowest_energy_neV(system, full[first]) / NEV_PER_EV / system.n_formula_units)
-            units.append(system.n_formula_units)
-    return DataSet(tuple(cells), tuple(names), np.array(energies), np.array(units))
+            occupation = np.frombuffer(first, np.int8)
+            energy_eV = lowest_energy_neV(system, full[first]) / NEV_PER_EV / system.n_formula_units
+            key = arrangements.canonical(supercell, occupation)
+            if key not in found or energy_eV < found[key][0] - ROUNDING_EV:
+                found[key] = energy_eV, supercell.to_atoms(occupation), f"{k}/{number}", system.n_formula_units
+    energies, cells, names, units = zip(*found.values())
+    return DataSet(cells, names, np.array(energies), np.array(units))
 
 
 def _determined_space(ions: Lattice, data: DataSet) -> "tuple[ClusterSpace, Float]":
