@@ -25,6 +25,7 @@ from .slots import EnsembleKind
 from .system import System
 from .tune import families, sweeps_of_family
 
+ENTROPIES = "conditional entropies"
 PULLS = 10  # sweeps that draw a chain to a composition, at most in practice
 PER_ROUND = 2  # temperatures that refinement adds at a time
 
@@ -71,7 +72,7 @@ class WorkOfCell:
             "cooling and heating": self._cycles,
             "equilibration": self._equilibration,
             "sampling": lambda: self._sampled(len(self.ladder)) * self._sweeps(self.config.sampler.sweeps.measure),
-            "conditional entropies": self._entropies,
+            ENTROPIES: self._entropies,
         }
         return {name: work() for name, work in stages.items()}
 

@@ -134,7 +134,7 @@ def _minutes(cost: Cost, n_ranks: int) -> str:
     if least is None or most is None:
         return "not known: no run of a similar size has been finished on this machine"
     text = f"about {_duration(least)}" + (f", at most {_duration(most)}" if most > 1.1 * least else "")
-    return f"{text}, by the rates of an earlier run on this machine"
+    return f"{text}, by the rates of {'the last run of this energy' if cost.rate_is_own else 'a run of another energy'} here"
 
 
 def _duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from ..sampling.ladder import Ladder
 from ..sampling.moves import Mix
 from ..sampling.place_temperatures import MOST_RUNGS, pilot_betas, pilot_energy_spread, place_temperatures
 from ..sampling.system import System, build_system
-from ..sampling.work import Work, WorkOfCell
+from ..sampling.work import ENTROPIES, Work, WorkOfCell
 from .cells import hamiltonian_of
 from .fit import short_range
 from .run import RootData, Run
@@ -37,7 +37,8 @@ BYTES_PER_SITE = 128  # geometry, moves and the arrays of a running chain; small
 class Cost:
     """cells: the sampled ones, the main cell first. ground_states: of their search. rate: of an earlier run, if there is one.
 
-    ladder_is: how well the temperatures are known, in words. exact: whether they are those of the run.
+    ladder_is: how well the temperatures are known, in words. exact: whether they are those of the run. rate_is_own: whether the
+    earlier run had the same energy.
     """
 
     cells: tuple[WorkOfCell, ...]
@@ -45,14 +46,15 @@ class Cost:
     ladder_is: str
     exact: bool
     rate: Rate | None
+    rate_is_own: bool
 
     @cached_property
     def by_stage(self) -> dict[str, Work]:
         """All that is certain, by stage."""
-        parts = [("ground states", self.ground_states), *(item for cell in self.cells for item in cell.by_stage.items())]
-        found: dict[str, Work] = {}
-        for name, work in parts:
-            found[name] = found.get(name, Work()) + work
+        found = {**self.cells[0].by_stage, "ground states": self.ground_states}
+        for cell in self.cells[1:]:
+            for name, work in cell.by_stage.items():
+                found[name] += work if name != ENTROPIES else Work()  # of the main cell only
         return found
 
     @cached_property
@@ -90,18 +92,15 @@ def cost_of(run: Run, data: RootData) -> Cost:
     config = run.config
     lattice = ions_lattice(run.lattice) if _grounded(run) else run.lattice
     second = config.sampler.second_matrix
-    ladder, known = _ladder(_Pilot(_pilot_key(run), run, data if _compiled() else None))
-    cells = []
+    cells, key = [], energy_key(run)
     for matrix in (run.matrix, *([] if second is None else [second])):
         supercell = Supercell(lattice, matrix)
+        ladder, _ = _ladder(_pilot(run, data, matrix))
         cells.append(WorkOfCell(_without_tables(supercell, run.ions), _small(lattice, run.ions, supercell), config, ladder))
-    return Cost(
-        tuple(cells),
-        _ground_states(run),
-        known,
-        not known.startswith("at most"),
-        known_rate(energy_key(run), cells[0].system.supercell.n_sites),
-    )
+    _, known = _ladder(_pilot(run, data, run.matrix))
+    rate = known_rate(key, cells[0].system.supercell.n_sites)
+    exact = not known.startswith("at most")
+    return Cost(tuple(cells), _ground_states(run), known, exact, rate, rate is not None and rate.energy == key)
 
 
 def _ground_states(run: Run) -> Work:
@@ -132,14 +131,16 @@ class _Pilot:
 
     key: str
     run: Run = field(compare=False)
+    matrix: NDArray[np.int64] = field(compare=False)
     data: RootData | None = field(compare=False)
 
 
-def _pilot_key(run: Run) -> str:
+def _pilot(run: Run, data: RootData, matrix: NDArray[np.int64]) -> _Pilot:
     given = run.config.sampler
-    own = [given.temperature_K, given.rungs, given.exchange_every, run.config.seed, run.ions, run.matrix.tolist()]
+    own = [given.temperature_K, given.rungs, given.exchange_every, run.config.seed, run.ions, matrix.tolist()]
     species = [[vars(sp) for sp in s.species] for s in run.lattice.sublattices]
-    return fingerprint({"energy": energy_key(run), "own": own, "species": species, "spectators": run.lattice.spectators})
+    parts = {"energy": energy_key(run), "own": own, "species": species, "spectators": run.lattice.spectators}
+    return _Pilot(fingerprint(parts), run, matrix, data if _compiled() else None)
 
 
 @lru_cache(maxsize=16)
@@ -155,9 +156,9 @@ def _ladder(pilot: _Pilot) -> tuple[Ladder, str]:
     energy = None if pilot.data is None else _hamiltonian(run, pilot.data)
     if energy is None:
         return _filled(given.temperature_K, most), f"at most {most}, which the run places"
-    betas, whole = pilot_betas(given.temperature_K), Supercell(run.lattice, run.matrix)
+    betas, whole = pilot_betas(given.temperature_K), Supercell(run.lattice, pilot.matrix)
     exact = whole.n_sites <= MOST_PILOT_SITES and _is_final(run)
-    matrix = run.matrix if whole.n_sites <= MOST_PILOT_SITES else _small_matrix(run.lattice)
+    matrix = pilot.matrix if whole.n_sites <= MOST_PILOT_SITES else _small_matrix(run.lattice)
     system = build_system(hamiltonian_of(run, energy)(matrix), matrix, run.ions)
     spread = pilot_energy_spread(system, betas, run.config.seed) * np.sqrt(whole.n_sites / system.supercell.n_sites)
     ladder, _ = place_temperatures(given.temperature_K, betas, spread, most)

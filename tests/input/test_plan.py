@@ -15,12 +15,12 @@ from redoxmc.engine.errors import InputError, RedoxError, did_you_mean
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime import effort
 from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.storage import write_json
 from redoxmc.engine.sampling.conditional_entropy_sampling import run_conditional_entropies
 from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages import cost, sample
-from redoxmc.engine.stages.cells import hamiltonian_of
 from redoxmc.engine.stages.check import check, plan_rows
 from redoxmc.engine.stages.input_warnings import input_warnings
 from redoxmc.engine.stages.outlook import missing_results
@@ -60,21 +60,23 @@ def prepared(folder: Path, text: str = INPUT) -> Any:
         ("{equilibrate: 30, measure: 45}", "{measure: 45}"),
         ("walkers: 2", "walkers: 5\n  rungs: 3"),
         ("walkers: 2", "walkers: 4\n  ensemble: canonical"),
+        ("walkers: 2", "walkers: 2\n  second_supercell: [1, 1, 1]"),
         ("Fe3+: 3", "Fe3+: 3, Fe4+: 4"),
     ],
-    ids=["as it is", "more walkers", "canonical", "three species"],
+    ids=["as it is", "more walkers", "canonical", "second cell", "three species"],
 )
 def test_the_moves_promised_are_the_moves_made(change: tuple[str, str], tmp_path: Path) -> None:
     """Exactly, stage by stage, but for the few that draw a chain to a composition; and the temperatures are those of the run."""
     run, data = prepared(tmp_path, INPUT.replace(*change))
     promised = cost.cost_of(run, data)
-    system = build_system(hamiltonian_of(run, run.user_terms)(run.matrix), run.matrix, run.ions)
     comm, before = MPI.COMM_WORLD, effort.EFFORT.moves
-    run_sampling(system, run.config, run.output.store, comm, StopWatch(comm))
+    systems = [build_system(run.user_terms, cell.system.supercell.matrix, run.ions) for cell in promised.cells]
+    for k, system in enumerate(systems):
+        run_sampling(system, run.config, SampleStore(tmp_path / f"samples_{k}"), comm, StopWatch(comm))
     stages = {name: work.moves for name, work in promised.by_stage.items()}
     assert effort.EFFORT.moves - before == sum(stages.values()) - stages["conditional entropies"]
     before = effort.EFFORT.moves
-    run_conditional_entropies(system, 3, run.config.seed, run.output.store, comm, StopWatch(comm))
+    run_conditional_entropies(systems[0], 3, run.config.seed, SampleStore(tmp_path / "samples_0"), comm, StopWatch(comm))
     assert stages["conditional entropies"] / 2 <= effort.EFFORT.moves - before <= stages["conditional entropies"]
 
 
