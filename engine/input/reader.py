@@ -1,6 +1,7 @@
 """Reading of the input file. Every problem is reported with line, key, what was found and what is allowed."""
 
 import json
+import os
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,14 +44,13 @@ class InputFile:
     def files(self, patterns: tuple[str, ...]) -> list[Path]:
         """All files that match names or patterns such as dft/*/OUTCAR, in order, each once.
 
-        A path that exists as it stands is no pattern. A folder stands for the OUTCAR or vasprun.xml in it. ** stands for any
-        number of folders. Raises RedoxError for a pattern without a file.
+        The part of a path that exists as it stands is no pattern. A folder stands for the OUTCAR or vasprun.xml in it.
+        ** stands for any number of folders. Raises RedoxError for a pattern without a file.
         """
         found: list[Path] = []
         for pattern in patterns:
             given = self.path.parent / pattern
-            whole = escape(str(given)) if given.exists() else str(Path(escape(str(self.path.parent))) / pattern)
-            matches = sorted(Path(p).resolve() for p in glob(whole, recursive=True))
+            matches = sorted(Path(p).resolve() for p in glob(_escaped(given), recursive=True))
             if not matches:
                 raise RedoxError(f"no such file: {given}")
             found += [path if path.is_file() else _output_in(path) for path in matches]
@@ -60,6 +60,12 @@ class InputFile:
         """A problem at the line of the key, or of the section in which the key is missing."""
         known, line = _locate(self.document, location)
         return Problem(_spell(location if len(known) >= len(location) - 1 else known or location), message, line)
+
+
+def _escaped(pattern: Path) -> str:
+    """The pattern, with [, ? and * taken literally in the first part of the path, as long as that exists."""
+    known = next((p for p in (pattern, *pattern.parents) if os.path.exists(p)), Path())
+    return str(Path(escape(str(known))) / pattern.relative_to(known))
 
 
 def _output_in(folder: Path) -> Path:

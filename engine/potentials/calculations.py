@@ -1,6 +1,5 @@
 """Finished calculations as labelled frames: files read by ASE, magnetic moments of VASP, assignment of charge states."""
 
-import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -22,8 +21,6 @@ from .readers.names import file_names, unique
 from .readers.other_codes import cp2k_output
 from .readers.record import Record
 from .readers.steps import relaxations, unfinished
-
-log = logging.getLogger("redoxmc")
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,6 @@ def read_all(paths: list[Path], every_step: bool) -> list[Calculation]:
     owners = [name for part, name in zip(parts, names) for _ in part]
     if not every_step:
         calculations = _renamed(calculations, owners)
-    for key, files in _keys_by_file(calculations).items():
-        if key not in ("", "energy"):
-            log.info("energies are those of the key %s: %s", key, in_short(files))
     check_settings([(c.file, c.settings) for c in calculations if c.left_out is None])
     return calculations
 
@@ -158,11 +152,12 @@ def _renamed(calculations: list[Calculation], owners: list[str]) -> list[Calcula
     return [replace(c, name=n) for c, n in zip(calculations, names)]
 
 
-def _keys_by_file(calculations: list[Calculation]) -> dict[str, list[Path]]:
+def other_energy_keys(calculations: list[Calculation]) -> list[str]:
+    """A sentence for every key other than `energy` from which energies were read."""
     files: dict[str, dict[Path, None]] = {}
     for c in calculations:
         files.setdefault(c.energy_key, {})[c.file] = None
-    return {key: list(found) for key, found in files.items()}
+    return [f"energies are those of the key {k} in {in_short(list(f))}" for k, f in files.items() if k not in ("", "energy")]
 
 
 def label_calculation(calculation: Calculation, labels: Labels) -> Labelled:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hamiltonian.fit import Fit
+from ..potentials.calculations import other_energy_keys
 from ..potentials.dataset import Frame, FrameTable, duplicate_spread_eV
 
 COLUMNS = (
@@ -76,7 +77,7 @@ def left_out_text(table: FrameTable) -> str:
 
 def table_warnings(table: FrameTable) -> tuple[str, ...]:
     """Frames that are left out, and copies whose energies differ."""
-    found = []
+    found = other_energy_keys([f.calculation for f in table.used])
     if table.left_out:
         found.append(f"{len(table.left_out)} of {len(table.frames)} frames are left out, see dataset.csv: {left_out_text(table)}")
     if (spread_eV := duplicate_spread_eV(table)) > SMALL_SPREAD_EV:

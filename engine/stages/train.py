@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RedoxError
-from ..potentials.calculations import Calculation, label_calculation, read_all
+from ..potentials.calculations import Calculation, label_calculation, other_energy_keys, read_all
 from ..potentials.labels import labels_of
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import write_text
@@ -43,6 +43,8 @@ def labelled_frames(run: Run) -> "Frames":
     calculations = read_all(run.source.files(given.dataset), every_step=True)
     labels = labels_of(run.lattice)
     found = [label_calculation(c, labels) for c in map(_with_forces, calculations)]
+    for text in other_energy_keys([c for c in calculations if c.left_out is None]):
+        log.info("train: %s", text)
     labelled = [f.atoms for f in found if f.atoms is not None]
     refusals = [f"{f.calculation.described}: {f.left_out}" for f in found if f.left_out]
     if refusals:

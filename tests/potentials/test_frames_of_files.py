@@ -13,7 +13,7 @@ from ase.io import Trajectory, write
 from ase.optimize import BFGS
 
 from redoxmc.engine.input.reader import InputFile
-from redoxmc.engine.potentials.calculations import Calculation, read_all, read_calculations
+from redoxmc.engine.potentials.calculations import Calculation, other_energy_keys, read_all, read_calculations
 from redoxmc.engine.potentials.readers.names import file_names
 
 
@@ -89,13 +89,15 @@ def energy(frame: Atoms, tmp_path: Path, **info: Any) -> Calculation:
 def test_energies_by_other_names(tmp_path: Path, key: str) -> None:
     found = energy(cell(None), tmp_path, **{key: -2.5})
     assert found.left_out is None and found.energy_key == key
+    assert other_energy_keys([found]) == [f"energies are those of the key {key} in {tmp_path / 'one.extxyz'}"]
     assert found.atoms is not None and found.atoms.get_potential_energy() == -2.5 and key not in found.atoms.info
 
 
 def test_energies_that_are_not_used_are_named(tmp_path: Path) -> None:
     found = energy(cell(-2.4), tmp_path, REF_energy=-2.5)
     assert found.left_out == "different energies: energy = -2.400000 eV, REF_energy = -2.500000 eV; keep the one that is meant"
-    assert energy(cell(-2.5), tmp_path, REF_energy=-2.5).left_out is None
+    same = energy(cell(-2.5), tmp_path, REF_energy=-2.5)
+    assert same.left_out is None and other_energy_keys([same]) == []
     assert energy(cell(-2.5), tmp_path, free_energy=-2.6).left_out is None  # with the entropy of smearing
     found = energy(cell(None), tmp_path, my_energy=-2.5, natoms=2)
     assert found.left_out == "no energy; found my_energy = -2.5: name it energy if it is that of the cell in eV"
@@ -171,12 +173,21 @@ def test_paths_and_patterns(tmp_path: Path) -> None:
         "dft/a/vasprun.xml",
         "dft/b/c/vasprun.xml.gz",
         "dft/notes.txt",
+        "a[1]/x/OUTCAR",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = {
         pattern: [p.relative_to(tmp_path).as_posix() for p in source.files((pattern,))]
-        for pattern in ("data[v2].extxyz", "data[2].extxyz", "dft/a", "dft/b/*", "dft/**/vasprun*", "data?.extxyz")
+        for pattern in (
+            "data[v2].extxyz",
+            "data[2].extxyz",
+            "dft/a",
+            "dft/b/*",
+            "dft/**/vasprun*",
+            "data?.extxyz",
+            "a[1]/*/OUTCAR",
+        )
     }
     assert found == {
         "data[v2].extxyz": ["data[v2].extxyz"],
@@ -185,5 +196,6 @@ def test_paths_and_patterns(tmp_path: Path) -> None:
         "dft/b/*": ["dft/b/c/vasprun.xml.gz"],
         "dft/**/vasprun*": ["dft/a/vasprun.xml", "dft/b/c/vasprun.xml.gz"],
         "data?.extxyz": ["data2.extxyz"],
+        "a[1]/*/OUTCAR": ["a[1]/x/OUTCAR"],
     }
     assert len(source.files(("data2.extxyz", "data?.extxyz"))) == 1
