@@ -1,5 +1,6 @@
 """The plan of a run and its cost, as --check prints them."""
 
+import os
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _sampling(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
         ),
         *_ground_states(run),
         ("moves", _moves(cost)),
-        ("memory", f"about {memory_MiB(cost, n_ranks):.0f} MiB per rank"),
+        ("memory", _memory(memory_MiB(cost, n_ranks), n_ranks)),
         ("time", _minutes(cost, n_ranks)),
     ]
 
@@ -127,6 +128,12 @@ def _moves(cost: Cost) -> str:
     parts = ", ".join(f"{name} {w.moves:.2g}" for name, w in ordered if w.moves > 0.01 * total)
     text = f"{'' if cost.exact else 'at most '}{total:.3g} attempted ({parts})"
     return text + (f"; at most {more:.2g} more if phase boundaries are uncertain" if more else "")
+
+
+def _memory(per_rank_MiB: float, n_ranks: int) -> str:
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    text = f"about {per_rank_MiB:.0f} MiB per rank"
+    return text + (f", more than the {here:.0f} MiB of this machine" if per_rank_MiB * n_ranks > here else "")
 
 
 def _minutes(cost: Cost, n_ranks: int) -> str:
