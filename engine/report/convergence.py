@@ -34,7 +34,7 @@ CAPTION = (
     f"Exchange: median of the pairs of replicas (good from {EXCHANGE[0]:.0%}, bad below {EXCHANGE[1]:.0%}); "
     "in T with the next rungs. "
     f"R-hat and effective sample size (ESS): good where all replicas have at most {MOST_R_HAT:g} and at least {LEAST_ESS:g}, "
-    f"bad where fewer than {SHARE[1]:.0%} have; a replica that accepted no move has none. "
+    f"bad where fewer than {SHARE[1]:.0%} have; replicas that do not move have none and count only where no F is known. "
     f"Closure error of F by the transition-matrix estimate alone: good up to {CLOSURE[0]:g} standard errors, "
     f"bad above {CLOSURE[1]:g}. "
     f"Trusted: share of the compositions (good from {SHARE[0]:.0%}, bad below {SHARE[1]:.0%}). "
@@ -68,11 +68,12 @@ def _row(results: Results, chains: list[Replicas], t: float) -> list[str | Cell]
         _rate(acceptance, MOVES, "{:.1%}"),
         *(_rate(_exchange(results.exchange, axis, t), EXCHANGE, "{:.0%}") for axis in ("temperature", "composition")),
     ]
-    of_chains = [
-        _of_all(r_hat, r_hat <= MOST_R_HAT, np.fmax, "{:.2f}"),
-        _of_all(ess, ess >= LEAST_ESS, np.fmin, "{:.0f}"),
-    ]
     closure, trusted = _free_energy(results.canonical, t)
+    still = np.isnan(r_hat) & isinstance(trusted, Cell)  # at an end of composition that is right; F shows where it is not
+    of_chains = [
+        _of_all(r_hat, (r_hat <= MOST_R_HAT) | still, np.fmax, "{:.2f}"),
+        _of_all(ess, (ess >= LEAST_ESS) | still, np.fmin, "{:.0f}"),
+    ]
     worst = max((c.verdict for c in (*of_chains, trusted) if isinstance(c, Cell)), key=VERDICTS.index)
     failed = _failed(results.canonical, t, r_hat, ess) if worst != VERDICTS[0] else "–"
     return [f"{t:.4g}", Cell(worst, worst), *rates, *of_chains, closure, trusted, failed]

@@ -53,10 +53,12 @@ def _sentence(note: str) -> str:
 def _short_chains(name: str, group: Replicas) -> str | None:
     if (good := group.trusted).all():
         return None
-    return (
+    still = int(np.isnan(group.r_hat).sum())
+    text = (
         f"{np.sum(~good)} of {good.size} replicas of /{name} are too short or still depend on their initial state "
-        "(R-hat, effective sample size)."
+        "(R-hat, effective sample size)"
     )
+    return f"{text}; {still} of them did not move at all." if still else f"{text}."
 
 
 def _free_energies(canonical: Canonical) -> list[str]:

@@ -126,6 +126,10 @@ def test_exchange_does_not_sink_a_row_that_is_trusted(out: Path) -> None:
     assert all(row["exchange in T"].verdict == "bad" and row["overall"].verdict == "good" for row in rows)
     assert all(row[COLUMNS[-1]] == "–" for row in rows)
     results.vcsgc.r_hat[0, 0] = results.vcsgc.ess[0, 0] = np.nan
+    assert dict(zip(COLUMNS, convergence_table(results).rows[0]))["overall"].verdict == "good", (
+        "it is not used where F is trusted"
+    )
+    results.canonical.trusted[0] = False
     changed = dict(zip(COLUMNS, convergence_table(results).rows[0]))
     assert changed["overall"].verdict != "good" and changed[COLUMNS[-1]].startswith("no move accepted: raise the lowest temp")
 
