@@ -45,13 +45,15 @@ class DataSet:
 class Frame:
     """One frame of a data set, used or left out.
 
-    calculation: file, number, name. charges: number of ions in each charge state. evidence, margin_muB2, misfit_muB: how the
-    charges were read, see `Labelled`. strain, expansion, shift_A: see `Mapped`. energy_eV: per formula unit. Numbers are nan if
-    unknown. duplicate_of: name of the frame that shows the same arrangement at a lower energy, or None. left_out: why the frame
-    is not used, or None. relaxed: the labelled frame; ideal: on the sites of the lattice; None if left out.
+    calculation: file, number, name. composition: with real elements instead of proxies. charges: number of ions in each charge
+    state. evidence, margin_muB2, misfit_muB: how the charges were read, see `Labelled`. strain, expansion, shift_A: see `Mapped`.
+    energy_eV: per formula unit. Numbers are nan if unknown. duplicate_of: name of the frame that shows the same arrangement at a
+    lower energy, or None. left_out: why the frame is not used, or None. relaxed: the labelled frame; ideal: on the sites of the
+    lattice; None if it cannot be mapped.
     """
 
     calculation: Calculation
+    composition: str = ""
     charges: str = ""
     evidence: str = ""
     margin_muB2: float = nan
@@ -157,16 +159,17 @@ def _frame(
 
 
 def _with_charges(labelled: Labelled, labels: Labels) -> Frame:
-    text = ""
-    atoms = labelled.atoms if labelled.atoms is not None else labelled.calculation.atoms
-    if labelled.charges is not None and atoms is not None:
+    text, atoms = "", labelled.atoms if labelled.atoms is not None else labelled.calculation.atoms
+    elements = [labels.element(s) if s in labels.ions else s for s in atoms.get_chemical_symbols()] if atoms is not None else []
+    if labelled.charges is not None:
         states = {(e, s.charge): s.name for e, found in labels.redox.items() for s in found}
-        elements = [labels.element(s) if s in labels.ions else s for s in atoms.get_chemical_symbols()]
         names = Counter(states[key] for key in zip(elements, labelled.charges.tolist()) if key in states)
         text = ", ".join(f"{n} {name}" for name, n in sorted(names.items()))
+    composition = "".join(f"{e}{n}" for e, n in sorted(Counter(elements).items()))
     return Frame(
-        labelled.calculation, text, labelled.evidence, labelled.margin_muB2, labelled.misfit_muB, left_out=labelled.left_out
-    )
+        labelled.calculation, composition, text, labelled.evidence, labelled.margin_muB2, labelled.misfit_muB,
+        left_out=labelled.left_out,
+    )  # fmt: skip
 
 
 def _problem(frame: Atoms, lattice: Lattice) -> str | None:

@@ -31,9 +31,9 @@ def table_rows(table: FrameTable, folder: Path, fit: Fit | None = None) -> list[
 def _row(frame: Frame, folder: Path, error_eV: float | None, sigmas: float | None) -> dict[str, str]:
     c = frame.calculation
     file = c.file.relative_to(folder) if c.file.is_relative_to(folder) else c.file
-    atoms = frame.relaxed if frame.relaxed is not None else c.atoms
+    composition = frame.composition or ("" if c.atoms is None else c.atoms.get_chemical_formula())
     values = (
-        str(file), str(c.index), c.name, "" if atoms is None else atoms.get_chemical_formula(), frame.charges, frame.evidence,
+        str(file), str(c.index), c.name, composition, frame.charges, frame.evidence,
         _number(frame.margin_muB2, ".3f"), _number(frame.misfit_muB, ".2f"), _number(frame.strain, ".4f"),
         _number(frame.expansion, "+.4f"), _number(frame.shift_A, ".3f"), _number(frame.energy_eV, ".6f"),
         c.energy_key,

@@ -145,6 +145,7 @@ def test_a_set_of_which_much_is_left_out_is_refused(
     assert main([str(path), "--data"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 16 and sum(bool(row["left_out"]) for row in rows) == 6 and not (tmp_path / "out").exists()
+    assert all("Ga" not in row["composition"] for row in rows if row["charges"])
     assert float(rows[0]["shift_A"]) < 0.6 and "Fe" in rows[0]["charges"] and rows[0]["charges_from"] == "proxy"
     allowed = written(tmp_path, spoiled(cells, 6), lambda text: text.replace("fit:", "allow_left_out: true, fit:"))
     assert len(fitted(allowed).data.cells) == 10
