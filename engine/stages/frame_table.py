@@ -65,14 +65,16 @@ def reasons(table: FrameTable) -> dict[str, list[str]]:
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
+def _examples(table: FrameTable) -> list[tuple[int, str, list[str]]]:
+    """For each reason: how many frames it holds for, the reason of the first one, and the first names."""
+    said = {f.calculation.name: _in_short(f.left_out or "") for f in reversed(table.left_out)}
+    return [(len(names), said[names[0]], names[:NAMES_SHOWN]) for names in reasons(table).values()]
+
+
 def left_out_text(table: FrameTable) -> str:
     """The reasons with their counts, an example and the first names."""
-    examples = {f.calculation.name: _in_short(f.left_out or "") for f in reversed(table.left_out)}
-    parts = []
-    for names in reasons(table).values():
-        more = ", ..." if len(names) > NAMES_SHOWN else ""
-        parts.append(f"{len(names)}: {examples[names[0]]} ({', '.join(names[:NAMES_SHOWN])}{more})")
-    return "; ".join(parts)
+    parts = [(n, why, ", ".join(names) + (", ..." if n > len(names) else "")) for n, why, names in _examples(table)]
+    return "; ".join(f"{n}: {why} ({names})" for n, why, names in parts)
 
 
 def table_warnings(table: FrameTable) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def summary(table: FrameTable) -> dict[str, Any]:
     return {
         "n_frames": len(table.frames),
         "n_used": len(used),
-        "left_out": [[len(names), reason, names[:NAMES_SHOWN]] for reason, names in reasons(table).items()],
+        "left_out": [list(found) for found in _examples(table)],
         "largest_strain": [strained.strain, strained.calculation.name],
         "largest_shift_A": [shifted.shift_A, shifted.calculation.name],
         "n_duplicates": merged.total(),
