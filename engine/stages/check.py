@@ -77,9 +77,9 @@ def _formula(lattice: Lattice) -> str:
 
 def _shells(run: Run) -> list[tuple[str, str]]:
     """Neighbours of every pair of sublattices, for those who specify a Hamiltonian by distances."""
-    if run.config.energy is None or not run.config.energy.pairs:
+    if run.config.energy is None or run.config.energy.cluster_expansion is not None:
         return []
-    lattice, reach = run.lattice, max(REACH_A, *(p.r_A[1] for p in run.config.energy.pairs))
+    lattice, reach = run.lattice, max([REACH_A, *(p.r_A[1] for p in run.config.energy.pairs)])
     rows = []
     for a, b in combinations_with_replacement(range(len(lattice.sublattices)), 2):
         found, names = shells_between(lattice, [a], [b], reach), [lattice.sublattices[g].element for g in (a, b)]
