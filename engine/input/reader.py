@@ -160,7 +160,7 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]
             key, message = _spell((*known, location[-1])), "missing; this key is required"
         elif e["type"] == "extra_forbidden":
             allowed = _allowed_keys(location)
-            key, message = _spell(known), f"unknown key{did_you_mean(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
+            key, message = _spell(known), f"unknown key; allowed: {', '.join(allowed)}{did_you_mean(str(location[-1]), allowed)}"
         elif e["type"] == "value_error":
             key, message = _spell(known), f"{e['ctx']['error']}"
         else:

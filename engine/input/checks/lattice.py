@@ -79,7 +79,7 @@ def _check_element(k: int, given: tuple[SublatticeInput, ...], source: InputFile
         check.wrong(at, f"found {element}, which is also a spectator; allowed: one or the other")
     if atoms is not None and element not in atoms.get_chemical_symbols():
         present = sorted(set(atoms.get_chemical_symbols()))
-        check.wrong(at, f"found {element}{did_you_mean(element, present)}; allowed: {', '.join(present)} of the structure")
+        check.wrong(at, f"found {element}; allowed: {', '.join(present)} of the structure{did_you_mean(element, present)}")
     homes = {Species(name, 0).element: s.element for s in given for name in s.species}
     if homes.get(element, element) != element and element not in {Species(name, 0).element for name in given[k].species}:
         check.wrong(

@@ -38,7 +38,7 @@ def check_sampling(source: InputFile, lattice: Lattice, exchanges: list[Exchange
         if key not in names:
             check.wrong(
                 ("sampling", "chemical_potential_eV", key),
-                f"found an unknown species{did_you_mean(key, automatic)}; allowed: {', '.join(automatic) or 'none'}",
+                f"found an unknown species; allowed: {', '.join(automatic) or 'none'}{did_you_mean(key, automatic)}",
             )
     ions = tuple(keys) if keys and set(keys) <= set(names) else tuple(automatic)
     if len(ions) != len(automatic):

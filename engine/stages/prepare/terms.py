@@ -67,7 +67,8 @@ def _overlapping(pairs: tuple[PairInput, ...], k: int) -> int | None:
 
 
 def _unknown(species: list[str], names: set[str]) -> str:
-    return f"found {', '.join(s + did_you_mean(s, sorted(names)) for s in species)}; allowed: {', '.join(sorted(names))}"
+    hints = "".join(did_you_mean(s, sorted(names)) for s in species)
+    return f"found {', '.join(species)}; allowed: {', '.join(sorted(names))}{hints}"
 
 
 def _on_a_shell(lattice: Lattice, pair: PairInput) -> str | None:
