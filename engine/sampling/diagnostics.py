@@ -69,6 +69,14 @@ def split_r_hat(series: Float) -> Float:
     return np.array(values)
 
 
+def _of_walkers(series: Float) -> Float:
+    """Autocorrelation time (slots,) of series (slots, walkers, samples): the mean over walkers, by their variance."""
+    weight = series.var(axis=-1)
+    total = weight.sum(axis=1)
+    tau = (weight * autocorrelation_time(series)).sum(axis=1)
+    return np.divide(tau, total, out=np.ones_like(total), where=total > 0)
+
+
 def assess(energy: Float, ions: Float, accepted: NDArray[np.int64]) -> Convergence:
     """Convergence of replicas from energy and ion count, each (slots, walkers, sweeps), and their accepted moves (slots,).
 
@@ -84,7 +92,7 @@ def assess(energy: Float, ions: Float, accepted: NDArray[np.int64]) -> Convergen
         kept = [series[rows][..., c:] for series in (energy, ions)]
         varied[rows] = np.any([np.ptp(series, axis=-1) > 0 for series in kept], axis=(0, 2))
         for series in kept:
-            tau[rows] = np.maximum(tau[rows], autocorrelation_time(series).max(axis=1))
+            tau[rows] = np.maximum(tau[rows], _of_walkers(series))
             if n - c >= 4:
                 r_hat[rows] = np.fmax(r_hat[rows], np.nan_to_num(split_r_hat(series), nan=np.inf))
     tau, r_hat = (np.where((accepted > 0) & varied, values, np.nan) for values in (tau, r_hat))
