@@ -34,7 +34,7 @@ from redoxmc.kernels.random import new_stream
 from redoxmc.kernels.view import view
 
 from ..helpers.enumeration import Enumeration, begin, enumerate_states, mean_and_error, p_value, semigrand
-from ..helpers.lengths import LENGTHS, bar
+from ..helpers.lengths import FULL, SHORT, bar
 from ..helpers.transition_matrix import MIXES, log_target, transition_matrix
 
 TEMPERATURE_K = 600.0
@@ -116,7 +116,7 @@ def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> No
     assert p_value(counts, expected) > 1e-3
 
 
-@LENGTHS
+@pytest.mark.parametrize("length", [pytest.param(SHORT, marks=pytest.mark.runs), pytest.param(FULL, marks=pytest.mark.validate)])
 def test_averages_and_free_energies_of_a_row(row: Hamiltonian, length: int) -> None:
     """Four boxes of two cells, two of a colour a pair: semigrand averages, and steps of ln Z_n tallied by free and near
     exchanges within boxes.
@@ -183,6 +183,7 @@ def test_kept_and_evaluated_fields_and_the_table_agree(olivine_boxes: System, te
     assert (accepted < 0.05) == (temperature_K == 150.0)
 
 
+@pytest.mark.runs
 def test_threads_change_nothing(olivine_boxes: System) -> None:
     """One by one, as threads but one, and two threads in a process of their own."""
     alone, _ = digest(olivine_boxes, 600.0, together=False)

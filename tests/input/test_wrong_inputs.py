@@ -163,9 +163,9 @@ def try_data_sets(folder: Path, n: int) -> Counter[str]:
             frames = {f.info.get("config", k): f for k, f in enumerate(read_frames(folder / "good.extxyz")[1])}
             data, table = plan[1].fit_data.data, plan[1].fit_data.table
             assert len(table.frames) == len(frames) and len(data.cells) == len(table.used)
-            energies = [f.get_potential_energy() for f in frames.values()]
-            complete = len(table.used) == len(table.frames)
-            assert not complete or np.allclose(sorted(data.energies_eV * data.n_formula_units), sorted(energies))
+            if len(table.used) == len(table.frames):
+                energies = [f.get_potential_energy() for f in frames.values()]
+                assert np.allclose(sorted(data.energies_eV * data.n_formula_units), sorted(energies))
         return plan is not None
 
     (folder / "input.yaml").write_bytes(as_yaml(DOCUMENTS["fitted"]))
@@ -215,16 +215,14 @@ def test_the_good_documents_are_good(folder: Path) -> None:
         assert judge(folder) is not None
 
 
-def test_hundreds_of_wrong_inputs(folder: Path) -> None:
-    found = try_all(folder, 60)
-    assert found.total() >= 220 and found["refused"] > found["accepted"] > 0
-
-
-@pytest.mark.validate
-def test_thousands_of_wrong_inputs(folder: Path) -> None:
-    found = try_all(folder, 1250)
+@pytest.mark.parametrize(
+    ("number", "least"),
+    [(25, 85), pytest.param(60, 220, marks=pytest.mark.runs), pytest.param(1250, 5000, marks=pytest.mark.validate)],
+)
+def test_many_wrong_inputs(folder: Path, number: int, least: int) -> None:
+    found = try_all(folder, number)
     print(dict(found))
-    assert found.total() >= 5000 and found["refused"] > found["accepted"] > 0
+    assert found.total() >= least and found["refused"] > found["accepted"] > 0
 
 
 def test_a_fault_is_not_taken_for_a_refusal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
