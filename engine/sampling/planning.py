@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from ..input.schema import Config
 from ..units import NEV_PER_EV
-from .log_z import integrate_steps
 from .plan import Plan
 from .slots import EnsembleKind, Slot
 from .system import System
@@ -15,7 +14,7 @@ from .system import System
 Float = NDArray[np.float64]
 IONS_PER_WINDOW = 16
 MU_POINTS = 12
-SCANS_AGREE_KT = 10.0  # between chemical potentials by scans and annealing: further apart, chains are stuck
+STUCK_KT = 10.0  # of the whole cell, by which F falls on cooling where chains are stuck
 MU_EDGE = 0.02  # automatic chemical potentials span the x between this and 1 - this
 
 
@@ -37,30 +36,38 @@ def window_targets(system: System, points: int | str) -> tuple[Float, float]:
     return targets, float(max((targets[1] - targets[0]) / 2, 1.0))
 
 
-def mu_axis(system: System, config: Config, plan: Plan, ion: str, scans: Float | None = None) -> Float:
+def mu_axis(system: System, config: Config, plan: Plan, ion: str) -> Float:
     """Chemical potentials (eV) of an ion: those of the input, or a grid over all compositions at the temperatures asked for.
 
-    scans (asked, 2, n_max+1): steps of ln Z by the scans up and down. A temperature at which they and the annealing give
-    chemical potentials more than SCANS_AGREE_KT apart is left out, unless all are.
+    Temperatures at which the annealing is stuck are left out of the grid.
     """
     given = config.sampler.chemical_potential_eV.get(ion)
     if given is not None and not given.automatic:
         assert given.min is not None and given.max is not None
         return np.linspace(given.min, given.max, given.points or 41)
     low, high = system.n_range
-    edges = [int(low + part * (high - low)) for part in (MU_EDGE, 1 - MU_EDGE)]
-    pairs = [(max(n - system.step, low), min(n + system.step, high)) for n in edges]
-    found, sound = [], []
-    for k, r in enumerate(plan.ladder.rungs_asked):
-        steps = [plan.reference[r], *(scans[k] if scans is not None else [])]
-        beta_mu = np.array(
-            [[(f[b] - f[a]) / (b - a) for a, b in pairs] for f in (integrate_steps(s, system.step) for s in steps)]
-        )
-        found.append(beta_mu[0] / plan.ladder.beta_per_neV[r] / NEV_PER_EV)
-        sound.append(np.ptp(beta_mu, axis=0).max() <= SCANS_AGREE_KT)
-    steepness = np.array(found)[sound if any(sound) else slice(None)]
+    step, edges = system.step, [int(low + part * (high - low)) for part in (MU_EDGE, 1 - MU_EDGE)]
+    steepness = []
+    for r in _rungs_not_stuck(system, plan):
+        bias = plan.bias(r, step)
+        for n in edges:
+            a, b = max(n - step, low), min(n + step, high)
+            steepness.append((bias[b] - bias[a]) / (b - a) / plan.ladder.beta_per_neV[r] / NEV_PER_EV)
     points = given.points if given is not None and given.points else MU_POINTS
-    return np.linspace(steepness.min(), steepness.max(), points)
+    return np.linspace(min(steepness), max(steepness), points)
+
+
+def _rungs_not_stuck(system: System, plan: Plan) -> list[int]:
+    """Rungs asked for at which F of the annealing does not fall on cooling; since S >= 0, it may not."""
+    counts, log_states = system.neutral_counts
+    rungs, highest = [], np.full(len(counts), -np.inf)
+    for r in reversed(plan.ladder.rungs_asked):
+        bias, beta = plan.bias(r, system.step)[counts], plan.ladder.beta_per_neV[r]
+        free_energy_neV = (bias - bias[0] - log_states[0]) / beta  # above the energy of the lowest count
+        if (free_energy_neV >= highest - STUCK_KT / beta).all():
+            rungs.append(r)
+            highest = np.maximum(highest, free_energy_neV)
+    return rungs
 
 
 def _expected_n(system: System, plan: Plan, rung: int, mu_eV: float) -> float:

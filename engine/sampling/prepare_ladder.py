@@ -57,7 +57,7 @@ def prepare_ladder(system: System, config: Config, store: SampleStore, comm: Any
             system, ladder.temperature_K[np.isfinite(ladder.temperature_K)], max(sweeps, LEAST_CYCLE_SWEEPS), config.seed, comm
         )
     if EnsembleKind.SEMIGRAND in ensembles:
-        plan = replace(plan, mu_eV=tuple(mu_axis(system, config, plan, ion, scans) for ion in system.ions))
+        plan = replace(plan, mu_eV=tuple(mu_axis(system, config, plan, ion) for ion in system.ions))
     plan = replace(plan, slots=place_slots(system, plan, ensembles))
     starts = starts_of(system, plan, annealed, config.seed)
     if annealed is not None:

@@ -99,7 +99,7 @@ def agrees(found: xr.Dataset, name: str, expected: np.ndarray) -> None:
     assert (found[f"{name}_error"] < 0.02 * max(1, np.ptp(expected))).all()
 
 
-@pytest.mark.runs
+@pytest.mark.validate
 def test_chains_at_chemical_potentials_are_exact(system: System) -> None:
     mu = np.array([-4.3, -4.2, -4.1])
     found = redoxmc.sample(system, [400, 900], chemical_potential_eV=mu[::-1], sweeps=30_000, seed=4)

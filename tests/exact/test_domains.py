@@ -116,7 +116,8 @@ def test_the_kernel_follows_the_matrix_of_a_box(small_states: Enumeration) -> No
     assert p_value(counts, expected) > 1e-3
 
 
-@pytest.mark.parametrize("length", [pytest.param(SHORT, marks=pytest.mark.runs), pytest.param(FULL, marks=pytest.mark.validate)])
+@pytest.mark.validate
+@pytest.mark.parametrize("length", [SHORT, FULL])
 def test_averages_and_free_energies_of_a_row(row: Hamiltonian, length: int) -> None:
     """Four boxes of two cells, two of a colour a pair: semigrand averages, and steps of ln Z_n tallied by free and near
     exchanges within boxes.

@@ -264,9 +264,9 @@ def test_warnings_before_a_run(cells: list[Atoms], tmp_path: Path) -> None:
 def test_what_to_distrust_after_a_run(tmp_path: Path) -> None:
     """A window of mu beside the transition, a reference energy of a whole cell, degrees Celsius: all in one report."""
     text = GOOD.replace("[2, 2, 2]", "[1, 2, 1]").replace(
-        "[300, 600]", "[40, 300]\n  rungs: 2\n  walkers: 2\n  refine: {temperatures: 0}"
+        "[300, 600]", "[40, 900]\n  rungs: 2\n  vcsgc: {points: 9}\n  walkers: 2\n  refine: {temperatures: 0}"
     )
-    text += "  sweeps: {equilibrate: 50, measure: 200}\n  chemical_potential_eV: {Na+: {min: -9.0, max: -8.5, points: 3}}\n"
+    text += "  sweeps: {equilibrate: 50, measure: 800}\n  chemical_potential_eV: {Na+: {min: -9.0, max: -8.5, points: 3}}\n"
     text += "analysis: {reference_energy_eV: {Na: -20.8}, entropy_compositions: 0, compositions: 9}\n"
     (tmp_path / "structure.cif").write_bytes(Path(STRUCTURE).read_bytes())
     (tmp_path / "input.yaml").write_text(text)

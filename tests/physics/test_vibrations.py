@@ -50,7 +50,7 @@ def csv(free_energy: Callable[[Float, Float], Float], t: Float, x: Float) -> str
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, System, Samples]:
     """The input and the samples of an ideal solution of 8 formula units."""
-    path = write_input(tmp_path_factory.mktemp("vibrations"), 200)
+    path = write_input(tmp_path_factory.mktemp("vibrations"), 800)
     text = path.read_text().replace("-0.03}", "0.0}").replace("0.015}", "0.0}")
     path.write_text(
         text.replace("compositions: 9}", "compositions: 9, entropy_compositions: 2}").replace("equilibrate: 50, ", "")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.runs
 
 def test_voltage_of_the_ideal_solution(tmp_path: Path) -> None:
     """8 formula units, no energy but 4 eV per Na: F = -4 n - 2 kT ln C(8, n), exactly; V from its differences, dV/dT from V."""
-    path = write_input(tmp_path, 200)
+    path = write_input(tmp_path, 800)
     text = path.read_text().replace("energy_eV: -0.03}", "energy_eV: 0.0}").replace("energy_eV: 0.015}", "energy_eV: 0.0}")
     free = "  moves: {swap: 1, neutral_exchange: 1}\n  sweeps: {measure"  # their acceptances know C(N, n) exactly
     path.write_text(text.replace("  sweeps: {equilibrate: 50, measure", free))

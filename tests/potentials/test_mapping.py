@@ -57,7 +57,7 @@ def test_any_orientation_gives_the_same_arrangement(step: int, frames: list[Atom
         assert np.abs(np.asarray(plain.cell.cell) - np.asarray(frame.cell)).max() < 1.5  # where it can, it keeps the orientation
 
 
-@pytest.mark.parametrize("step", [90, pytest.param(1, marks=pytest.mark.runs)])
+@pytest.mark.parametrize("step", [90, pytest.param(1, marks=pytest.mark.validate)])
 def test_the_sites_are_those_of_icet(step: int, frames: list[Atoms], mapping: SiteMapping, olivine: Lattice) -> None:
     from icet.tools import map_structure_to_reference
 

@@ -50,7 +50,7 @@ def test_a_changed_hamiltonian_is_refused(tmp_path: Path) -> None:
     done = run(path, 1, "--until", "analyse")
     assert done.returncode == 2
     assert "-0.03" in done.stderr and "-0.04" in done.stderr and "--fresh" in done.stderr
-    assert run(path, 1, "--fresh").returncode == 0
+    assert run(path, 1, "--fresh", "--until", "sample").returncode == 0
 
 
 def test_a_changed_analysis_is_redone(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     assert hashes(tmp_path / "a/out/results.h5") == hashes(tmp_path / "b/out/results.h5")
 
 
-@pytest.mark.runs
+@pytest.mark.validate
 def test_sweeps_are_added_while_errors_are_too_large(tmp_path: Path) -> None:
     """Four times as many at most, within the budget, at every temperature; a budget raised later comes to the same, bit for
     bit.

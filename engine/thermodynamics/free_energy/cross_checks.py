@@ -126,12 +126,12 @@ def _skipping(betas: Float, curves: list[Isotherm], start: Float, grid: NDArray[
 def _by_mbar(isotherms: Isotherms, samples: Samples, convergence: Convergence) -> Estimate | None:
     """From samples of all replicas that move, with the error over blocks.
 
-    None for too many replicas, no solution, or a lowest composition of which F is not known.
+    None for a single replica or too many, no solution, or a lowest composition of which F is not known.
     """
     plan, ends = samples.plan, isotherms.ends
     moving = np.flatnonzero(np.isfinite(convergence.ess))
     slots = [plan.slots[k] for k in moving]
-    if not 0 < len(slots) <= MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in slots) or not ends.exact[0]:
+    if not 1 < len(slots) <= MOST_STATES or any(s.kind is EnsembleKind.FIXED_COMPOSITION for s in slots) or not ends.exact[0]:
         return None
     per_slot = max(1, MOST_SAMPLES // (len(slots) * plan.walkers))
     kept = np.unique(np.linspace(samples.n_sweeps // 2, samples.n_sweeps - 1, per_slot).astype(int))
