@@ -170,7 +170,8 @@ def distance(counts: np.ndarray, probability: np.ndarray) -> float:
     return float(0.5 * np.abs(counts / counts.sum() - probability).sum())
 
 
-@pytest.mark.parametrize("temperature_K", [pytest.param(500.0, marks=pytest.mark.runs), 1000.0])
+@pytest.mark.runs
+@pytest.mark.parametrize("temperature_K", [500.0, 1000.0])
 def test_free_energies_by_every_way(true: Enumeration, bad: System, temperature_K: float) -> None:
     """F(T, n) of the potential, of chains that a bad expansion and none proposes for, and by reweighting: all within 4 standard
     errors of the enumeration, and these below 0.05 kT per cell, which the shift of the bad expansion exceeds."""

@@ -217,7 +217,7 @@ def test_the_good_documents_are_good(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "least"),
-    [(25, 85), pytest.param(1250, 5000, marks=pytest.mark.validate)],
+    [(15, 50), pytest.param(1250, 5000, marks=pytest.mark.validate)],
 )
 def test_many_wrong_inputs(folder: Path, number: int, least: int) -> None:
     found = try_all(folder, number)

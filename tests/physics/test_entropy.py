@@ -70,7 +70,7 @@ def compare_with_walkers(system: System, n: int, exact: dict[str, float]) -> Non
     [
         ("small", 1),
         pytest.param("small", 2, marks=pytest.mark.runs),
-        ("medium", 3),
+        pytest.param("medium", 3, marks=pytest.mark.runs),
         pytest.param("medium", 4, marks=pytest.mark.runs),
     ],
 )
@@ -102,7 +102,8 @@ def test_conditional_entropies_of_two_million_states(n: int, olivine_hamiltonian
     compare_with_walkers(system, n, exact)
 
 
-@pytest.mark.parametrize("n", [4, pytest.param(2, marks=pytest.mark.runs)])
+@pytest.mark.runs
+@pytest.mark.parametrize("n", [2, 4])
 def test_cooling_gives_what_listing_gives(medium: System, n: int) -> None:
     """To 1e-3 k_B/fu, for the ions and the electrons of a state."""
     species = random_neutral_state(medium.supercell, "Na+", n, np.random.default_rng(n))

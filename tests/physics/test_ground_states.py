@@ -107,7 +107,8 @@ def test_listing_finds_the_lowest_of_all_states(cell: str, request: pytest.Fixtu
         assert e.n[e.index[state.tobytes()]] == n and system.energy_neV(state) == energy
 
 
-@pytest.mark.parametrize("kind", [pytest.param("round numbers", marks=pytest.mark.runs), "pairs and triplets"])
+@pytest.mark.runs
+@pytest.mark.parametrize("kind", ["round numbers", "pairs and triplets"])
 def test_one_search_finds_what_listing_finds(kind: str, olivine: Lattice, olivine_hamiltonian: Hamiltonian) -> None:
     """In all eight supercells of one and of two cells, at every count, to the last neV."""
     hamiltonian = round_numbers(olivine) if kind == "round numbers" else olivine_hamiltonian
