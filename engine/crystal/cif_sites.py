@@ -30,7 +30,7 @@ LIST_THEM = "list the symmetry operations (_space_group_symop_operation_xyz) or 
 def read_cif(path: Path, formula: dict[str, float] | None) -> Atoms | None:
     """The last structure of a CIF; None if there is none, if the file names no symmetry, or if its listed operations do not fit.
 
-    formula: elements and numbers in any proportion, by which one of several possible settings is told from the others.
+    formula: elements and numbers in any proportion, which distinguish one of several possible settings from the others.
     Raises RedoxError if no setting, or more than one, gives a structure.
     """
     with path.open(encoding="utf-8", errors="replace") as handle:

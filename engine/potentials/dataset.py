@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -200,8 +200,3 @@ def duplicate_spread_eV(table: FrameTable) -> float:
     """Largest difference, eV per formula unit, between frames of the same arrangement; 0 without duplicates."""
     lowest = {f.calculation.name: f.energy_eV for f in table.used}
     return max((f.energy_eV - lowest[f.duplicate_of] for f in table.frames if f.duplicate_of in lowest), default=0.0)
-
-
-def finite_or_none(value: float) -> float | None:
-    """The number, or None for nan."""
-    return value if isfinite(value) else None

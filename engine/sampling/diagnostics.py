@@ -11,6 +11,7 @@ WINDOW = 5.0  # Sokal's automatic window: sum to the first lag above WINDOW * ta
 DISCARDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 LEAST_ESS = 30.0
 MOST_R_HAT = 1.1
+LEAST_UNITS = 10  # independent parts of the samples, below which nothing is trusted
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Warnings about an input that is valid, known before anything runs. --check prints them; the report lists them."""
 
+from math import ceil
+
 import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
@@ -10,6 +12,8 @@ from ..crystal.neutral_states import count_neutral_states
 from ..crystal.primitive import primitive_lattice
 from ..crystal.supercells import fits
 from ..crystal.symmetry import space_group
+from ..sampling.diagnostics import LEAST_UNITS
+from ..sampling.segments import blocks_of
 from ..units import fraction
 from .fit_record import ground_states, mixing
 from .run import RootData, Run
@@ -29,6 +33,7 @@ def input_warnings(run: Run, data: RootData) -> list[str]:
     found = (
         run.lattice.symmetry_note,
         _cold(run),
+        _few_parts(run),
         _own_images(run),
         _small_energies(run, data),
         _ends(run, data),
@@ -45,6 +50,21 @@ def _cold(run: Run) -> str | None:
     return (
         f"the lowest temperature_K is {coldest:g} K, where ions are frozen and atoms no longer classical; "
         "if degrees Celsius were meant, add 273"
+    )
+
+
+def _few_parts(run: Run) -> str | None:
+    """A warning if too few independent parts may be left for any free energy to be trusted, since half can be equilibration."""
+    given = run.config.sampler
+    bin_sweeps, measure = blocks_of(given.exchange_every).bin_sweeps, given.sweeps.measure
+    bins = ceil(measure / bin_sweeps)
+    fewest = given.walkers * ceil(bins / 2)
+    if len(run.ions) != 1 or fewest >= LEAST_UNITS:
+        return None
+    enough = (2 * ceil(LEAST_UNITS / given.walkers) - 1) * bin_sweeps
+    return (
+        f"{measure} sweeps of {given.walkers} walkers may leave {fewest} independent parts after equilibration, and below "
+        f"{LEAST_UNITS} nothing is trusted; sweeps.measure should be {enough} or more, or walkers more"
     )
 
 

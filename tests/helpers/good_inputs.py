@@ -20,6 +20,15 @@ LATTICE = {
     "spectators": {"P": 5, "O": -2},
     "supercell": [1, 2, 1],
 }
+SECTION = """\
+output: out
+lattice:
+  structure: structure.cif
+  sublattices:
+    - {element: Na, species: {Na+: 1, Va: 0}}
+    - {element: Fe, species: {Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}}}
+  spectators: {P: 5, O: -2}
+"""
 TYPED: dict[str, Any] = {
     "title": "typed in",
     "seed": 7,

@@ -20,17 +20,13 @@ from redoxmc.engine.stages.prepare import prepare
 
 from ..helpers.blank import blank
 from ..helpers.command import run
+from ..helpers.good_inputs import SECTION
 from ..helpers.paths import ROOT, STRUCTURE
 
-GOOD = """\
-seed: 7
-output: out
-lattice:
-  structure: structure.cif
-  sublattices:
-    - {element: Na, species: {Na+: 1, Va: 0}}
-    - {element: Fe, species: {Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}}}
-  spectators: {P: 5, O: -2}
+GOOD = (
+    "seed: 7\n"
+    + SECTION
+    + """\
   supercell: [2, 2, 2]
 energy:
   points: [{species: Na+, energy_eV: -4.0}]
@@ -40,6 +36,7 @@ energy:
 sampling:
   temperature_K: [300, 600]
 """
+)
 FITTED = re.sub(
     r"energy:\n.*?sampling",
     "energy:\n  cluster_expansion: {cutoffs_A: [5.0], dataset: data.extxyz, fit: {method: ridge, validation: 5-fold}}\nsampling",

@@ -18,7 +18,9 @@ from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.storage import write_json
 from redoxmc.engine.sampling.conditional_entropy_sampling import run_conditional_entropies
+from redoxmc.engine.sampling.diagnostics import LEAST_UNITS
 from redoxmc.engine.sampling.run import run_sampling
+from redoxmc.engine.sampling.segments import blocks_of
 from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages import cost, sample
 from redoxmc.engine.stages.check import check, plan_rows
@@ -95,6 +97,24 @@ def test_the_plan_names_moves_shells_and_what_is_missing(tmp_path: Path) -> None
     assert beside.endswith("nowhere holds no results.h5; run that input first")
     run, _ = prepared(tmp_path, INPUT.replace("walkers: 2", "walkers: 2\n  ensemble: canonical"))
     assert "no free energies" in missing_results(run)[0] and "canonical" in missing_results(run)[0]
+
+
+@pytest.mark.parametrize(("walkers", "enough"), [(2, 360), (4, 200), (10, 40)])
+def test_too_few_independent_parts_are_said_before_the_run(walkers: int, enough: int, tmp_path: Path) -> None:
+    """The estimator drops half of the bins at most: from the number of sweeps that is named, enough parts are left."""
+
+    def said(measure: int) -> str:
+        text = INPUT.replace("walkers: 2", f"walkers: {walkers}\n  exchange_every: 4").replace(
+            "measure: 45", f"measure: {measure}"
+        )
+        return " ".join(input_warnings(*prepared(tmp_path, text)))
+
+    bin_sweeps = blocks_of(4).bin_sweeps
+    bins = enough // bin_sweeps
+    assert walkers * (bins - bins // 2) >= LEAST_UNITS > walkers * (bins - 2 - (bins - 2) // 2)
+    assert "independent parts" not in said(enough)
+    if enough > 2 * bin_sweeps:
+        assert f"sweeps.measure should be {enough} or more" in said(enough - 2 * bin_sweeps)
 
 
 def test_a_data_set_without_an_end_is_said(tmp_path: Path) -> None:

@@ -30,23 +30,20 @@ from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.prepare.undetermined import missing_pairs
 from redoxmc.engine.stages.run import FitData
 
+from ..helpers.good_inputs import SECTION
 from ..helpers.paths import ROOT, STRUCTURE
 from ..helpers.systems import olivine_lattice
 
 CHARGES = "electrostatics: {charges: {Na+: 1, Fe2+: 2, Fe3+: 3}}"
-INPUT = """\
-output: out
-lattice:
-  structure: structure.cif
-  sublattices:
-    - {element: Na, species: {Na+: 1, Va: 0}}
-    - {element: Fe, species: {Fe2+: 2, Fe3+: {charge: 3, proxy: Ga}}}
-  spectators: {P: 5, O: -2}
+INPUT = (
+    SECTION
+    + """\
   supercell: [1, 2, 1]
 energy:
   cluster_expansion: {cutoffs_A: [3.5], dataset: cells.extxyz, fit: {method: ridge, validation: 3-fold}}
 sampling: {temperature_K: [300]}
 """
+)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from .transition_matrix import Curves, Ends, Isotherm, isotherm
 Float = NDArray[np.float64]
 BOOTSTRAP = 100
 MOST_BLOCKS = 20
-FEW_UNITS, LEAST_UNITS = 20, 10  # independent units below which errors are widened, and below which nothing is trusted
+FEW_UNITS = 20  # independent units below which errors are widened
 
 
 @dataclass(frozen=True)

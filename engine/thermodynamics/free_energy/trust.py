@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.canonical import Canonical, CrossChecks, TrustCriteria
-from ...sampling.diagnostics import Convergence
+from ...sampling.diagnostics import LEAST_UNITS, Convergence
 from ...sampling.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K
-from .isotherms import LEAST_UNITS, Isotherms
+from .isotherms import Isotherms
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -18,7 +18,6 @@ from .structure_factor import site_orbits
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-SIDES = ("low", "high")
 
 
 @dataclass(frozen=True)
