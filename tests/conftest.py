@@ -12,7 +12,7 @@ from icet import ClusterExpansion
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System, build_system
 
 from .helpers.compile_once import one_compiler_a_function
 from .helpers.enumeration import Enumeration, enumerate_states

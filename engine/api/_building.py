@@ -10,8 +10,8 @@ from ase import Atoms
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.reader import input_from_sections, read_input
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.system import build_system as build
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.system import build_system as build
 from redoxmc.engine.stages.cells import hamiltonian_of, sampled_hamiltonian
 from redoxmc.engine.stages.fit import compute, short_range
 from redoxmc.engine.stages.prepare import prepare, prepare_energy

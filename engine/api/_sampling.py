@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.streams import Stream
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.planning import place_slots
-from redoxmc.engine.sampling.replicas import build_replicas
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
+from redoxmc.engine.sampling.ladder.planning import place_slots
+from redoxmc.engine.sampling.ladder.slots import EnsembleKind
+from redoxmc.engine.sampling.preparation.starting_states import starts_of
+from redoxmc.engine.sampling.replicas.replicas import build_replicas
 from redoxmc.engine.sampling.samples import convergence_of, sample_in_memory
-from redoxmc.engine.sampling.slots import EnsembleKind
-from redoxmc.engine.sampling.starting_states import starts_of
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.thermodynamics.observables import replica_group
 
 from ._opening import dataset_of

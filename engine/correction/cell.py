@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sampling.system import System
-from ..sampling.tally import empty_tally, end_energies
+from ..sampling.chains.system import System
+from ..sampling.chains.tally import empty_tally, end_energies
 from ..thermodynamics.free_energy.transition_matrix import Ends, isotherm
 from ..units import BOLTZMANN_EV_PER_K
 from .correct import Correction, LazyPotential

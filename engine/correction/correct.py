@@ -18,7 +18,7 @@ from ..potentials.potential import LabelledCalculator
 from ..potentials.specification import PotentialSpec
 from ..runtime.hashes import fingerprint
 from ..runtime.storage import read_h5, remove_partial
-from ..sampling.system import System
+from ..sampling.chains.system import System
 from ..units import inverse_temperature
 from .energies import Energies
 from .methods import SAMPLED, Method

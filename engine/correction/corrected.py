@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ...kernels.layout import Ensemble, Tally
 from ...kernels.random import uniform
-from ..sampling.chain import Chain, advance
-from ..sampling.moves import MoveSet
-from ..sampling.system import System
+from ..sampling.chains.chain import Chain, advance
+from ..sampling.chains.moves import MoveSet
+from ..sampling.chains.system import System
 from ..units import NEV_PER_EV
 
 Float = NDArray[np.float64]

@@ -14,8 +14,8 @@ from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import read_h5, write_h5
 from ..runtime.streams import Stream, chain_stream
 from ..runtime.task_farm import run_tasks
-from ..sampling.anneal import anneal
-from ..sampling.system import System, build_system
+from ..sampling.chains.system import System, build_system
+from ..sampling.preparation.anneal import anneal
 from .correct import Correction, LazyPotential, Task
 from .energies import Energies, Occupation, relaxed_energies
 from .methods import SAMPLED, Method

@@ -8,10 +8,10 @@ from scipy.special import logsumexp
 
 from ...kernels.layout import Ensemble
 from ..errors import RedoxError
-from ..sampling.chain import advance, ensemble_by_count, start_chain
-from ..sampling.log_z import integrate_steps
-from ..sampling.system import System
-from ..sampling.tally import empty_tally
+from ..sampling.chains.chain import advance, ensemble_by_count, start_chain
+from ..sampling.chains.log_z import integrate_steps
+from ..sampling.chains.system import System
+from ..sampling.chains.tally import empty_tally
 from ..units import NEV_PER_EV
 from .corrected import Corrected, EnergyOf, advance_corrected, tuned_stretch
 

@@ -12,12 +12,12 @@ from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.progress import Progress
 from ..runtime.sample_store import SampleStore
 from ..runtime.streams import Stream, Use
-from .ladder_file import read_ladder
-from .prepare_ladder import prepare_ladder
-from .replicas import build_replicas
-from .segment_files import commit, restore
-from .segments import Then, sample
-from .system import System
+from .chains.system import System
+from .ladder.ladder_file import read_ladder
+from .preparation.prepare_ladder import prepare_ladder
+from .replicas.replicas import build_replicas
+from .replicas.segment_files import commit, restore
+from .replicas.segments import Then, sample
 
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))
 COMMIT_AT_LEAST_EVERY_S = 900.0

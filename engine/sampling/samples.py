@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from ..errors import RedoxError
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_json
-from .conditional_entropy_sampling import ConditionalEntropies, read_conditional_entropies
+from .conditional_entropies.conditional_entropy_sampling import ConditionalEntropies, read_conditional_entropies
 from .diagnostics import Convergence, assess
-from .ladder import Ladder
-from .ladder_file import read_ladder
-from .plan import Plan
-from .replicas import Replicas
-from .segment_files import read_series, read_totals
-from .segments import Series, Then, Totals, sample
-from .slots import Slot
+from .ladder.ladder import Ladder
+from .ladder.ladder_file import read_ladder
+from .ladder.plan import Plan
+from .ladder.slots import Slot
+from .replicas.replicas import Replicas
+from .replicas.segment_files import read_series, read_totals
+from .replicas.segments import Series, Then, Totals, sample
 
 Int = NDArray[np.int64]
 Origin = tuple[SampleStore, int]

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..input.schema import Config
-from .anneal import ROUNDS as ANNEALING_ROUNDS
-from .anneal import cooling
-from .chains import EXCHANGES, LEAST_LANES, groups_of
-from .conditional_entropy import LAST, STEPS, THIN_SWEEPS
-from .conditional_entropy_sampling import counts_sampled, effort
-from .cycle import COMPOSITIONS
-from .equilibrate import ROUNDS as EQUILIBRATION_ROUNDS
-from .ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems
-from .ladder import Ladder
-from .moves import MoveSet
-from .place_temperatures import PILOT_SWEEPS, pilot_betas
-from .planning import MU_POINTS, ensembles_of, window_targets
-from .prepare_ladder import LEAST_CYCLE_SWEEPS, equilibration_sweeps, round_sweeps
-from .scan import STEPS_PER_WINDOW
-from .segments import blocks_of
-from .slots import EnsembleKind
-from .system import System
-from .tune import families, sweeps_of_family
+from .chains.chains import EXCHANGES, LEAST_LANES, groups_of
+from .chains.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems
+from .chains.moves import MoveSet
+from .chains.system import System
+from .conditional_entropies.conditional_entropy import LAST, STEPS, THIN_SWEEPS
+from .conditional_entropies.conditional_entropy_sampling import counts_sampled, effort
+from .ladder.ladder import Ladder
+from .ladder.planning import MU_POINTS, ensembles_of, window_targets
+from .ladder.slots import EnsembleKind
+from .preparation.anneal import ROUNDS as ANNEALING_ROUNDS
+from .preparation.anneal import cooling
+from .preparation.cycle import COMPOSITIONS
+from .preparation.equilibrate import ROUNDS as EQUILIBRATION_ROUNDS
+from .preparation.place_temperatures import PILOT_SWEEPS, pilot_betas
+from .preparation.prepare_ladder import LEAST_CYCLE_SWEEPS, equilibration_sweeps, round_sweeps
+from .preparation.scan import STEPS_PER_WINDOW
+from .preparation.tune import families, sweeps_of_family
+from .replicas.segments import blocks_of
 
 ENTROPIES = "conditional entropies"
 PULLS = 10  # sweeps that draw a chain to a composition, at most in practice

@@ -15,10 +15,10 @@ from ..runtime.results import LAYOUT, Results, read_results, write_results
 from ..runtime.results.canonical import Canonical
 from ..runtime.results.ground_states import GroundStates
 from ..runtime.results.phase_diagram import PhaseDiagram
-from ..sampling.ground_state_search import Lowest
-from ..sampling.ground_states import read_ground_states
+from ..sampling.chains.system import System
+from ..sampling.ground_states.ground_state_search import Lowest
+from ..sampling.ground_states.ground_states import read_ground_states
 from ..sampling.samples import Samples, read_samples
-from ..sampling.system import System
 from ..thermodynamics.analysis import analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.phase_diagram.compare import boundary_shifts

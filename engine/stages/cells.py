@@ -14,9 +14,9 @@ from ..hamiltonian.terms import Hamiltonian
 from ..input.schema import Config
 from ..runtime.mpi import bcast_from_root
 from ..runtime.storage import read_json
-from ..sampling.electron_ground_state import HamiltonianOf, ground_states
-from ..sampling.moves import Mix
-from ..sampling.system import System, build_system
+from ..sampling.chains.moves import Mix
+from ..sampling.chains.system import System, build_system
+from ..sampling.ground_states.electron_ground_state import HamiltonianOf, ground_states
 from .correct import correction_of
 from .run import FitData, Run
 

@@ -13,7 +13,7 @@ from ..crystal.lattice import Lattice, Supercell
 from ..crystal.shells import shells_between
 from ..input.reader import read_input
 from ..runtime.mpi import share
-from ..sampling.ground_states import tasks
+from ..sampling.ground_states.ground_states import tasks
 from .cost import Cost, cost_of, memory_MiB
 from .input_warnings import input_warnings
 from .opening import check_folder

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.mpi import StopWatch
-from ..sampling.electron_ground_state import HamiltonianOf
-from ..sampling.system import build_system
+from ..sampling.chains.system import build_system
+from ..sampling.ground_states.electron_ground_state import HamiltonianOf
 from .run import Run
 
 if TYPE_CHECKING:

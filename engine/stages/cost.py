@@ -13,13 +13,13 @@ from ..crystal.lattice import Lattice, Supercell
 from ..hamiltonian.terms import Hamiltonian
 from ..runtime.effort import Rate, known_rate
 from ..runtime.hashes import fingerprint
-from ..sampling.electron_ground_state import ions_lattice
-from ..sampling.ground_state_search import attempted_moves
-from ..sampling.ground_states import tasks
-from ..sampling.ladder import Ladder
-from ..sampling.moves import Mix
-from ..sampling.place_temperatures import MOST_RUNGS, pilot_betas, pilot_energy_spread, place_temperatures
-from ..sampling.system import System, build_system
+from ..sampling.chains.moves import Mix
+from ..sampling.chains.system import System, build_system
+from ..sampling.ground_states.electron_ground_state import ions_lattice
+from ..sampling.ground_states.ground_state_search import attempted_moves
+from ..sampling.ground_states.ground_states import tasks
+from ..sampling.ladder.ladder import Ladder
+from ..sampling.preparation.place_temperatures import MOST_RUNGS, pilot_betas, pilot_energy_spread, place_temperatures
 from ..sampling.work import ENTROPIES, Work, WorkOfCell
 from .cells import hamiltonian_of
 from .fit import short_range

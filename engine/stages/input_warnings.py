@@ -13,7 +13,7 @@ from ..crystal.primitive import primitive_lattice
 from ..crystal.supercells import fits
 from ..crystal.symmetry import space_group
 from ..sampling.diagnostics import LEAST_UNITS
-from ..sampling.segments import blocks_of
+from ..sampling.replicas.segments import blocks_of
 from ..units import fraction
 from .fit_record import ground_states, mixing
 from .run import RootData, Run

@@ -3,8 +3,8 @@
 from ..crystal.lattice import Supercell
 from ..crystal.neutral_states import count_neutral_states
 from ..crystal.subsystems import has_electrons, separable
-from ..sampling.planning import ensembles_of
-from ..sampling.slots import EnsembleKind
+from ..sampling.ladder.planning import ensembles_of
+from ..sampling.ladder.slots import EnsembleKind
 from .run import Run
 
 FROM_FREE_ENERGIES = "no free energies along x, hence no phase diagram, voltage or split of the entropy"

@@ -14,14 +14,14 @@ from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import read_json, write_json
 from ..runtime.streams import Stream, Use
-from ..sampling.ladder import Ladder
-from ..sampling.ladder_file import read_ladder, write_ladder
-from ..sampling.plan import Plan
-from ..sampling.planning import ensembles_of, place_slots
+from ..sampling.chains.system import System
+from ..sampling.ladder.ladder import Ladder
+from ..sampling.ladder.ladder_file import read_ladder, write_ladder
+from ..sampling.ladder.plan import Plan
+from ..sampling.ladder.planning import ensembles_of, place_slots
+from ..sampling.replicas.segment_files import last_states, sweeps_done
 from ..sampling.run import sample_ladder
 from ..sampling.samples import Samples, read_samples
-from ..sampling.segment_files import last_states, sweeps_done
-from ..sampling.system import System
 from ..thermodynamics.analysis import has_free_energies, isotherms_of
 from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
 from ..thermodynamics.vibrations import Vibrations

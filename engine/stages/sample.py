@@ -5,7 +5,7 @@ from typing import Any
 
 from ..runtime.mpi import StopWatch
 from ..runtime.storage import write_json
-from ..sampling.ground_states import run_ground_states
+from ..sampling.ground_states.ground_states import run_ground_states
 from ..sampling.run import run_sampling
 from .cells import Cells
 from .identity import labelling, without_paths

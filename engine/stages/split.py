@@ -6,7 +6,7 @@ It comes after the refinement, because it depends on how many sweeps the ladder 
 from typing import Any
 
 from ..runtime.mpi import StopWatch
-from ..sampling.conditional_entropy_sampling import run_conditional_entropies
+from ..sampling.conditional_entropies.conditional_entropy_sampling import run_conditional_entropies
 from .cells import Cells
 from .run import Run
 

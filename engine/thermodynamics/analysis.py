@@ -8,12 +8,12 @@ from ..input.schema import AnalysisInput
 from ..runtime.results import Attributes, Results
 from ..runtime.results.canonical import Canonical
 from ..runtime.results.replicas import Semigrand
+from ..sampling.chains.system import System
+from ..sampling.chains.tally import end_energies
 from ..sampling.diagnostics import Convergence
-from ..sampling.plan import Plan
+from ..sampling.ladder.plan import Plan
+from ..sampling.ladder.slots import EnsembleKind
 from ..sampling.samples import Samples, convergence_of
-from ..sampling.slots import EnsembleKind
-from ..sampling.system import System
-from ..sampling.tally import end_energies
 from .differential_capacity import differential_capacity_group
 from .exchange import exchange_group
 from .fit_uncertainty import FitUncertainty, changes, with_fit_uncertainty

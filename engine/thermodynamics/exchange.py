@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..runtime.results.replicas import Exchange
-from ..sampling.plan import Plan
+from ..sampling.ladder.plan import Plan
 from ..sampling.samples import Samples
 
 

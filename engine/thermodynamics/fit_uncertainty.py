@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..runtime.results.canonical import Canonical
 from ..runtime.results.phase_diagram import PhaseDiagram
+from ..sampling.chains.system import System
+from ..sampling.replicas.segment_files import read_snapshots
 from ..sampling.samples import Samples
-from ..sampling.segment_files import read_snapshots
-from ..sampling.system import System
 from ..units import NEV_PER_EV
 from .free_energy.isotherms import Isotherms, spread
 from .free_energy.transition_matrix import local_mean

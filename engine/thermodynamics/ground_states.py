@@ -9,7 +9,7 @@ from ..crystal.cif import charged_cif
 from ..crystal.lattice import Supercell
 from ..runtime.results.ground_states import GroundStates
 from ..runtime.storage import write_text
-from ..sampling.ground_state_search import Lowest
+from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.samples import Samples
 from ..units import NEV_PER_EV, fraction
 from .phase_diagram.hull import hull_values, lower_hull

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..runtime.results.hysteresis import Hysteresis
-from ..sampling.plan import Cycles
-from ..sampling.system import System
+from ..sampling.chains.system import System
+from ..sampling.ladder.plan import Cycles
 from ..units import NEV_PER_EV
 
 SIGNIFICANCE = 5.0  # standard errors; those of short chains are themselves uncertain

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.results.replicas import FixedComposition, Replicas, Semigrand, Vcsgc
+from ..sampling.chains.system import System
 from ..sampling.diagnostics import Convergence
-from ..sampling.plan import Plan
+from ..sampling.ladder.plan import Plan
+from ..sampling.ladder.slots import EnsembleKind
 from ..sampling.samples import Samples
-from ..sampling.slots import EnsembleKind
-from ..sampling.system import System
 from ..units import NEV_PER_EV
 
 Float = NDArray[np.float64]

@@ -26,10 +26,10 @@ from redoxmc.engine.potentials.labelling.relaxations import Relaxations
 from redoxmc.engine.potentials.labels import labels_of
 from redoxmc.engine.potentials.potential import load_potential
 from redoxmc.engine.runtime.hashes import file_hash
-from redoxmc.engine.sampling.chain import advance, ensemble_by_count, start_chain
+from redoxmc.engine.sampling.chains.chain import advance, ensemble_by_count, start_chain
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.random import new_stream
 

@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.sampling.chains import Chains, advance_together, ensembles_by_count, start_chains
+from redoxmc.engine.sampling.chains.chains import Chains, advance_together, ensembles_by_count, start_chains
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
-from redoxmc.engine.sampling.tune import tuned_mix
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
+from redoxmc.engine.sampling.preparation.tune import tuned_mix
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensembles, Record
 from redoxmc.kernels.random import new_stream

@@ -21,10 +21,10 @@ from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.input.checks.structure import read_structure
-from redoxmc.engine.sampling.chain import advance, start_chain
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import advance, start_chain
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream

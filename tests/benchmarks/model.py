@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from redoxmc.engine.hamiltonian.terms import Cluster, Hamiltonian, Site
 from redoxmc.engine.input.checks.structure import read_structure
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System, build_system
 
 STRUCTURE = Path(__file__).resolve().parents[2] / "inputs/structures/NaFePO4.cif"
 CUTOFFS_A = (6.5, 4.5)

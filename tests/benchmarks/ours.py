@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxmc.engine.sampling.chain import advance, start_chain
-from redoxmc.engine.sampling.chains import advance_undirected, ensembles_by_count, start_chains
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import advance, start_chain
+from redoxmc.engine.sampling.chains.chains import advance_undirected, ensembles_by_count, start_chains
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.lanes import PROPOSALS
 from redoxmc.kernels.layout import Ensemble

@@ -22,13 +22,13 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.planning import place_slots, window_targets
-from redoxmc.engine.sampling.replicas import Replicas, build_replicas
-from redoxmc.engine.sampling.slots import EnsembleKind
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
+from redoxmc.engine.sampling.ladder.planning import place_slots, window_targets
+from redoxmc.engine.sampling.ladder.slots import EnsembleKind
+from redoxmc.engine.sampling.replicas.replicas import Replicas, build_replicas
 from redoxmc.kernels.layout import Tally
 
 Float = NDArray[np.float64]

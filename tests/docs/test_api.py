@@ -19,7 +19,7 @@ from ase.io import read
 
 import redoxmc
 from redoxmc.engine.cli import main
-from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.chains.system import System
 
 from ..helpers.command import environment, hashes, mpirun, run, write_input
 from ..helpers.enumeration import enumerate_states

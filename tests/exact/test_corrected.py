@@ -13,9 +13,9 @@ from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.crystal.symmetry import site_permutations
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.sampling.log_z import ideal_steps
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.log_z import ideal_steps
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.random import new_stream

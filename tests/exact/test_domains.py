@@ -19,12 +19,12 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Superce
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.domains import cut
-from redoxmc.engine.sampling.log_z import estimated_steps
-from redoxmc.engine.sampling.moves import Mix, build_moves
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import advance
+from redoxmc.engine.sampling.chains.domains import cut
+from redoxmc.engine.sampling.chains.log_z import estimated_steps
+from redoxmc.engine.sampling.chains.moves import Mix, build_moves
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.chain import NEVER, walk
 from redoxmc.kernels.domains import map_boxes, run_domains, run_domains_together
@@ -249,7 +249,7 @@ def test_species_travel_across_the_cell(ideal: Callable[..., System]) -> None:
 
 def test_very_large_cells_have_domains(ideal: Callable[..., System], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ideal([4, 4, 4]).domains is None
-    monkeypatch.setattr("redoxmc.engine.sampling.system.VERY_LARGE", 8000)
+    monkeypatch.setattr("redoxmc.engine.sampling.chains.system.VERY_LARGE", 8000)
     system = ideal([4, 16, 20])
     assert system.domains is not None and system.domains[1].domains is None
     chain, ensemble = begin(system, 1, half_full(system)), semigrand(system, 600.0, 0.0)

@@ -11,9 +11,9 @@ from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.polynomial import wide_polynomial
 from redoxmc.engine.hamiltonian.table import round_to_neV
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.sampling.chain import Chain
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import Chain
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.kernels.chain import ALWAYS, BLOCK, NEVER, WHERE_CHEAPER, is_cheaper, run
 from redoxmc.kernels.fields import field_at, may_meet, mutual_at, spread
 from redoxmc.kernels.halo import fill_halo, place

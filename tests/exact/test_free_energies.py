@@ -6,9 +6,9 @@ from math import comb, log
 import numpy as np
 import pytest
 
-from redoxmc.engine.sampling.log_z import ideal_steps
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.chains.log_z import ideal_steps
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from ..helpers.enumeration import (

@@ -9,8 +9,14 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Superce
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.hamiltonian.electrostatics import electrostatic_clusters
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.electron_ground_state import bias_eV, exact_hamiltonian, ground_states, ions_lattice, of_ions
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.ground_states.electron_ground_state import (
+    bias_eV,
+    exact_hamiltonian,
+    ground_states,
+    ions_lattice,
+    of_ions,
+)
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from ..helpers.enumeration import Enumeration, enumerate_states

@@ -8,9 +8,9 @@ from icet import ClusterExpansion
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import advance
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import NEV_PER_EV
 from redoxmc.kernels.energy import site_change
 from redoxmc.kernels.halo import fill_halo

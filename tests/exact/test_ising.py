@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from redoxmc.engine.sampling.log_z import estimated_steps
-from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.chains.log_z import estimated_steps
+from redoxmc.engine.sampling.chains.system import System
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from ..helpers.enumeration import (

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from redoxmc.engine.hamiltonian.polynomial import build_polynomial
-from redoxmc.engine.sampling.chains import Chains, advance_together, groups_of, in_lanes, start_chains
-from redoxmc.engine.sampling.log_z import estimated_steps
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chains import Chains, advance_together, groups_of, in_lanes, start_chains
+from redoxmc.engine.sampling.chains.log_z import estimated_steps
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.kernels.lanes import PROPOSALS
 from redoxmc.kernels.layout import Ensemble, Ensembles, Moves, Record, Tally
 from redoxmc.kernels.random import below, new_stream, uniform

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from redoxmc.engine.sampling import chain as sampling_chain
+from redoxmc.engine.sampling.chains import chain as sampling_chain
 
 from ..helpers import enumeration
 from ..helpers.enumeration import Enumeration, p_value, state_counts

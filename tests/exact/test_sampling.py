@@ -12,13 +12,13 @@ from redoxmc.engine.runtime.results import Results
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
 from redoxmc.engine.sampling import run
-from redoxmc.engine.sampling.anneal import cooling
-from redoxmc.engine.sampling.ladder_file import read_ladder
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.replicas import build_replicas
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.ladder.ladder_file import read_ladder
+from redoxmc.engine.sampling.preparation.anneal import cooling
+from redoxmc.engine.sampling.replicas.replicas import build_replicas
 from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.sampling.samples import Samples, read_samples, sample_in_memory
-from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.analysis import analyse_samples
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.moves import Mix, Scope, build_moves
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import advance
+from redoxmc.engine.sampling.chains.moves import Mix, Scope, build_moves
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.kernels.layout import Ensemble
 
 from ..helpers.enumeration import Enumeration, begin, p_value, semigrand, state_counts

@@ -18,12 +18,12 @@ from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.replicas import Semigrand
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.streams import Stream
-from redoxmc.engine.sampling.conditional_entropy_sampling import run_conditional_entropies
-from redoxmc.engine.sampling.prepare_ladder import prepare_ladder
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.conditional_entropies.conditional_entropy_sampling import run_conditional_entropies
+from redoxmc.engine.sampling.ladder.slots import EnsembleKind
+from redoxmc.engine.sampling.preparation.prepare_ladder import prepare_ladder
 from redoxmc.engine.sampling.run import sample_ladder
 from redoxmc.engine.sampling.samples import Samples, convergence_of, read_samples
-from redoxmc.engine.sampling.slots import EnsembleKind
-from redoxmc.engine.sampling.system import System
 from redoxmc.engine.thermodynamics.analysis import free_energies, isotherms_of
 from redoxmc.engine.thermodynamics.observables import replica_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K

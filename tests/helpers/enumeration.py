@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
-from redoxmc.engine.sampling.chain import Chain, advance, start_chain
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.chain import Chain, advance, start_chain
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from redoxmc.kernels.layout import Ensemble, Record, Tally
 from redoxmc.kernels.random import new_stream

@@ -3,12 +3,12 @@
 import numpy as np
 from mpi4py import MPI
 
-from redoxmc.engine.sampling.anneal import anneal
-from redoxmc.engine.sampling.chain import advance
-from redoxmc.engine.sampling.log_z import integrate_steps
-from redoxmc.engine.sampling.planning import window_targets
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally, end_energies
+from redoxmc.engine.sampling.chains.chain import advance
+from redoxmc.engine.sampling.chains.log_z import integrate_steps
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally, end_energies
+from redoxmc.engine.sampling.ladder.planning import window_targets
+from redoxmc.engine.sampling.preparation.anneal import anneal
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Ends, Isotherm, isotherm
 from redoxmc.engine.units import inverse_temperature
 from redoxmc.kernels.layout import Tally

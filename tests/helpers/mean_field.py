@@ -10,8 +10,8 @@ from scipy.special import gammaln
 
 from redoxmc.engine.runtime.results.canonical import Canonical
 from redoxmc.engine.runtime.results.order import Order
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.plan import Plan
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves, Ends, Isotherm
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from redoxmc.engine.sampling.moves import Mix, MoveSet
+from redoxmc.engine.sampling.chains.moves import Mix, MoveSet
 from redoxmc.kernels.layout import Ensemble
 from redoxmc.kernels.proposal import group_sites, hastings, hastings_shifts
 

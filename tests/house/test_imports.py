@@ -44,11 +44,12 @@ def test_imports_point_downward(tmp_path: Path) -> None:
 def test_forbidden_imports_are_found(mutant: Path) -> None:
     """Upward, between neighbours, around the engine from both sides, and in a circle."""
     for module, line in (
-        ("engine/crystal/lattice.py", "from ..sampling import system"),
+        ("engine/crystal/lattice.py", "from ..sampling.chains import system"),
         ("engine/report/page.py", "from .. import workflow"),
         ("engine/report/page.py", "from .. import correction"),
         ("engine/crystal/lattice.py", "from . import symmetry"),
-        ("engine/sampling/system.py", "from redoxmc import _sampling"),
+        ("engine/sampling/chains/system.py", "from redoxmc import _sampling"),
+        ("engine/sampling/ladder/plan.py", "from ..preparation import anneal"),
         ("kernels/energy.py", "from redoxmc.engine import units"),
     ):
         with (mutant / module).open("a") as file:
@@ -57,10 +58,11 @@ def test_forbidden_imports_are_found(mutant: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     broken = done.stdout.split("Broken contracts")[1]
     for found in (
-        "redoxmc.engine.crystal.lattice -> redoxmc.engine.sampling.system",
+        "redoxmc.engine.crystal.lattice -> redoxmc.engine.sampling.chains.system",
         "redoxmc.engine.report.page -> redoxmc.engine.workflow",
         "redoxmc.engine.report.page -> redoxmc.engine.correction",
-        "redoxmc.engine.sampling.system -> redoxmc._sampling",
+        "redoxmc.engine.sampling.chains.system -> redoxmc._sampling",
+        "redoxmc.engine.sampling.ladder.plan -> redoxmc.engine.sampling.preparation.anneal",
         "redoxmc.kernels.energy -> redoxmc.engine.units",
         "No cycles are allowed in redoxmc.engine.crystal.",
     ):

@@ -19,7 +19,7 @@ from redoxmc.engine.hamiltonian.importers import clease, clease_figures, smol
 from redoxmc.engine.hamiltonian.importers.read import read_model
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.reader import InputFile, read_input
-from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages import sample
 from redoxmc.engine.stages.check import plan_rows
 from redoxmc.engine.stages.prepare import prepare

@@ -17,11 +17,11 @@ from redoxmc.engine.runtime import effort
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.runtime.storage import write_json
-from redoxmc.engine.sampling.conditional_entropy_sampling import run_conditional_entropies
+from redoxmc.engine.sampling.chains.system import build_system
+from redoxmc.engine.sampling.conditional_entropies.conditional_entropy_sampling import run_conditional_entropies
 from redoxmc.engine.sampling.diagnostics import LEAST_UNITS
+from redoxmc.engine.sampling.replicas.segments import blocks_of
 from redoxmc.engine.sampling.run import run_sampling
-from redoxmc.engine.sampling.segments import blocks_of
-from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages import cost, sample
 from redoxmc.engine.stages.check import check, plan_rows
 from redoxmc.engine.stages.input_warnings import input_warnings

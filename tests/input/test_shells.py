@@ -12,7 +12,7 @@ from redoxmc.engine.crystal.shells import on_a_shell, past_the_shell, shells_bet
 from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.terms import pairs_within
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.sampling.moves import near_sites
+from redoxmc.engine.sampling.chains.moves import near_sites
 from redoxmc.engine.stages.prepare import prepare
 
 LAYER = Atoms("NaMn", scaled_positions=[(0, 0, 0), (0, 0, 0.5)], cell=[2.87, 2.87, 4.7, 90, 90, 120], pbc=True)

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logsumexp
 
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 

@@ -14,7 +14,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.electrochemistry import DifferentialCapacity
-from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.voltage import capacity_per_x, richest

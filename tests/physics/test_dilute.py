@@ -7,7 +7,7 @@ from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_l
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.runtime.results.phase_diagram import Boundaries, PhaseDiagram
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.thermodynamics.order.dilute import dilute_group, dilute_pairs, solubility_limit
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 

@@ -14,7 +14,7 @@ from redoxmc.engine.errors import InputError
 from redoxmc.engine.hamiltonian.electrostatics import COULOMB_EV_A, electrostatic_clusters, ewald_potential
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import NEV_PER_EV
 

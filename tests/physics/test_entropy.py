@@ -9,10 +9,17 @@ from scipy.special import logsumexp
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, build_lattice
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.conditional_entropy import annealed, draw_states, drawn_states, free_entropies, integrated, listed
-from redoxmc.engine.sampling.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems, has_electrons, separable
-from redoxmc.engine.sampling.moves import Mix, Scope, list_moves
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems, has_electrons, separable
+from redoxmc.engine.sampling.chains.moves import Mix, Scope, list_moves
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.conditional_entropies.conditional_entropy import (
+    annealed,
+    draw_states,
+    drawn_states,
+    free_entropies,
+    integrated,
+    listed,
+)
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, inverse_temperature
 from redoxmc.kernels.energy import total_energies
 

@@ -25,11 +25,11 @@ from redoxmc.engine.hamiltonian.clusters import cluster_space, from_icet
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import GroundStatesInput
-from redoxmc.engine.sampling import ground_state_search as search
-from redoxmc.engine.sampling.ground_state_search import Lowest, listed_lowest, lowest_states, searched_lowest
-from redoxmc.engine.sampling.ground_states import tasks
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.ground_states import ground_state_search as search
+from redoxmc.engine.sampling.ground_states.ground_state_search import Lowest, listed_lowest, lowest_states, searched_lowest
+from redoxmc.engine.sampling.ground_states.ground_states import tasks
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.ground_states import corners, ground_state_group, ground_state_notes
 from redoxmc.engine.units import NEV_PER_EV

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
-from redoxmc.engine.sampling.cycle import cycles
-from redoxmc.engine.sampling.system import System
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.preparation.cycle import cycles
 from redoxmc.engine.thermodynamics.hysteresis import hysteresis_group, hysteresis_note
 from redoxmc.engine.units import NEV_PER_EV
 

@@ -16,8 +16,8 @@ from redoxmc.engine.input.schema import AnalysisInput
 from redoxmc.engine.report import figures
 from redoxmc.engine.runtime.results import Results, read_results
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.sampling.samples import Samples, read_samples
-from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import analyse_samples
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram

@@ -21,7 +21,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.schema import LearningInput
 from redoxmc.engine.potentials.labelling.configurations import Configuration
 from redoxmc.engine.runtime.results import read_results
-from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages.learn.choose import _narrowing, choose, ensemble_errors
 from redoxmc.engine.stages.learn.loop import _finished
 from redoxmc.engine.stages.learn.visited import Visited, visit

@@ -8,8 +8,8 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.sampling.samples import read_samples
-from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.learn.motion import motion
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import analyse_samples, isotherms_of

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
-from redoxmc.engine.sampling.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System, build_system
 
 from ..helpers.coverage import Coverage, Levels, coverage, enumerated, ising_levels, ising_states, run_of
 from ..helpers.enumeration import Enumeration

@@ -9,7 +9,7 @@ import pytest
 
 from redoxmc.engine.runtime.results.canonical import TrustCriteria
 from redoxmc.engine.runtime.results.replicas import Semigrand
-from redoxmc.engine.sampling.slots import EnsembleKind, Slot
+from redoxmc.engine.sampling.ladder.slots import EnsembleKind, Slot
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves
 from redoxmc.engine.thermodynamics.free_energy.trust import COMPARED, criteria

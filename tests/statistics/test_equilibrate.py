@@ -9,16 +9,16 @@ import numpy as np
 from mpi4py import MPI
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
-from redoxmc.engine.sampling.equilibrate import equilibrate
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.log_z import ideal_steps
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.planning import mu_axis, place_slots, window_targets
-from redoxmc.engine.sampling.prepare_ladder import round_sweeps
-from redoxmc.engine.sampling.replicas import build_replicas
-from redoxmc.engine.sampling.slots import EnsembleKind
-from redoxmc.engine.sampling.system import System
-from redoxmc.engine.sampling.tally import empty_tally
+from redoxmc.engine.sampling.chains.log_z import ideal_steps
+from redoxmc.engine.sampling.chains.system import System
+from redoxmc.engine.sampling.chains.tally import empty_tally
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
+from redoxmc.engine.sampling.ladder.planning import mu_axis, place_slots, window_targets
+from redoxmc.engine.sampling.ladder.slots import EnsembleKind
+from redoxmc.engine.sampling.preparation.equilibrate import equilibrate
+from redoxmc.engine.sampling.preparation.prepare_ladder import round_sweeps
+from redoxmc.engine.sampling.replicas.replicas import build_replicas
 
 KINK = slice(26, 38)  # of 64 formula units
 WRONG = 4.0  # kT per step

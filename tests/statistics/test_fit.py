@@ -7,7 +7,7 @@ from redoxmc.engine.crystal.lattice import Lattice
 from redoxmc.engine.hamiltonian.clusters import from_icet
 from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion, neutrality_null_vector, undetermined
 from redoxmc.engine.input.reader import read_input
-from redoxmc.engine.sampling.system import build_system
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.run import FitData
 from redoxmc.engine.units import NEV_PER_EV

@@ -14,12 +14,12 @@ import pytest
 
 from redoxmc.engine.crystal.neutral_states import random_neutral_state
 from redoxmc.engine.hamiltonian.terms import Hamiltonian
-from redoxmc.engine.sampling import chain as sampling_chain
-from redoxmc.engine.sampling.chain import advance
+from redoxmc.engine.sampling.chains import chain as sampling_chain
+from redoxmc.engine.sampling.chains.chain import advance
+from redoxmc.engine.sampling.chains.moves import Mix, MoveSet
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.tally import empty_tally
 from redoxmc.engine.sampling.diagnostics import autocorrelation_time
-from redoxmc.engine.sampling.moves import Mix, MoveSet
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tally import empty_tally
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from ..helpers.enumeration import begin, semigrand

@@ -10,8 +10,8 @@ import pytest
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.sampling.samples import read_samples
-from redoxmc.engine.sampling.system import build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 

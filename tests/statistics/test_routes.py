@@ -9,8 +9,8 @@ import pytest
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import AnalysisInput
 from redoxmc.engine.runtime.sample_store import SampleStore
+from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.sampling.samples import Samples, read_samples
-from redoxmc.engine.sampling.system import System, build_system
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.thermodynamics.analysis import analyse_samples
 

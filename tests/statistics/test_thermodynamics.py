@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brentq
 
 from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
-from redoxmc.engine.sampling.place_temperatures import place_temperatures
+from redoxmc.engine.sampling.preparation.place_temperatures import place_temperatures
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps

@@ -12,16 +12,16 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.schema import Config
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
-from redoxmc.engine.sampling import prepare_ladder as preparation
 from redoxmc.engine.sampling import run as stage
-from redoxmc.engine.sampling.ladder import Ladder
-from redoxmc.engine.sampling.ladder_file import read_ladder
-from redoxmc.engine.sampling.moves import Mix
-from redoxmc.engine.sampling.plan import Plan
-from redoxmc.engine.sampling.planning import window_targets
+from redoxmc.engine.sampling.chains.moves import Mix
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.ladder.ladder import Ladder
+from redoxmc.engine.sampling.ladder.ladder_file import read_ladder
+from redoxmc.engine.sampling.ladder.plan import Plan
+from redoxmc.engine.sampling.ladder.planning import window_targets
+from redoxmc.engine.sampling.preparation import prepare_ladder as preparation
+from redoxmc.engine.sampling.preparation.tune import LEAST_WEIGHT, mix_of, tuned_mix
 from redoxmc.engine.sampling.run import run_sampling
-from redoxmc.engine.sampling.system import System, build_system
-from redoxmc.engine.sampling.tune import LEAST_WEIGHT, mix_of, tuned_mix
 
 from ..exact.test_sampling import configuration
 

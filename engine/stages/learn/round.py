@@ -15,9 +15,9 @@ from ...potentials.labelling.relaxations import Relaxations
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.results import Attributes, write_results
 from ...runtime.storage import write_json, write_whole
+from ...sampling.chains.system import System
 from ...sampling.run import run_sampling
 from ...sampling.samples import Samples, read_samples
-from ...sampling.system import System
 from ...thermodynamics.analysis import analyse_samples
 from ...thermodynamics.fit_uncertainty import FitUncertainty, changes, widest_band
 from .choose import choose, ensemble_errors

@@ -13,8 +13,8 @@ from ...hamiltonian.clusters import cluster_space, from_icet
 from ...input.schema import ClusterExpansionInput, Config, LearningInput, supercell_matrix
 from ...runtime.sample_store import SampleStore
 from ...runtime.storage import read_json
-from ...sampling.electron_ground_state import HamiltonianOf
-from ...sampling.system import System, build_system
+from ...sampling.chains.system import System, build_system
+from ...sampling.ground_states.electron_ground_state import HamiltonianOf
 from ..cells import hamiltonian_of
 from ..run import Run
 

@@ -13,10 +13,10 @@ from ...crystal.supercells import distinct_supercells
 from ...crystal.symmetry import canonical, is_primitive, site_permutations, site_translations
 from ...potentials.labelling.configurations import Configuration, configuration_of
 from ...runtime.streams import Stream, chain_stream, generator
-from ...sampling.chain import advance, ensemble_by_count, start_chain
-from ...sampling.electron_ground_state import HamiltonianOf
-from ...sampling.system import System, build_system
-from ...sampling.tally import empty_tally
+from ...sampling.chains.chain import advance, ensemble_by_count, start_chain
+from ...sampling.chains.system import System, build_system
+from ...sampling.chains.tally import empty_tally
+from ...sampling.ground_states.electron_ground_state import HamiltonianOf
 from ...units import NEV_PER_EV, inverse_temperature
 
 Float = NDArray[np.float64]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.canonical import Canonical, Scans, TrustCriteria, VibrationalShare
+from ...sampling.chains.log_z import integrate_steps
 from ...sampling.diagnostics import Convergence
-from ...sampling.log_z import integrate_steps
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
 from .isotherms import Isotherms, above_ends, spread

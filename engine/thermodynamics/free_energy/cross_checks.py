@@ -13,8 +13,8 @@ from scipy.special import logsumexp
 
 from ...runtime.results.canonical import Canonical, CrossChecks
 from ...sampling.diagnostics import Convergence
+from ...sampling.ladder.slots import EnsembleKind
 from ...sampling.samples import Samples
-from ...sampling.slots import EnsembleKind
 from .isotherms import Isotherms, spread
 from .least_squares import energy_steps
 from .transition_matrix import Isotherm

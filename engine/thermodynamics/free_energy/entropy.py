@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from ...runtime.results.canonical import Canonical, EntropySplit
-from ...sampling.conditional_entropy_sampling import ConditionalEntropies
-from ...sampling.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems
+from ...sampling.chains.ions_and_electrons import FreeSubsystem, Subsystem, free_subsystems
+from ...sampling.conditional_entropies.conditional_entropy_sampling import ConditionalEntropies
 from .isotherms import Isotherms
 
 Float = NDArray[np.float64]

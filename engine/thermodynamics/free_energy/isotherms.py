@@ -10,11 +10,11 @@ from scipy.stats import t as student
 
 from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
+from ...sampling.chains.system import System
+from ...sampling.chains.tally import empty_tally
 from ...sampling.diagnostics import Convergence
-from ...sampling.plan import Plan
+from ...sampling.ladder.plan import Plan
 from ...sampling.samples import Samples
-from ...sampling.system import System
-from ...sampling.tally import empty_tally
 from ...units import NEV_PER_EV
 from ..vibrations import Vibrational, Vibrations
 from .least_squares import least_squares

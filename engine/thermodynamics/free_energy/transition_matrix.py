@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.layout import SQUARE_UNIT, Tally
-from ...sampling.log_z import estimated_steps
+from ...sampling.chains.log_z import estimated_steps
 
 Float = NDArray[np.float64]
 

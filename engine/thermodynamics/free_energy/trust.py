@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...runtime.results.canonical import Canonical, CrossChecks, TrustCriteria
 from ...sampling.diagnostics import LEAST_UNITS, Convergence
-from ...sampling.slots import EnsembleKind
+from ...sampling.ladder.slots import EnsembleKind
 from ...units import BOLTZMANN_EV_PER_K
 from .isotherms import Isotherms
 

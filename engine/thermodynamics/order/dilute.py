@@ -11,7 +11,7 @@ from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutrality import Exchange, count_change, neutral_exchanges
 from ...runtime.results.order import Dilute, DilutePair
 from ...runtime.results.phase_diagram import PhaseDiagram
-from ...sampling.system import System
+from ...sampling.chains.system import System
 from ...units import NEV_PER_EV, inverse_temperature
 from .short_range import SAME_SHELL_A
 from .structure_factor import site_orbits

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from ...crystal.lattice import VACANCY
 from ...crystal.occupations import species_of_atoms
 from ...runtime.results.order import Order
+from ...sampling.chains.system import System
 from ...sampling.diagnostics import Convergence
+from ...sampling.replicas.segment_files import read_snapshots
 from ...sampling.samples import Samples
-from ...sampling.segment_files import read_snapshots
-from ...sampling.system import System
 from .long_range import CRITERION, long_range_order
 from .probe import ChainMeans, Probe, build_probe
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...sampling.system import System
+from ...sampling.chains.system import System
 from .short_range import Shell, correlations, neighbour_shells
 from .structure_factor import Field, Waves, deviations, electron_field, ion_field
 

@@ -12,8 +12,8 @@ from ...crystal.cif import charged_cif
 from ...crystal.lattice import Supercell
 from ...runtime.results.order import Order
 from ...runtime.storage import write_text
+from ...sampling.replicas.segment_files import read_snapshots
 from ...sampling.samples import Samples
-from ...sampling.segment_files import read_snapshots
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
