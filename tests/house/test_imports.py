@@ -23,7 +23,7 @@ def lint(root: Path, place: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(place)},
+        env={**os.environ, "PYTHONPATH": str(place), "COLUMNS": "200"},
     )
 
 
