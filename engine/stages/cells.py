@@ -17,7 +17,6 @@ from ..runtime.storage import read_json
 from ..sampling.chains.moves import Mix
 from ..sampling.chains.system import System, build_system
 from ..sampling.ground_states.electron_ground_state import HamiltonianOf, ground_states
-from .correct import correction_of
 from .run import FitData, Run
 
 if TYPE_CHECKING:
@@ -85,6 +84,22 @@ def drawn_systems(run: Run, fit_data: FitData | None, system: System) -> list[Sy
     expansions = [ClusterExpansion(fit_data.space, p) for p in read_json(run.output.fit).get("draws", [])]
     drawn = (hamiltonian_of(run, run.user_terms + from_icet(e, run.lattice)) for e in expansions)
     return [build_system(of(run.matrix), run.matrix, system.ions) for of in drawn]
+
+
+def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
+    """The small cell with its cluster expansion and the potential; its `identity` is what the samples depend on.
+
+    None if the input has no correction, and then torch is not imported.
+    """
+    given, potential = run.config.correction, run.potential
+    if given is None:
+        return None
+    from ..correction.correct import Correction
+
+    assert potential is not None
+    system = build_system(of(given.matrix), given.matrix, run.ions)
+    temperatures_K = given.temperature_K or run.config.sampler.temperature_K
+    return Correction(given, potential, run.config.relaxation, temperatures_K, run.config.seed, run.output.folder, system)
 
 
 def _system(run: Run, of: HamiltonianOf, matrix: NDArray[np.int64], comm: Any) -> System:

@@ -17,7 +17,7 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.stages.cells import hamiltonian_of
-from redoxmc.engine.stages.correct import correction_of
+from redoxmc.engine.stages.cells import correction_of
 from redoxmc.engine.stages.fit import short_range
 from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.prepare import prepare
