@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import __version__
 from .input.examples import init
-from .stages.options import STAGES, Options
+from .stages.shared.options import STAGES, Options
 
 DESCRIPTION = """\
 Monte Carlo of ions and electrons together in mixed-valence materials: from a
@@ -68,11 +68,11 @@ def main(arguments: list[str] | None = None) -> int:
     from .runtime.mpi import run_on_all_ranks
 
     if args.check:
-        from .stages.check import check
+        from .stages.check.check import check
 
         return run_on_all_ranks(lambda: check(args.input, args.fresh))
     if args.data:
-        from .stages.data import print_data
+        from .stages.check.data import print_data
 
         return run_on_all_ranks(lambda: print_data(args.input))
     options = Options(args.only, args.until, args.fresh)

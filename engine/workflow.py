@@ -10,12 +10,12 @@ from .crystal.lattice import Supercell
 from .runtime.effort import record_rate
 from .runtime.mpi import StopWatch, wait_idly
 from .stages import analyse, correct, evaluate, fit, label, refine, report, sample, split, train
-from .stages.cells import build_cells
-from .stages.cost import energy_key
-from .stages.opening import opened
-from .stages.options import Options
+from .stages.check.cost import energy_key
 from .stages.prepare import prepare_on_root
-from .stages.run import RootData, Run
+from .stages.prepare.opening import opened
+from .stages.shared.cells import build_cells
+from .stages.shared.options import Options
+from .stages.shared.run import RootData, Run
 
 
 def run(path: Path, options: Options) -> None:

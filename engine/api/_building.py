@@ -12,10 +12,10 @@ from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.input.reader import input_from_sections, read_input
 from redoxmc.engine.sampling.chains.system import System
 from redoxmc.engine.sampling.chains.system import build_system as build
-from redoxmc.engine.stages.cells import hamiltonian_of, sampled_hamiltonian
 from redoxmc.engine.stages.fit import compute, short_range
 from redoxmc.engine.stages.prepare import prepare, prepare_energy
-from redoxmc.engine.stages.run import RootData, Run
+from redoxmc.engine.stages.shared.cells import hamiltonian_of, sampled_hamiltonian
+from redoxmc.engine.stages.shared.run import RootData, Run
 
 ANY_SAMPLING = {"temperature_K": [300.0]}  # the lattice and the energy do not depend on it
 

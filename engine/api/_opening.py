@@ -7,7 +7,7 @@ import xarray as xr
 
 from redoxmc.engine.errors import RedoxError
 from redoxmc.engine.runtime.results import Group, read_results, with_all_coordinates
-from redoxmc.engine.stages.output import Output
+from redoxmc.engine.stages.shared.output import Output
 
 
 def open_results(path: str | PathLike[str]) -> xr.DataTree:

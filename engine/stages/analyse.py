@@ -26,11 +26,11 @@ from ..thermodynamics.phase_diagram.group import phase_labels
 from ..thermodynamics.phase_diagram.phases import write_examples
 from ..units import fraction
 from . import sample
-from .cells import Cells, drawn_systems
-from .input_warnings import cell_too_small, input_warnings
-from .output import Output
-from .provenance import provenance
-from .run import RootData, Run
+from .check.input_warnings import cell_too_small, input_warnings
+from .shared.cells import Cells, drawn_systems
+from .shared.output import Output
+from .shared.provenance import provenance
+from .shared.run import RootData, Run
 
 if TYPE_CHECKING:
     from ..correction.correct import Correction  # torch comes with it

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.mpi import StopWatch
-from .run import Run
+from .shared.run import Run
 
 if TYPE_CHECKING:
     from ..correction.correct import Correction

@@ -19,11 +19,11 @@ from ..potentials.dataset import duplicate_spread_eV
 from ..runtime.hashes import file_hash, fingerprint
 from ..runtime.mpi import bcast_from_root
 from ..runtime.storage import read_json, write_json, write_text, write_whole
-from .fit_record import fit_record
-from .frame_table import csv_text, table_rows
-from .identity import labelling, without_paths
-from .output import Output
-from .run import FitData, RootData, Run
+from .shared.fit_record import fit_record
+from .shared.frame_table import csv_text, table_rows
+from .shared.identity import labelling, without_paths
+from .shared.output import Output
+from .shared.run import FitData, RootData, Run
 
 log = logging.getLogger("redoxmc")
 NEGLIGIBLE_EV = 1e-3  # per formula unit: energies that are all alike need not be predicted

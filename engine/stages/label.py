@@ -7,7 +7,7 @@ from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import write_text
 from . import fit, learn
 from .prepare import with_labels
-from .run import RootData, Run
+from .shared.run import RootData, Run
 
 
 def identity(run: Run) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ..sampling.samples import Samples, read_samples
 from ..thermodynamics.analysis import has_free_energies, isotherms_of
 from ..thermodynamics.phase_diagram.diagram import Diagram, build_diagram
 from ..thermodynamics.vibrations import Vibrations
-from .run import RootData, Run
+from .shared.run import RootData, Run
 
 log = logging.getLogger("redoxmc")
 Float = NDArray[np.float64]

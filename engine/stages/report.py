@@ -1,7 +1,7 @@
 """The report stage: figures, exports and report.html, from results.h5 and fit.json."""
 
 from ..report.write import write_report
-from .run import Run
+from .shared.run import Run
 
 
 def run(run: Run) -> None:

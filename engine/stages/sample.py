@@ -7,9 +7,9 @@ from ..runtime.mpi import StopWatch
 from ..runtime.storage import write_json
 from ..sampling.ground_states.ground_states import run_ground_states
 from ..sampling.run import run_sampling
-from .cells import Cells
-from .identity import labelling, without_paths
-from .run import Run
+from .shared.cells import Cells
+from .shared.identity import labelling, without_paths
+from .shared.run import Run
 
 
 def identity(run: Run, defaults: bool = True) -> dict[str, Any]:

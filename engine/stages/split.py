@@ -7,8 +7,8 @@ from typing import Any
 
 from ..runtime.mpi import StopWatch
 from ..sampling.conditional_entropies.conditional_entropy_sampling import run_conditional_entropies
-from .cells import Cells
-from .run import Run
+from .shared.cells import Cells
+from .shared.run import Run
 
 
 def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:

@@ -12,7 +12,7 @@ from ..potentials.calculations import Calculation, label_calculation, other_ener
 from ..potentials.labels import labels_of
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.storage import write_text
-from .run import Run
+from .shared.run import Run
 
 if TYPE_CHECKING:
     from ..potentials.training.frames import Frames

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 import redoxmc
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.input.schema import json_schema
-from redoxmc.engine.stages.check import plan_rows
+from redoxmc.engine.stages.check.check import plan_rows
 from redoxmc.engine.stages.prepare import prepare
 
 from ..helpers.command import environment

@@ -29,12 +29,12 @@ from redoxmc.engine.potentials.weights import read_weights
 from redoxmc.engine.report.exports.formula import formula_unit
 from redoxmc.engine.report.figures.style import plain, save_figures
 from redoxmc.engine.report.page import Cell, Citations, Content, Table, write_page
-from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.check.check import print_plan
 from redoxmc.engine.stages.evaluate import potentials_to_evaluate
-from redoxmc.engine.stages.options import Options
-from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.prepare import prepare
-from redoxmc.engine.stages.run import Run
+from redoxmc.engine.stages.shared.options import Options
+from redoxmc.engine.stages.shared.output import Output
+from redoxmc.engine.stages.shared.run import Run
 
 from ..helpers.command import run
 from ..helpers.made_up import OLIVINE, made_up_results

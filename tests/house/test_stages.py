@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from redoxmc.engine.stages.options import STAGES
+from redoxmc.engine.stages.shared.options import STAGES
 
 from ..helpers.paths import ROOT
 

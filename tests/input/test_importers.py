@@ -21,7 +21,7 @@ from redoxmc.engine.hamiltonian.terms import Hamiltonian
 from redoxmc.engine.input.reader import InputFile, read_input
 from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages import sample
-from redoxmc.engine.stages.check import plan_rows
+from redoxmc.engine.stages.check.check import plan_rows
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.units import NEV_PER_EV
 

@@ -15,7 +15,7 @@ from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.report.limitations import limitations
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.runtime.results.replicas import Exchange
-from redoxmc.engine.stages.input_warnings import input_warnings
+from redoxmc.engine.stages.check.input_warnings import input_warnings
 from redoxmc.engine.stages.prepare import prepare
 
 from ..helpers.blank import blank

@@ -22,10 +22,11 @@ from redoxmc.engine.sampling.conditional_entropies.conditional_entropy_sampling 
 from redoxmc.engine.sampling.diagnostics import LEAST_UNITS
 from redoxmc.engine.sampling.replicas.segments import blocks_of
 from redoxmc.engine.sampling.run import run_sampling
-from redoxmc.engine.stages import cost, sample
-from redoxmc.engine.stages.check import check, plan_rows
-from redoxmc.engine.stages.input_warnings import input_warnings
-from redoxmc.engine.stages.outlook import missing_results
+from redoxmc.engine.stages import sample
+from redoxmc.engine.stages.check import cost
+from redoxmc.engine.stages.check.check import check, plan_rows
+from redoxmc.engine.stages.check.input_warnings import input_warnings
+from redoxmc.engine.stages.check.outlook import missing_results
 from redoxmc.engine.stages.prepare import prepare
 
 from ..helpers.paths import STRUCTURE

@@ -20,9 +20,9 @@ from ruamel.yaml import YAML
 from redoxmc.engine.crystal.files import read_frames
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.mpi import run_on_all_ranks
-from redoxmc.engine.stages.check import print_plan
+from redoxmc.engine.stages.check.check import print_plan
 from redoxmc.engine.stages.prepare import prepare
-from redoxmc.engine.stages.run import RootData, Run
+from redoxmc.engine.stages.shared.run import RootData, Run
 
 from ..helpers.good_inputs import DOCUMENTS, as_yaml, write_good_files
 from ..helpers.wrong_bytes import CIF_WORDS, XYZ_WORDS, YAML_WORDS, mutated_bytes

@@ -25,10 +25,10 @@ from redoxmc.engine.report.energy_tables import fit_tables
 from redoxmc.engine.report.limitations import limitations
 from redoxmc.engine.runtime.results import Attributes, Results
 from redoxmc.engine.stages.fit import useless
-from redoxmc.engine.stages.fit_record import fit_record
 from redoxmc.engine.stages.prepare import prepare
 from redoxmc.engine.stages.prepare.undetermined import missing_pairs
-from redoxmc.engine.stages.run import FitData
+from redoxmc.engine.stages.shared.fit_record import fit_record
+from redoxmc.engine.stages.shared.run import FitData
 
 from ..helpers.good_inputs import SECTION
 from ..helpers.paths import ROOT, STRUCTURE

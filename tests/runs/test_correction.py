@@ -16,11 +16,10 @@ from redoxmc.engine.errors import Interrupted
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.results import read_results
-from redoxmc.engine.stages.cells import hamiltonian_of
-from redoxmc.engine.stages.cells import correction_of
 from redoxmc.engine.stages.fit import short_range
-from redoxmc.engine.stages.output import Output
 from redoxmc.engine.stages.prepare import prepare
+from redoxmc.engine.stages.shared.cells import correction_of, hamiltonian_of
+from redoxmc.engine.stages.shared.output import Output
 
 from ..helpers.command import LABELLED_LATTICE
 from ..helpers.command import run as run_command

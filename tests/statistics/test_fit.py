@@ -9,7 +9,7 @@ from redoxmc.engine.hamiltonian.fit import expansion, fit_expansion, neutrality_
 from redoxmc.engine.input.reader import read_input
 from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.stages.prepare import prepare
-from redoxmc.engine.stages.run import FitData
+from redoxmc.engine.stages.shared.run import FitData
 from redoxmc.engine.units import NEV_PER_EV
 
 from ..helpers.paths import ROOT

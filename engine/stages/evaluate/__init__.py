@@ -10,7 +10,7 @@ from ...errors import RedoxError
 from ...potentials.dataset import read_frame_table
 from ...potentials.specification import PotentialSpec, specify
 from ...runtime.mpi import StopWatch, bcast_from_root
-from ..run import Run
+from ..shared.run import Run
 from ..train import labelled_frames
 from .reference import ReferenceCell, reference_cells
 

@@ -11,7 +11,7 @@ from ...potentials.specification import PotentialSpec
 from ...potentials.training.frames import Frames
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.storage import write_json
-from ..run import Run
+from ..shared.run import Run
 from .against_reference import against_reference, reference_record
 from .held_out import held_out
 from .reference import ReferenceCell

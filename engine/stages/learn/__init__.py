@@ -4,7 +4,7 @@ from typing import Any
 
 from ...runtime.mpi import StopWatch
 from .. import sample
-from ..run import Run
+from ..shared.run import Run
 
 
 def identity(run: Run) -> dict[str, Any]:

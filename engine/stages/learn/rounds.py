@@ -15,8 +15,8 @@ from ...runtime.sample_store import SampleStore
 from ...runtime.storage import read_json
 from ...sampling.chains.system import System, build_system
 from ...sampling.ground_states.electron_ground_state import HamiltonianOf
-from ..cells import hamiltonian_of
-from ..run import Run
+from ..shared.cells import hamiltonian_of
+from ..shared.run import Run
 
 
 @dataclass(frozen=True)

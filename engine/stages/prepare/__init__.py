@@ -16,10 +16,10 @@ from ...input.checks.potentials import check_potentials
 from ...input.checks.sampling import check_correction, check_electrons, check_ground_states, check_learning, check_sampling
 from ...input.reader import InputFile, read_input
 from ...potentials.specification import specify
-from ..identity import file_hashes
-from ..options import Options
-from ..output import Output
-from ..run import RootData, Run
+from ..shared.identity import file_hashes
+from ..shared.options import Options
+from ..shared.output import Output
+from ..shared.run import RootData, Run
 from .expansion import read_expansion, read_fit_data
 from .files import read_experiment_file, read_vibrations_file
 from .terms import user_terms

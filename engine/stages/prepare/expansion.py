@@ -22,9 +22,9 @@ from ...input.reader import InputFile, Location
 from ...input.schema import ClusterExpansionInput, supercell_matrix
 from ...potentials.dataset import DataSet, FrameTable, read_frame_table
 from ...runtime.streams import ANY_SEED, Stream, generator
-from ..frame_table import left_out_text, table_warnings
-from ..output import Output
-from ..run import FitData
+from ..shared.frame_table import left_out_text, table_warnings
+from ..shared.output import Output
+from ..shared.run import FitData
 from .data_energies import energy_problems, unseen
 from .terms import check_electrostatics, check_size
 from .undetermined import clusters_in_words, what_is_open

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice
-from ..hamiltonian.fit import Fit
-from ..thermodynamics.phase_diagram.hull import lower_hull
+from ...crystal.lattice import Lattice
+from ...hamiltonian.fit import Fit
+from ...thermodynamics.phase_diagram.hull import lower_hull
 from .frame_table import summary
 from .run import FitData
 

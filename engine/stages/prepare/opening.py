@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import RedoxError
-from ..runtime.changes import differences, known_before
-from ..runtime.lock import Lock
-from ..runtime.mpi import bcast_from_root
-from ..runtime.storage import read_json
-from . import sample
-from .run import Run
+from ...errors import RedoxError
+from ...runtime.changes import differences, known_before
+from ...runtime.lock import Lock
+from ...runtime.mpi import bcast_from_root
+from ...runtime.storage import read_json
+from .. import sample
+from ..shared.run import Run
 
 log = logging.getLogger("redoxmc")
 LARGEST_LOG_BYTES = 1_000_000  # of run.log, when a run begins

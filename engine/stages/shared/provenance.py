@@ -5,8 +5,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .. import __version__
-from ..runtime.results import Attributes
+from ... import __version__
+from ...runtime.results import Attributes
 from .run import Run
 
 PACKAGES = (

@@ -7,16 +7,16 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice, Supercell
-from ..crystal.neutral_states import count_neutral_states
-from ..crystal.primitive import primitive_lattice
-from ..crystal.supercells import fits
-from ..crystal.symmetry import space_group
-from ..sampling.diagnostics import LEAST_UNITS
-from ..sampling.replicas.segments import blocks_of
-from ..units import fraction
-from .fit_record import ground_states, mixing
-from .run import RootData, Run
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.neutral_states import count_neutral_states
+from ...crystal.primitive import primitive_lattice
+from ...crystal.supercells import fits
+from ...crystal.symmetry import space_group
+from ...sampling.diagnostics import LEAST_UNITS
+from ...sampling.replicas.segments import blocks_of
+from ...units import fraction
+from ..shared.fit_record import ground_states, mixing
+from ..shared.run import RootData, Run
 
 COLD_K = 100.0
 ROUNDING_X = 1e-6

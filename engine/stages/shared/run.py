@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice
-from ..crystal.neutrality import Exchange
-from ..hamiltonian.electrostatics import PointCharges
-from ..hamiltonian.imported import ImportedExpansion
-from ..hamiltonian.terms import Hamiltonian
-from ..input.reader import InputFile
-from ..input.schema import Config
-from ..potentials.dataset import DataSet, FrameTable
-from ..potentials.specification import PotentialSpec
-from ..report.experiment import Experiment
-from ..thermodynamics.vibrations import Vibrations
+from ...crystal.lattice import Lattice
+from ...crystal.neutrality import Exchange
+from ...hamiltonian.electrostatics import PointCharges
+from ...hamiltonian.imported import ImportedExpansion
+from ...hamiltonian.terms import Hamiltonian
+from ...input.reader import InputFile
+from ...input.schema import Config
+from ...potentials.dataset import DataSet, FrameTable
+from ...potentials.specification import PotentialSpec
+from ...report.experiment import Experiment
+from ...thermodynamics.vibrations import Vibrations
 from .options import Options
 from .output import Output
 

@@ -4,8 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.lock import Lock
-from ..runtime.sample_store import SampleStore
+from ...runtime.lock import Lock
+from ...runtime.sample_store import SampleStore
 from .options import STAGES
 
 

@@ -9,21 +9,21 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.lattice import Lattice, Supercell
-from ..hamiltonian.terms import Hamiltonian
-from ..runtime.effort import Rate, known_rate
-from ..runtime.hashes import fingerprint
-from ..sampling.chains.moves import Mix
-from ..sampling.chains.system import System, build_system
-from ..sampling.ground_states.electron_ground_state import ions_lattice
-from ..sampling.ground_states.ground_state_search import attempted_moves
-from ..sampling.ground_states.ground_states import tasks
-from ..sampling.ladder.ladder import Ladder
-from ..sampling.preparation.place_temperatures import MOST_RUNGS, pilot_betas, pilot_energy_spread, place_temperatures
-from ..sampling.work import ENTROPIES, Work, WorkOfCell
-from .cells import hamiltonian_of
-from .fit import short_range
-from .run import RootData, Run
+from ...crystal.lattice import Lattice, Supercell
+from ...hamiltonian.terms import Hamiltonian
+from ...runtime.effort import Rate, known_rate
+from ...runtime.hashes import fingerprint
+from ...sampling.chains.moves import Mix
+from ...sampling.chains.system import System, build_system
+from ...sampling.ground_states.electron_ground_state import ions_lattice
+from ...sampling.ground_states.ground_state_search import attempted_moves
+from ...sampling.ground_states.ground_states import tasks
+from ...sampling.ladder.ladder import Ladder
+from ...sampling.preparation.place_temperatures import MOST_RUNGS, pilot_betas, pilot_energy_spread, place_temperatures
+from ...sampling.work import ENTROPIES, Work, WorkOfCell
+from ..fit import short_range
+from ..shared.cells import hamiltonian_of
+from ..shared.run import RootData, Run
 
 MOST_PILOT_SITES = 1500  # of the cell in which the spread of the energy is measured; larger cells follow from a smaller one
 SMALL_SITES = 400

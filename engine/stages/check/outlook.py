@@ -1,11 +1,11 @@
 """Results that a run will not have, and why; known before it."""
 
-from ..crystal.lattice import Supercell
-from ..crystal.neutral_states import count_neutral_states
-from ..crystal.subsystems import has_electrons, separable
-from ..sampling.ladder.planning import ensembles_of
-from ..sampling.ladder.slots import EnsembleKind
-from .run import Run
+from ...crystal.lattice import Supercell
+from ...crystal.neutral_states import count_neutral_states
+from ...crystal.subsystems import has_electrons, separable
+from ...sampling.ladder.planning import ensembles_of
+from ...sampling.ladder.slots import EnsembleKind
+from ..shared.run import Run
 
 FROM_FREE_ENERGIES = "no free energies along x, hence no phase diagram, voltage or split of the entropy"
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from ..input.reader import InputFile
-from ..input.schema import Config
-from ..potentials.readers.codes import outcar_beside
-from ..potentials.specification import PotentialSpec
-from ..runtime.hashes import file_hash
+from ...input.reader import InputFile
+from ...input.schema import Config
+from ...potentials.readers.codes import outcar_beside
+from ...potentials.specification import PotentialSpec
+from ...runtime.hashes import file_hash
 
 FILE_KEYS = frozenset({"dataset", "model", "settings", "eci", "structure"})
 

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..crystal.lattice import Lattice, Supercell
-from ..crystal.shells import shells_between
-from ..input.reader import read_input
-from ..runtime.mpi import share
-from ..sampling.ground_states.ground_states import tasks
+from ...crystal.lattice import Lattice, Supercell
+from ...crystal.shells import shells_between
+from ...input.reader import read_input
+from ...runtime.mpi import share
+from ...sampling.ground_states.ground_states import tasks
+from ..prepare import prepare
+from ..prepare.opening import check_folder
+from ..shared.run import RootData, Run
 from .cost import Cost, cost_of, memory_MiB
 from .input_warnings import input_warnings
-from .opening import check_folder
 from .outlook import missing_results
-from .prepare import prepare
-from .run import RootData, Run
 
 REACH_A = 8.0
 MOST_SHELLS = 8

@@ -8,9 +8,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ..hamiltonian.fit import Fit
-from ..potentials.calculations import other_energy_keys
-from ..potentials.dataset import Frame, FrameTable, duplicate_spread_eV
+from ...hamiltonian.fit import Fit
+from ...potentials.calculations import other_energy_keys
+from ...potentials.dataset import Frame, FrameTable, duplicate_spread_eV
 
 COLUMNS = (
     "file", "frame", "name", "composition", "charges", "charges_from", "margin_muB2", "misfit_muB", "strain", "expansion",

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hamiltonian.clusters import from_icet
-from ..hamiltonian.electrostatics import PointCharges, point_charges
-from ..hamiltonian.terms import Hamiltonian
-from ..input.schema import Config
-from ..runtime.mpi import bcast_from_root
-from ..runtime.storage import read_json
-from ..sampling.chains.moves import Mix
-from ..sampling.chains.system import System, build_system
-from ..sampling.ground_states.electron_ground_state import HamiltonianOf, ground_states
+from ...hamiltonian.clusters import from_icet
+from ...hamiltonian.electrostatics import PointCharges, point_charges
+from ...hamiltonian.terms import Hamiltonian
+from ...input.schema import Config
+from ...runtime.mpi import bcast_from_root
+from ...runtime.storage import read_json
+from ...sampling.chains.moves import Mix
+from ...sampling.chains.system import System, build_system
+from ...sampling.ground_states.electron_ground_state import HamiltonianOf, ground_states
 from .run import FitData, Run
 
 if TYPE_CHECKING:
-    from ..correction.correct import Correction  # torch comes with it
+    from ...correction.correct import Correction  # torch comes with it
 
 log = logging.getLogger("redoxmc")
 
@@ -94,7 +94,7 @@ def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
     given, potential = run.config.correction, run.potential
     if given is None:
         return None
-    from ..correction.correct import Correction
+    from ...correction.correct import Correction
 
     assert potential is not None
     system = build_system(of(given.matrix), given.matrix, run.ions)

@@ -7,13 +7,13 @@ from mpi4py import MPI
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import RedoxError
-from ..input.checks.checker import Checker
-from ..input.checks.lattice import read_lattice
-from ..input.reader import read_input
-from ..potentials.dataset import read_frame_table
-from .frame_table import COLUMNS, csv_text, table_rows
-from .output import Output
+from ...errors import RedoxError
+from ...input.checks.checker import Checker
+from ...input.checks.lattice import read_lattice
+from ...input.reader import read_input
+from ...potentials.dataset import read_frame_table
+from ..shared.frame_table import COLUMNS, csv_text, table_rows
+from ..shared.output import Output
 
 
 def print_data(path: Path) -> None:
