@@ -1,10 +1,10 @@
 """Convergence of chains: equilibration, autocorrelation time, effective sample size, R-hat."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 Float = NDArray[np.float64]
 WINDOW = 5.0  # Sokal's automatic window: sum to the first lag above WINDOW * tau
@@ -61,13 +61,35 @@ def equilibration(series: Float) -> NDArray[np.int64]:
 
 
 def split_r_hat(series: Float) -> Float:
-    """Rank-normalised split R-hat (slots,) over series (slots, walkers, samples), by arviz; 1 where nothing varies."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz
+    """Rank-normalised split R-hat (slots,) over series (slots, walkers, samples); 1 where nothing varies.
 
-        values = [1.0 if np.ptp(s) == 0 else float(arviz.rhat(s)) for s in series]
-    return np.array(values)
+    The larger of that of the values and that of their distances from the median (Vehtari et al., Bayesian Anal. 16, 667, 2021).
+    nan for a single walker or fewer than 4 samples.
+    """
+    half = series.shape[-1] // 2
+    if series.shape[-1] < 4 or series.shape[1] < 2:
+        return np.full(len(series), np.nan)
+    values = np.concatenate([series[..., :half], series[..., -half:]], axis=1)
+    return np.array([1.0 if np.ptp(s) == 0 else max(_r_hat(_normal_scores(v)) for v in (s, _folded(s))) for s in values])
+
+
+def _folded(chains: Float) -> Float:
+    return np.abs(chains - np.median(chains))
+
+
+def _normal_scores(chains: Float) -> Float:
+    """Normal quantiles of the ranks of the values, those of equal values averaged (Blom, 1958)."""
+    _, place, counts = np.unique(chains, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[place].reshape(chains.shape)
+    return ndtri((rank - 3 / 8) / (chains.size + 1 / 4))
+
+
+def _r_hat(chains: Float) -> float:
+    """R-hat of chains (chains, samples)."""
+    n = chains.shape[1]
+    between, within = n * chains.mean(axis=1).var(ddof=1), chains.var(axis=1, ddof=1).mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sqrt((between / within + n - 1) / n))
 
 
 def _of_walkers(series: Float) -> Float:

@@ -37,7 +37,13 @@ def test_checking_a_user_specified_hamiltonian_loads_little() -> None:
     assert not names & set(SLOW)
 
 
-@pytest.mark.parametrize("code", ["import redoxmc.engine.workflow", "from redoxmc import build_system, sample, open_results"])
+def test_what_the_report_and_a_potential_need_waits_for_them() -> None:
+    names = loaded("import redoxmc.engine.workflow")
+    assert "redoxmc.engine.stages.report" in names
+    assert not names & set(SLOW)
+
+
+@pytest.mark.parametrize("code", ["from redoxmc import build_system, sample, open_results"])
 def test_without_a_potential_torch_is_not_loaded(code: str) -> None:
     assert "torch" not in loaded(code)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration
+from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration, split_r_hat
 from redoxmc.engine.sampling.preparation.place_temperatures import place_temperatures
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
@@ -44,6 +44,28 @@ def test_equilibration_is_detected_and_short_chains_are_not_trusted() -> None:
     apart = steady + np.array([0.0, 5.0])[None, :, None]
     assert not assess(apart, steady, moved).trusted.any()
     assert not assess(steady[..., :10], steady[..., :10], moved).trusted.any()
+
+
+def two_walkers() -> np.ndarray:
+    t = np.arange(30)
+    return np.array([np.sin(t * t / 7.0), 0.4 * np.cos(t / 3.0) + t / 60])
+
+
+def test_r_hat_is_that_of_arviz() -> None:
+    """Values of arviz 0.23 for a series and for one with many equal values."""
+    series = two_walkers()
+    found = split_r_hat(np.array([series, np.round(3 * series), np.full_like(series, 2.0)]))
+    assert np.abs(found - [1.108710084321391, 1.1072461284193507, 1.0]).max() < 1e-12
+    assert np.isnan([split_r_hat(series[None, :1]), split_r_hat(series[None, :, :3])]).all()
+
+
+@pytest.mark.runs
+def test_r_hat_of_many_series_is_that_of_arviz() -> None:
+    arviz, rng = pytest.importorskip("arviz"), np.random.default_rng(5)
+    for k in range(40):
+        series = rng.normal(size=(rng.integers(2, 5), rng.integers(4, 200)))
+        series = (series, np.round(series), series.cumsum(axis=1), np.abs(series))[k % 4]
+        assert split_r_hat(series[None])[0] == pytest.approx(float(arviz.rhat(series)), rel=1e-10)
 
 
 def test_chains_that_do_not_move_have_no_statistics() -> None:

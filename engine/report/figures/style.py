@@ -24,6 +24,7 @@ STYLE: Any = {
     "hatch.linewidth": 0.5, "savefig.dpi": 300, "figure.constrained_layout.use": True,
     "svg.fonttype": "none", "svg.hashsalt": "redoxmc",
 }  # fmt: skip
+LAID_OUT: Any = {"figure.constrained_layout.use": False}
 MOST_CURVES = 8  # that can be distinguished in one panel
 
 
@@ -57,8 +58,9 @@ def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]],
             figure = draw()
             if figure is not None:
                 lay_out(figure)
-                figure.savefig(folder / f"{name}.png")
-                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+                with plt.rc_context(LAID_OUT):
+                    figure.savefig(folder / f"{name}.png")
+                    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 plt.close(figure)
                 captions[name] = caption
     return captions
@@ -67,7 +69,8 @@ def save_figures(figures: Mapping[str, tuple[Callable[[], Figure | None], str]],
 def lay_out(figure: Figure) -> None:
     """Fix the layout once, for both formats."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    with plt.rc_context(LAID_OUT):
+        figure.set_layout_engine(None)  # "none" would leave a placeholder, with which every format is drawn twice
 
 
 def rows_asked(canonical: Canonical) -> NDArray[np.int64]:

@@ -5,8 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from ....kernels.layout import Tally
 from ...runtime.streams import Stream, generator
@@ -163,7 +162,7 @@ def student_factor(units: int) -> float:
     """
     if units < 2:
         return float("inf")
-    return float(np.sqrt(units / (units - 1)) * (student.ppf(norm.cdf(1.0), units - 1) if units < FEW_UNITS else 1.0))
+    return float(np.sqrt(units / (units - 1)) * (stdtrit(units - 1, ndtr(1.0)) if units < FEW_UNITS else 1.0))
 
 
 def _widened(found: Isotherm, of_all: Isotherm, factor: float) -> Isotherm:

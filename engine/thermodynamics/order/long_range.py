@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from ...runtime.results.order import LongRangeOrder
 from .structure_factor import Field, Waves
@@ -46,7 +46,7 @@ def recognise(weights: Float, chains: Int, waves: Waves, field: Field) -> Recogn
     excess = np.divide(weights - level, 1 - level, out=np.full_like(weights, np.nan), where=level < 1)
     star = np.nan_to_num(excess, nan=-1.0).argmax(axis=-1)
     amplitudes = waves.star_size[star] * sites * np.maximum(chains, 1)
-    random = chi2.isf(FALSE_ALARM / len(level), amplitudes) * level[star] / amplitudes
+    random = chdtri(amplitudes, FALSE_ALARM / len(level)) * level[star] / amplitudes
     weight, most = (np.take_along_axis(v, star[..., None], axis=-1)[..., 0] for v in (weights, excess))
     found = (np.nan_to_num(most) >= LEAST_ORDER) & (np.nan_to_num(weight) > random)
     spacing_A = (waves.supercell.lattice.atoms.get_volume() / max(sites, 1)) ** (1 / 3)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.signal import savgol_filter
 
 from ...units import BOLTZMANN_EV_PER_K
 from .boundaries import Gap
@@ -57,6 +56,8 @@ def _curvature(x: Float, f: Float, ideal: Float) -> tuple[Float, Float]:
     if window > len(x):
         return even, np.zeros((len(f), len(x)))
     excess = CubicSpline(x, f - ideal, axis=1)(even)
+    from scipy.signal import savgol_filter  # slow to import
+
     smooth = savgol_filter(excess, window, 3, deriv=2, delta=float(even[1] - even[0]), axis=1)
     part = CubicSpline(x, ideal)(even)
     h = even[1] - even[0]
