@@ -20,7 +20,7 @@ from ..units import NEV_PER_EV
 from .free_energy.isotherms import Isotherms, spread
 from .free_energy.transition_matrix import local_mean
 from .phase_diagram.boundaries import boundaries_drawn
-from .phase_diagram.diagram import Diagram, least_height_eV
+from .phase_diagram.diagram import Diagram
 from .phase_diagram.invariants import Invariant, invariants
 from .phase_diagram.trace import Trace
 
@@ -106,9 +106,9 @@ def with_fit_uncertainty(
     """The two groups with their uncertainty by the fit, beside the errors by sampling."""
     diagram, isotherms, found = uncertainty.diagram, uncertainty.isotherms, uncertainty.changes
     trace = found.traced(isotherms, diagram.trace)
-    ends = [boundaries_drawn(trace.x, f, gap) for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    ends = [boundaries_drawn(trace.at(k), gap) for k, row in enumerate(diagram.rows) for gap in row]
     x_error = np.array(ends).std(axis=1, ddof=1).ravel() if ends else np.zeros(0)
-    again = {_name(i): i.error_K for i in invariants(trace, diagram.rows, least_height_eV(trace, isotherms.n_fu))}
+    again = {_name(i): i.error_K for i in invariants(trace, diagram.rows)}
     error_K = np.array([again.get(_name(i), np.nan) for i in diagram.invariants], float)
     return (
         replace(canonical, mixing_free_energy_eV_fit_uncertainty=spread(found.mixing_eV)[:, isotherms.grid]),
@@ -124,7 +124,7 @@ def widest_band(uncertainty: FitUncertainty) -> Float:
     """The least certain number of the diagram, for every draw (draws,): x of a boundary, or a mixing free energy."""
     diagram, found = uncertainty.diagram, uncertainty.changes
     trace = found.traced(uncertainty.isotherms, diagram.trace)
-    ends = [boundaries_drawn(trace.x, f, gap).T for row, f in zip(diagram.rows, trace.resampled) for gap in row]
+    ends = [boundaries_drawn(trace.at(k), gap).T for k, row in enumerate(diagram.rows) for gap in row]
     values = np.concatenate(ends) if ends else found.mixing_eV.reshape(len(found.mixing_eV), -1).T
     return values[np.argmax(values.std(axis=1))]
 

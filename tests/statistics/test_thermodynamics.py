@@ -9,8 +9,12 @@ from redoxmc.engine.sampling.preparation.place_temperatures import place_tempera
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps
+from redoxmc.engine.thermodynamics.phase_diagram.coexistence import Domain, coexistence, domains
 from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
+from redoxmc.engine.thermodynamics.phase_diagram.trace import Curves
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
+
+from ..helpers.coverage import ising_levels
 
 
 def test_boltzmann_constant() -> None:
@@ -130,14 +134,20 @@ def halves(x: np.ndarray, t: float) -> np.ndarray:
     return np.array([regular_solution(x, t)] * 2)
 
 
+def solution(x: np.ndarray, t: float, resampled: np.ndarray, ends: np.ndarray | None = None) -> Curves:
+    """A regular solution in a cell of as many formula units as there are steps in x; kT = t."""
+    f = regular_solution(x, t)
+    return Curves(x, f, f, resampled, halves(x, t) if ends is None else ends, (len(x) - 1) / t)
+
+
 def test_walkers_that_disagree_make_no_gap() -> None:
     x = np.linspace(0, 1, 301)
     f = regular_solution(x, 1.0)
     boot = np.array([f] * 5)
-    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.0)
+    assert find_gaps(solution(x, 1.0, boot))
     bump = 0.2 * np.exp(-(((x - 0.5) / 0.1) ** 2))
-    assert find_gaps(x, f, boot, np.array([f + bump, f - bump]), f, 0.01, 0.0) == []
-    assert find_gaps(x, f, boot, halves(x, 1.0), f, 0.01, 0.1) == []
+    assert find_gaps(solution(x, 1.0, boot, np.array([f + bump, f - bump]))) == []
+    assert find_gaps(solution(x, 1.0, boot), least_kT=0.1 * 300) == []
 
 
 def test_gap_of_a_regular_solution() -> None:
@@ -147,30 +157,43 @@ def test_gap_of_a_regular_solution() -> None:
     for t in (0.7, 0.9, 1.1):
         exact = brentq(lambda v: np.log(v / (1 - v)) - 2.5 / t * (2 * v - 1), 1e-6, 0.45)  # noqa: B023
         noise = 1e-5 * np.cumsum(rng.normal(size=(50, len(x))), axis=1) / np.sqrt(len(x))
-        (gap,) = find_gaps(
-            x, regular_solution(x, t), regular_solution(x, t) + noise, halves(x, t), regular_solution(x, t), 0.01, 0.0
-        )
+        (gap,) = find_gaps(solution(x, t, regular_solution(x, t) + noise))
         assert abs(gap.x[0] - exact) < 2e-3 and abs(gap.x[1] - (1 - exact)) < 2e-3
-    assert (
-        find_gaps(
-            x, regular_solution(x, 1.4), regular_solution(x, 1.4) + noise, halves(x, 1.4), regular_solution(x, 1.4), 0.01, 0.0
-        )
-        == []
-    )
+    assert find_gaps(solution(x, 1.4, regular_solution(x, 1.4) + noise)) == []
     rough = 3e-3 * rng.normal(size=(50, len(x)))
-    assert (
-        find_gaps(
-            x, regular_solution(x, 1.24), regular_solution(x, 1.24) + rough, halves(x, 1.24), regular_solution(x, 1.24), 0.01, 0.0
-        )
-        == []
-    )
-    rows = connect_regions(
-        [
-            find_gaps(x, regular_solution(x, t), np.empty((0, len(x))), halves(x, t), regular_solution(x, t), 0.01, 0.0)
-            for t in (0.7, 0.8, 1.4)
-        ]
-    )
+    assert find_gaps(solution(x, 1.24, regular_solution(x, 1.24) + rough)) == []
+    rows = connect_regions([find_gaps(solution(x, t, np.empty((0, len(x))))) for t in (0.7, 0.8, 1.4)])
     assert [len(r) for r in rows] == [1, 1, 0] and rows[0][0].region == rows[1][0].region == 0
+
+
+def test_phases_of_equal_weight_are_those_of_the_infinite_lattice() -> None:
+    """6 x 6 Ising spins, exactly counted: within 0.001 of Yang's magnetization (Phys. Rev. 85, 808, 1952), which the vertices of
+    the hull miss by more; the barrier is that of the two peaks.
+    """
+    coupling_eV, levels, x = 0.02, ising_levels(6, 0.02), np.linspace(0, 1, 37)
+    for t in (300.0, 350.0, 375.0):
+        f, per_kT = levels.canonical(t)["free_energy_eV"], 36 / (BOLTZMANN_EV_PER_K * t)
+        (domain,) = domains(x, f, x[1], 0.0)
+        exact = (1 - (1 - np.sinh(2 * coupling_eV / (BOLTZMANN_EV_PER_K * t)) ** -4) ** 0.125) / 2
+        low, high, barrier = coexistence(x, f[None], per_kT, domain)[0]
+        assert abs(low - exact) < 1e-3 and abs(high - (1 - exact)) < 1e-3
+        assert np.abs(x[lower_hull(x, f)] - exact).min() > 2 * abs(low - exact)
+        assert barrier == pytest.approx((f[1:-1].max() - f.min()) * per_kT, rel=1e-4)
+
+
+def test_phases_of_different_width_have_equal_weight() -> None:
+    """Two Gaussian peaks of any weights and tilt: their means where the weights are equal. A single peak has no coexistence."""
+    x, at, width, share = np.linspace(0, 1, 1001), np.array([0.3, 0.8]), np.array([0.02, 0.05]), np.array([1.0, 0.01])
+    p = (share * np.exp(-(((x[:, None] - at) / width) ** 2))).sum(axis=1)
+    one = np.exp(-(((x - 0.5) / 0.1) ** 2))
+    found = coexistence(x, -np.log(np.vstack([p * np.exp(20 * x), one])), 1.0, Domain(0, 500, 1000))
+
+    def log_weight(slope: float) -> np.ndarray:
+        return np.log(share * width) + slope * at + (slope * width / 2) ** 2
+
+    slope = brentq(lambda s: np.subtract(*log_weight(s)), -100, 100)
+    assert np.abs(found[0, :2] - (at + slope * width**2 / 2)).max() < 1e-4
+    assert found[1, 2] == pytest.approx(0.0, abs=1e-9) or np.isnan(found[1]).all()
 
 
 def test_local_mean_is_exact_for_straight_lines() -> None:

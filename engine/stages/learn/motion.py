@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ...thermodynamics.fit_uncertainty import Changes
 from ...thermodynamics.free_energy.isotherms import Isotherms
 from ...thermodynamics.phase_diagram.boundaries import Gap, boundaries_drawn, gaps_of
-from ...thermodynamics.phase_diagram.diagram import Diagram, least_height_eV
+from ...thermodynamics.phase_diagram.diagram import Diagram
+from ...thermodynamics.phase_diagram.trace import Trace
 
 Float = NDArray[np.float64]
 
@@ -33,15 +34,16 @@ def motion(diagram: Diagram, isotherms: Isotherms, found: Changes) -> tuple[floa
         resampled=trace.resampled + change[:, None],
         from_either_end=trace.from_either_end + change[:, None],
     )
-    rows = gaps_of(moved, least_height_eV(moved, isotherms.n_fu))
-    shifts = np.concatenate([_shifts(trace.x, diagram.rows, other), _shifts(trace.x, rows, trace.value)])
+    rows = gaps_of(moved)
+    shifts = np.concatenate([_shifts(trace, diagram.rows, other), _shifts(trace, rows, trace.value)])
     return float(np.abs(shifts).mean()) if len(shifts) else 0.0, float(np.abs(change).max())
 
 
-def _shifts(x: Float, rows: list[list[Gap]], curves: Float) -> Float:
-    """Distances in x between the ends of every gap and those of the facet of the curve there, (boundary points,).
+def _shifts(trace: Trace, rows: list[list[Gap]], curves: Float) -> Float:
+    """Distances in x between the ends of every gap and those of the region of the curve there, (boundary points,).
 
     curves: (temperatures, x).
     """
-    found = [boundaries_drawn(x, f[None], gap)[0] - gap.x for row, f in zip(rows, curves) for gap in row]
+    given = replace(trace, resampled=curves[:, None])
+    found = [boundaries_drawn(given.at(k), gap)[0] - gap.x for k, row in enumerate(rows) for gap in row]
     return np.array(found).ravel()

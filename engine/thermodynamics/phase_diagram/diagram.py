@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.order import Order
-from ...units import BOLTZMANN_EV_PER_K
 from ..free_energy.isotherms import Isotherms
-from .boundaries import DISTINCT_KT, Gap, connect_regions, gaps_of, without_flicker
+from .boundaries import Gap, connect_regions, gaps_of, without_flicker
 from .invariants import Invariant, invariants
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
@@ -26,19 +25,13 @@ class Diagram:
     spinodals: list[Spinodal]
 
 
-def least_height_eV(traced: Trace, n_fu: int) -> Float:
-    """Least height of a gap at every temperature of the trace: DISTINCT_KT in the whole cell."""
-    return DISTINCT_KT * BOLTZMANN_EV_PER_K * traced.temperature_K / n_fu
-
-
 def build_diagram(isotherms: Isotherms) -> Diagram:
     """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points."""
     traced = trace(isotherms)
-    least = least_height_eV(traced, isotherms.n_fu)
-    rows = connect_regions(without_flicker(gaps_of(traced, least), traced.temperature_K))
+    rows = connect_regions(without_flicker(gaps_of(traced), traced.temperature_K))
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
-    return Diagram(traced, rows, invariants(traced, rows, least), spinodals(traced, rows, ideal))
+    return Diagram(traced, rows, invariants(traced, rows), spinodals(traced, rows, ideal))
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Order) -> Invariant:

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .boundaries import Gap
+from .boundaries import DISTINCT_KT, Gap
 from .hull import facets, lower_hull
 from .trace import Trace
 
@@ -52,8 +52,9 @@ class Invariant:
 Spans = Callable[[int], list[Float]]  # row of the trace -> per curve the ends in x of its gaps, (gaps, 2)
 
 
-def invariants(trace: Trace, rows: list[list[Gap]], least_height_eV: Float) -> list[Invariant]:
-    """All invariant points. rows: numbered gaps at every temperature of the trace; least_height_eV (temperatures,)."""
+def invariants(trace: Trace, rows: list[list[Gap]]) -> list[Invariant]:
+    """All invariant points. rows: numbered gaps at every temperature of the trace."""
+    least_height_eV = DISTINCT_KT / trace.per_kT
     events: list[Invariant] = []
     spans = cache(lambda row: [_spans(trace, f, float(least_height_eV[row])) for f in trace.resampled[row]])
     rules = cache(lambda row: [_spans(trace, f[row], float(least_height_eV[row])) for f in (trace.value, trace.cubic)])

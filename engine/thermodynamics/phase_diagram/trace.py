@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BPoly
 
-from ...units import NEV_PER_EV, inverse_temperature
+from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from ..free_energy.isotherms import Isotherms
 from ..free_energy.transition_matrix import Ends, Isotherm, local_mean
 
@@ -21,8 +21,27 @@ MOST_COMPOSITIONS = 601
 
 
 @dataclass(frozen=True)
+class Curves:
+    """Mixing free energies of one temperature, eV/fu, over x (compositions,).
+
+    value, cubic (x,); resampled (samples, x), from_either_end (2, x) as in Trace. per_kT: formula units over kT, 1/eV.
+    """
+
+    x: Float
+    value: Float
+    cubic: Float
+    resampled: Float
+    from_either_end: Float
+    per_kT: float
+
+    @property
+    def spacing(self) -> float:
+        return float(self.x[1] - self.x[0])
+
+
+@dataclass(frozen=True)
 class Trace:
-    """Mixing free energies, eV/fu, at temperature_K (temperatures,) and x (compositions,).
+    """Mixing free energies, eV/fu, at temperature_K (temperatures,) and x (compositions,), of a cell of n_fu formula units.
 
     value, cubic (temperatures, x): by the quintic, and by the cubic. resampled (temperatures, samples, x).
     from_either_end (temperatures, 2, x): from the walkers that started at low and at high x.
@@ -34,10 +53,21 @@ class Trace:
     cubic: Float
     resampled: Float
     from_either_end: Float
+    n_fu: int
 
     @property
     def spacing(self) -> float:
         return float(self.x[1] - self.x[0])
+
+    @property
+    def per_kT(self) -> Float:
+        """Formula units of the cell over kT, 1/eV, (temperatures,)."""
+        return self.n_fu / (BOLTZMANN_EV_PER_K * self.temperature_K)
+
+    def at(self, k: int) -> Curves:
+        """The curves of one temperature."""
+        curves = (self.value[k], self.cubic[k], self.resampled[k], self.from_either_end[k])
+        return Curves(self.x, *curves, float(self.per_kT[k]))
 
 
 def traced_temperatures(rungs_K: Float) -> Float:
@@ -58,7 +88,7 @@ def trace(isotherms: Isotherms) -> Trace:
     found = [_between(isotherms, list(pick), at, betas, 3, added) for pick in picks]
     cubic = _between(isotherms, [c.all for c in isotherms.curves], at, betas, 2, added)
     resampled = np.array(found[3:]).swapaxes(0, 1)
-    return Trace(temperatures, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1))
+    return Trace(temperatures, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1), isotherms.n_fu)
 
 
 def _between(

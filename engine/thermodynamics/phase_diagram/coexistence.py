@@ -1,0 +1,70 @@
+"""Coexistence of two phases at one temperature, from F(n) of one finite cell.
+
+P(n) ~ exp(-beta F_n + beta mu n) has two peaks. At the mu at which they have equal weight, the compositions of the phases are the
+means of the peaks: their finite-size error falls exponentially with the size of the cell (Borgs, Kotecky, J. Stat. Phys. 61, 79,
+1990), while that of the positions of the peaks, or of the vertices of the hull, falls with its inverse. The barrier is
+ln(p_max / p_min); it grows with the size where two phases coexist (Lee, Kosterlitz, Phys. Rev. Lett. 65, 137, 1990).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....kernels.coexistence import equal_weights
+from .hull import Facet, facets, lower_hull
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Indices of x between which two phases are weighed, and of the least weight between them."""
+
+    low: int
+    cut: int
+    high: int
+
+
+def domains(x: Float, f: Float, wider_than: float, deeper_than: float) -> list[Domain]:
+    """For each facet of the hull of f that is wider in x and deeper, from the deepest point of the last to that of the next."""
+    found = facets(x, f, lower_hull(x, f), wider_than, deeper_than)
+    return [_domain(k, found, len(x)) for k in range(len(found))]
+
+
+def domain_at(x: Float, f: Float, at: float, wider_than: float, deeper_than: float) -> Domain:
+    """The domain of the facet over the composition `at`, however narrow and shallow this facet is."""
+    vertices = lower_hull(x, f)
+    here = _facet(x, f, vertices, at)
+    others = [g for g in facets(x, f, vertices, wider_than, deeper_than) if g.left != here.left]
+    found = sorted([*others, here], key=lambda g: g.left)
+    return _domain(found.index(here), found, len(x))
+
+
+def facet_at(x: Float, f: Float, at: float) -> Float:
+    """Both ends in x, (2,), of the facet over the composition `at`."""
+    here = _facet(x, f, lower_hull(x, f), at)
+    return x[[here.left, here.right]]
+
+
+def _facet(x: Float, f: Float, vertices: NDArray[np.int64], at: float) -> Facet:
+    place = int(np.argmin(np.abs(x - at)))
+    return next(g for g in facets(x, f, vertices) if g.left <= place <= g.right)
+
+
+def _domain(k: int, found: list[Facet], number: int) -> Domain:
+    low = found[k - 1].deepest if k else 0
+    high = found[k + 1].deepest if k + 1 < len(found) else number - 1
+    return Domain(low, found[k].deepest, high)
+
+
+def coexistence(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Float:
+    """Compositions of both phases and the barrier in kT, (curves, 3), of free energies (curves, n) in eV/fu.
+
+    per_kT: 1/kT times the number of formula units, 1/eV. nan: no two peaks in this domain.
+    """
+    known = np.isfinite(curves_eV).all(axis=1)
+    found = np.full((len(curves_eV), 3), np.nan)
+    log_weights = np.log(np.gradient(x)) - per_kT * curves_eV[known]  # x may be a part of the counts, not quite evenly spaced
+    found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high)[:, :3]
+    return found

@@ -1,0 +1,84 @@
+"""Two phases of equal weight in P(n) ~ exp(log_weight + slope x) of a finite cell, by Newton's method in the slope."""
+
+import numpy as np
+
+from .compiling import entry, part
+
+PRECISION = 1e-10  # of ln of the ratio of the weights
+MOST_STEPS = 200
+MOST_CUTS = 20
+
+
+@entry
+def equal_weights(x, log_weights, low, cut, high):
+    """Rows of mean x of either phase, the barrier ln(p_max / p_min) and the slope, (curves, 4).
+
+    log_weights (curves, n): ln P at slope 0. The phases are the x from index low to cut, and from cut to high (included), where
+    cut is moved to the least weight between them. nan: there are no two peaks.
+    """
+    found = np.full((log_weights.shape[0], 4), np.nan)
+    for row in range(log_weights.shape[0]):
+        middle, slope = cut, 0.0
+        for _ in range(MOST_CUTS):
+            slope, left, right = _balanced(x, log_weights[row], low, middle, high, slope)
+            if not np.isfinite(slope):
+                break
+            least, barrier = _least(x, log_weights[row], low, middle, high, slope)
+            if least <= low or least >= high:
+                break
+            found[row] = left, right, barrier, slope
+            if least == middle:
+                break
+            middle = least
+    return found
+
+
+@part
+def _balanced(x, log_weight, low, cut, high, slope):
+    """The slope at which both sides of the cut have the same weight, and their mean x; nan if it does not converge."""
+    least, most = -np.inf, np.inf
+    for _ in range(MOST_STEPS):
+        a, left = _side(x, log_weight, low, cut, slope)
+        b, right = _side(x, log_weight, cut, high + 1, slope)
+        if abs(a - b) < PRECISION:
+            return slope, left, right
+        if a > b:  # the ratio left to right falls as the slope rises
+            least = max(least, slope)
+        else:
+            most = min(most, slope)
+        slope += (a - b) / (right - left)
+        if slope <= least or slope >= most:
+            slope = (least + most) / 2
+    return np.nan, np.nan, np.nan
+
+
+@part
+def _side(x, log_weight, first, last, slope):
+    """ln of the weight of x[first:last], and its mean x."""
+    most = -np.inf
+    for k in range(first, last):
+        most = max(most, log_weight[k] + slope * x[k])
+    total, moment = 0.0, 0.0
+    for k in range(first, last):
+        p = np.exp(log_weight[k] + slope * x[k] - most)
+        total += p
+        moment += p * x[k]
+    return most + np.log(total), moment / total
+
+
+@part
+def _least(x, log_weight, low, cut, high, slope):
+    """Index of the least weight between the peaks on both sides of the cut, and the barrier of the lower peak above it."""
+    left, right = low, cut
+    for k in range(low, cut):
+        if log_weight[k] + slope * x[k] > log_weight[left] + slope * x[left]:
+            left = k
+    for k in range(cut, high + 1):
+        if log_weight[k] + slope * x[k] > log_weight[right] + slope * x[right]:
+            right = k
+    least = left
+    for k in range(left, right + 1):
+        if log_weight[k] + slope * x[k] < log_weight[least] + slope * x[least]:
+            least = k
+    peak = min(log_weight[left] + slope * x[left], log_weight[right] + slope * x[right])
+    return least, peak - (log_weight[least] + slope * x[least])
