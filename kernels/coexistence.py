@@ -1,4 +1,4 @@
-"""Two phases of equal weight in P(n) ~ exp(log_weight + slope x) of a finite cell, by Newton's method in the slope."""
+"""Two phases of equal weight in P(n) ~ exp(log_weight + slope x) of a finite cell, and moments of P, by Newton's method."""
 
 import numpy as np
 
@@ -31,6 +31,43 @@ def equal_weights(x, log_weights, low, cut, high):
                 break
             middle = least
     return found
+
+
+@entry
+def cumulants(x, log_weights, low, high, mean):
+    """Fourth-order cumulants 1 - <d^4> / (3 <d^2>^2), (curves,), d = x - <x>, of x[low:high+1] at the slope where <x> = mean."""
+    found = np.full(log_weights.shape[0], np.nan)
+    for row in range(log_weights.shape[0]):
+        slope, least, most = 0.0, -np.inf, np.inf
+        for _ in range(MOST_STEPS):
+            at, second, fourth = _moments(x, log_weights[row], low, high, slope)
+            if abs(at - mean) < PRECISION:
+                found[row] = 1 - fourth / (3 * second**2)
+                break
+            if at < mean:
+                least = max(least, slope)
+            else:
+                most = min(most, slope)
+            slope += (mean - at) / second
+            if slope <= least or slope >= most:
+                slope = (least + most) / 2
+    return found
+
+
+@part
+def _moments(x, log_weight, low, high, slope):
+    """Mean of x, and second and fourth central moments."""
+    _, mean = _side(x, log_weight, low, high + 1, slope)
+    most = -np.inf
+    for k in range(low, high + 1):
+        most = max(most, log_weight[k] + slope * x[k])
+    total, second, fourth = 0.0, 0.0, 0.0
+    for k in range(low, high + 1):
+        p, square = np.exp(log_weight[k] + slope * x[k] - most), (x[k] - mean) ** 2
+        total += p
+        second += p * square
+        fourth += p * square**2
+    return mean, second / total, fourth / total
 
 
 @part

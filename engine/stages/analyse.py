@@ -19,7 +19,7 @@ from ..sampling.chains.system import System
 from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
 from ..sampling.samples import Samples, read_samples
-from ..thermodynamics.analysis import analyse_samples
+from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
 from ..thermodynamics.phase_diagram.group import phase_labels
@@ -115,10 +115,12 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     """All groups of results.h5. Nothing is written."""
     config, energy = run.config, run.config.energy
     drawn = drawn_systems(run, data.fit_data, cells.main)
-    analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn)
+    other = _second(run, data, cells, committed.second)
+    smaller = other.isotherms if other else None
+    analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, smaller)
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
-    results, ground_states = _with_second(analysis.results, run, data, cells, committed.second), []
+    results, ground_states = _with_second(analysis.results, other, cells), []
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
         group = ground_state_group(ground_states)
@@ -192,13 +194,17 @@ def _beside(other: Results | None) -> PhaseDiagram | None:
     return replace(other.phase_diagram, title=other.attributes.title, fingerprint=other.attributes.fingerprint)
 
 
-def _with_second(results: Results, run: Run, data: RootData, cells: Cells, second: Samples | None) -> Results:
+def _second(run: Run, data: RootData, cells: Cells, samples: Samples | None) -> Analysis | None:
+    """Of the second cell, if it has been sampled."""
+    if samples is None or cells.second is None:
+        return None
+    return analyse_samples(samples, cells.second, run.config.analysis, run.config.seed, data.vibrations)
+
+
+def _with_second(results: Results, second: Analysis | None, cells: Cells) -> Results:
     """With the diagram of the second cell, and how far its boundaries lie from those of the first."""
-    diagram = results.phase_diagram
-    if second is None or cells.second is None or diagram is None:
-        return results
-    other = analyse_samples(second, cells.second, run.config.analysis, run.config.seed, data.vibrations).results.phase_diagram
-    if other is None:
+    diagram, other = results.phase_diagram, second.results.phase_diagram if second else None
+    if diagram is None or other is None or cells.second is None:
         return results
     boundary = replace(diagram.boundary, x_finite_size=boundary_shifts(diagram, other))
     return replace(

@@ -40,10 +40,14 @@ NO_FREE_ENERGIES = "both ends of composition have many states: free energies hav
 
 @dataclass(frozen=True)
 class Analysis:
-    """Groups of results.h5 that follow from the samples; notes for the report; fit_uncertainty: where there are draws."""
+    """Groups of results.h5 that follow from the samples; notes for the report.
+
+    isotherms: if there are free energies. fit_uncertainty: where there are draws.
+    """
 
     results: Results
     notes: tuple[str, ...]
+    isotherms: Isotherms | None = None
     fit_uncertainty: FitUncertainty | None = None
 
 
@@ -71,8 +75,12 @@ def analyse_samples(
     seed: int,
     vibrations: Vibrations | None = None,
     drawn: Sequence[System] = (),
+    smaller: Isotherms | None = None,
 ) -> Analysis:
-    """All groups that follow from the samples of one cell; drawn: the system with other effective cluster interactions."""
+    """All groups that follow from the samples of one cell.
+
+    drawn: the system with other effective cluster interactions. smaller: free energies of a smaller cell, for the phase diagram.
+    """
     convergence, plan = convergence_of(samples), samples.plan
     kinds = [kind for kind in EnsembleKind if any(s.kind is kind for s in plan.slots)]
     replicas: dict[str, Any] = {kind.group: replica_group(kind, samples, system, convergence) for kind in kinds}
@@ -84,7 +92,7 @@ def analyse_samples(
         analysis = (
             replace(analysis, notes=(*plan.notes, NO_FREE_ENERGIES))
             if isotherms is None
-            else _with_free_energies(analysis, samples, isotherms, convergence, settings.reference_energy_eV, drawn)
+            else _with_free_energies(analysis, samples, isotherms, convergence, settings.reference_energy_eV, drawn, smaller)
         )
     return replace(analysis, notes=(*analysis.notes, *_known(hysteresis_note(cycles) if cycles else None)))
 
@@ -96,12 +104,13 @@ def _with_free_energies(
     convergence: Convergence,
     reference_energy_eV: dict[str, float],
     drawn: Sequence[System],
+    smaller: Isotherms | None,
 ) -> Analysis:
     """The analysis with all that follows from F(T, n)."""
     system, uncertainty = isotherms.system, None
     canonical, semigrand, notes = free_energies(samples, isotherms, convergence, analysis.results.semigrand)
     order = order_group(samples, system, convergence, canonical.x)
-    diagram = build_diagram(isotherms)
+    diagram = build_diagram(isotherms, smaller)
     kept = trusted_part(diagram, canonical)
     phase_diagram = diagram_group(diagram, kept, canonical, order)
     if drawn:
@@ -123,7 +132,7 @@ def _with_free_energies(
     warnings = _known(
         chemical_potential_warning(semigrand, canonical) if semigrand else None, voltage_warning(voltage) if voltage else None
     )
-    return Analysis(results, (*analysis.notes, *notes, *warnings), uncertainty)
+    return Analysis(results, (*analysis.notes, *notes, *warnings), isotherms, uncertainty)
 
 
 def free_energies(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LAYOUT = 6  # of the groups, their names and the random numbers of an analysis: an analysis of another layout is redone
+LAYOUT = 7  # of the groups, their names and the random numbers of an analysis: an analysis of another layout is redone
 
 RENAMED = {
     "mixing_free_energy_eV_couplings": "mixing_free_energy_eV_fit_uncertainty",

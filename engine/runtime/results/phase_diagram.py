@@ -22,7 +22,12 @@ class Boundaries(Group):
     """Points on the boundaries of two-phase regions: two, the low-x and the high-x side, for each region at each temperature."""
 
     temperature_K: Float = variable(BOUNDARY, "K", "temperature of the boundary point")
-    x: Float = variable(BOUNDARY, "1", "composition of the boundary point")
+    x: Float = variable(
+        BOUNDARY,
+        "1",
+        "composition of the phase: mean of its peak in P(n) where the peaks of both phases have equal weight; "
+        "up to layout 6 a vertex of the hull",
+    )
     x_error: Float = error_of("x")
     x_fit_uncertainty: Float | None = variable(
         BOUNDARY, "1", "standard deviation of boundary_x over draws of the effective cluster interactions", default=None
@@ -32,7 +37,9 @@ class Boundaries(Group):
     )
     region: Int = variable(BOUNDARY, "1", "number of the two-phase region")
     side: Int = variable(BOUNDARY, "1", "0: low-x side, 1: high-x side of the region")
-    height_eV: Float = variable(BOUNDARY, "eV/fu", "height of F above the common tangent inside the region")
+    height_eV: Float = variable(
+        BOUNDARY, "eV/fu", "barrier between the two phases, kT ln(p_max / p_min) of the whole cell per formula unit"
+    )
     trusted: Bool = variable(
         BOUNDARY,
         "1",

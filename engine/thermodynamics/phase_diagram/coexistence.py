@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ....kernels.coexistence import equal_weights
+from ....kernels.coexistence import cumulants, equal_weights
 from .hull import Facet, facets, lower_hull
 
 Float = NDArray[np.float64]
@@ -65,6 +65,19 @@ def coexistence(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Fl
     """
     known = np.isfinite(curves_eV).all(axis=1)
     found = np.full((len(curves_eV), 3), np.nan)
-    log_weights = np.log(np.gradient(x)) - per_kT * curves_eV[known]  # x may be a part of the counts, not quite evenly spaced
+    log_weights = _log_weights(x, curves_eV[known], per_kT)
     found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high)[:, :3]
     return found
+
+
+def fourth_cumulants(x: Float, curves_eV: Float, per_kT: float, domain: Domain, mean: float) -> Float:
+    """1 - <d^4> / (3 <d^2>^2) of the composition, d = x - <x>, at the mu at which <x> is `mean`, (curves,)."""
+    known = np.isfinite(curves_eV).all(axis=1)
+    found = np.full(len(curves_eV), np.nan)
+    found[known] = cumulants(x, _log_weights(x, curves_eV[known], per_kT), domain.low, domain.high, mean)
+    return found
+
+
+def _log_weights(x: Float, curves_eV: Float, per_kT: float) -> Float:
+    """x may be a part of the counts that is not quite evenly spaced."""
+    return np.asarray(np.log(np.gradient(x)) - per_kT * curves_eV)

@@ -9,6 +9,7 @@ from ...runtime.results.order import Order
 from ..free_energy.isotherms import Isotherms
 from .boundaries import Gap, connect_regions, gaps_of, without_flicker
 from .invariants import Invariant, invariants
+from .sizes import Judged, judged, with_crossings
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
 
@@ -17,21 +18,33 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Diagram:
-    """The two-phase regions at every temperature of the trace, numbered, and the invariant points where they meet or end."""
+    """The two-phase regions at every temperature of the trace, numbered, and the invariant points where they meet or end.
+
+    unresolved: gaps at every temperature of which two sizes of the cell do not tell whether they exist in the infinite crystal.
+    """
 
     trace: Trace
     rows: list[list[Gap]]
     invariants: list[Invariant]
     spinodals: list[Spinodal]
+    unresolved: list[list[Gap]]
 
 
-def build_diagram(isotherms: Isotherms) -> Diagram:
-    """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points."""
+def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None) -> Diagram:
+    """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points.
+
+    smaller: of a smaller cell, by which regions are told from effects of the finite cell. Without it a region is what has a
+    barrier of DISTINCT_KT in this cell.
+    """
     traced = trace(isotherms)
-    rows = connect_regions(without_flicker(gaps_of(traced), traced.temperature_K))
+    other = trace(smaller, traced.temperature_K) if smaller is not None else None
+    found = Judged(gaps_of(traced), [[] for _ in traced.temperature_K]) if other is None else judged(traced, other)
+    rows = connect_regions(without_flicker(found.regions, traced.temperature_K))
+    points = invariants(traced, rows)
+    points = points if other is None else with_crossings(points, rows, traced, other)
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
-    return Diagram(traced, rows, invariants(traced, rows), spinodals(traced, rows, ideal))
+    return Diagram(traced, rows, points, spinodals(traced, rows, ideal), found.unresolved)
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Order) -> Invariant:

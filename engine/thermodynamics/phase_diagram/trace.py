@@ -76,19 +76,20 @@ def traced_temperatures(rungs_K: Float) -> Float:
     return np.concatenate([*parts, rungs_K[-1:]])
 
 
-def trace(isotherms: Isotherms) -> Trace:
-    """Trace F from the lowest to the highest requested temperature."""
+def trace(isotherms: Isotherms, temperature_K: Float | None = None) -> Trace:
+    """Trace F over temperature_K; by default from the lowest to the highest requested temperature."""
     number = len(isotherms.n)
     at = np.unique(np.rint(np.linspace(0, number - 1, min(MOST_COMPOSITIONS, number))).astype(int))
     rungs = isotherms.temperature_K
-    temperatures = traced_temperatures(rungs[rungs <= rungs[isotherms.asked].max()])
-    betas = np.array([inverse_temperature(t) for t in temperatures])
+    if temperature_K is None:
+        temperature_K = traced_temperatures(rungs[rungs <= rungs[isotherms.asked].max()])
+    betas = np.array([inverse_temperature(t) for t in temperature_K])
     picks = zip(*([c.all, c.up, c.down, *c.resampled] for c in isotherms.curves))
-    added = isotherms.vibrations.at(temperatures, isotherms.x[at]).free_energy_eV if isotherms.vibrations else None
+    added = isotherms.vibrations.at(temperature_K, isotherms.x[at]).free_energy_eV if isotherms.vibrations else None
     found = [_between(isotherms, list(pick), at, betas, 3, added) for pick in picks]
     cubic = _between(isotherms, [c.all for c in isotherms.curves], at, betas, 2, added)
     resampled = np.array(found[3:]).swapaxes(0, 1)
-    return Trace(temperatures, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1), isotherms.n_fu)
+    return Trace(temperature_K, isotherms.x[at], found[0], cubic, resampled, np.array(found[1:3]).swapaxes(0, 1), isotherms.n_fu)
 
 
 def _between(

@@ -20,7 +20,7 @@ class Kept:
     """diagram: trusted regions, numbered anew, with the invariant points and spinodals between them.
 
     left_out: number of gaps (rows of the trace times regions) and of invariant points that are not trusted. trusted
-    (temperatures of /canonical, x): as there, and not inside a region that was left out.
+    (temperatures of /canonical, x): as there, and not inside a region that was left out or is not resolved.
     """
 
     diagram: Diagram
@@ -38,6 +38,9 @@ def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
         for gap, rungs in zip(row, of_row):
             for k in rungs:
                 trusted[k] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
+    for at, row in zip(t, diagram.unresolved):
+        for gap in row:
+            trusted[canonical.temperature_K == at] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
     rows = [[g for g, kept in zip(row, mask) if kept] for row, mask in zip(diagram.rows, good)]
     points = [i for i in diagram.invariants if _point_trusted(canonical, diagram, i)]
     present = sorted({g.region for row in rows for g in row})
@@ -48,6 +51,7 @@ def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
         [[replace(g, region=number[g.region]) for g in row] for row in rows],
         [replace(i, regions=tuple(number.get(r, -1) for r in i.regions)) for i in points],
         [replace(s, region=number[s.region]) for s in diagram.spinodals if (s.temperature_K, s.region) in shown],
+        diagram.unresolved,
     )
     gaps = sum(len(mask) - sum(mask) for mask in good)
     return Kept(found, (gaps, len(diagram.invariants) - len(points)), trusted)

@@ -1,0 +1,114 @@
+"""What two sizes of the cell say of a two-phase region: whether it exists in the infinite crystal, and where it ends.
+
+- The barrier between two phases grows with the size of the cell (Lee, Kosterlitz, Phys. Rev. Lett. 65, 137, 1990).
+- A region whose width follows the size of the cell is an effect of the cell: layers that fill one by one.
+- The fourth-order cumulants of the composition of both sizes cross at a critical point (Binder, Z. Phys. B 43, 119, 1981).
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boundaries import Gap, find_gaps
+from .coexistence import Domain, domain_at, fourth_cumulants
+from .invariants import Invariant
+from .trace import Curves, Trace
+
+Float = NDArray[np.float64]
+GROWTH = 3.0  # standard errors by which the barrier must grow for a region
+EXCLUDED = 1.645  # standard errors by which growth is excluded with 95 %
+LEAST_KT = 0.5  # barrier that is compared; the error of one that is lower
+FOLLOWS = 2**0.5  # ratio of the widths in the smaller and the larger cell from which on a region follows the cell
+REACH_K = 40.0  # from the end of a region within which the cumulants are compared
+LEAST_CROSSINGS = 0.9  # share of the resamples whose cumulants cross there
+
+
+class Verdict(StrEnum):
+    """On a possible two-phase region at one temperature."""
+
+    REGION = "region"
+    NONE = "none"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Regions, and what may be one, (temperatures, gaps of each)."""
+
+    regions: list[list[Gap]]
+    unresolved: list[list[Gap]]
+
+
+def judged(larger: Trace, smaller: Trace) -> Judged:
+    """Verdicts on all gaps of the larger cell; both traces have the same temperatures."""
+    regions, unresolved = [], []
+    for k in range(len(larger.temperature_K)):
+        at, of_smaller = larger.at(k), find_gaps(smaller.at(k), LEAST_KT)
+        found: dict[Verdict, list[Gap]] = {v: [] for v in Verdict}
+        for gap in find_gaps(at, LEAST_KT):
+            found[verdict(gap, at.per_kT, of_smaller, smaller.at(k).per_kT)].append(replace(gap, certain=True))
+        regions.append(found[Verdict.REGION])
+        unresolved.append(found[Verdict.UNRESOLVED])
+    return Judged(regions, unresolved)
+
+
+def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float) -> Verdict:
+    """On a gap of the larger cell, by the gap of the smaller one that overlaps it most."""
+    other = max(of_smaller, key=gap.overlap, default=None)
+    low, low_error = 0.0, LEAST_KT
+    if other is not None and gap.overlap(other) > 0:
+        if other.x[1] - other.x[0] >= FOLLOWS * (gap.x[1] - gap.x[0]):
+            return Verdict.UNRESOLVED
+        low, low_error = other.height_eV * per_kT_smaller, other.height_error_eV * per_kT_smaller
+    growth, error = gap.height_eV * per_kT - low, float(np.hypot(gap.height_error_eV * per_kT, low_error))
+    if growth > GROWTH * error:
+        return Verdict.REGION
+    return Verdict.NONE if growth < -EXCLUDED * error else Verdict.UNRESOLVED
+
+
+def with_crossings(events: list[Invariant], rows: list[list[Gap]], larger: Trace, smaller: Trace) -> list[Invariant]:
+    """Events at which a region ends are critical points where the cumulants of both sizes cross."""
+    return [_crossing(e, rows, larger, smaller) if e.kind in ("closing", "opening", "critical") else e for e in events]
+
+
+def _crossing(event: Invariant, rows: list[list[Gap]], larger: Trace, smaller: Trace) -> Invariant:
+    t = larger.temperature_K
+    have = [k for k, row in enumerate(rows) if any(g.region == event.regions[0] for g in row)]
+    last = min(have, key=lambda k: abs(float(t[k]) - event.temperature_K))
+    gap = next(g for g in rows[last] if g.region == event.regions[0])
+    near: list[int] = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K).tolist()
+    difference = np.array([_of(larger.at(k), larger.at(last), gap) - _of(smaller.at(k), smaller.at(last), gap) for k in near])
+    crossings = [_zero(t[near], d if event.kind != "opening" else -d) for d in difference.T]
+    own, resampled = crossings[0], np.array(crossings[1:])
+    known = resampled[np.isfinite(resampled)]
+    if not np.isfinite(own) or len(known) < LEAST_CROSSINGS * len(resampled):
+        return event
+    error = float(np.hypot(known.std(ddof=1), np.diff(t[near]).max() / np.sqrt(12)))
+    nan, x_error = float("nan"), float(np.hypot(*gap.x_error)) / 2
+    return replace(
+        event,
+        kind="critical",
+        temperature_K=own,
+        error_K=error,
+        x_error=(nan, x_error, nan),
+        found=len(known) / len(resampled),
+        vanishes_K=(nan, nan),
+    )
+
+
+def _of(at: Curves, at_last: Curves, gap: Gap) -> Float:
+    """Cumulants (1 + resamples,) at the mean composition of the gap, between its neighbours."""
+    middle = sum(gap.x) / 2
+    domain: Domain = domain_at(at_last.x, at_last.value, middle, at_last.spacing, LEAST_KT / at_last.per_kT)
+    return fourth_cumulants(at.x, np.vstack([at.value, at.resampled]), at.per_kT, domain, middle)
+
+
+def _zero(t: Float, falling: Float) -> float:
+    """Where the values change from positive to negative for the last time, on a straight line between two; nan: nowhere."""
+    changes = np.flatnonzero((falling[:-1] > 0) & (falling[1:] <= 0))
+    if not len(changes):
+        return float("nan")
+    k = changes[-1]
+    return float(t[k] + (t[k + 1] - t[k]) * falling[k] / (falling[k] - falling[k + 1]))
