@@ -22,6 +22,7 @@ OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR,
     errno.EMFILE,
 }  # fmt: skip
+LONGEST_PAUSE_S = 0.05  # between two looks at whether the other ranks have come
 RELAY_S = 0.5  # mpirun forwards output with a delay, and may lose the last lines of a rank that has ended
 
 # ASE's readers and writers broadcast over COMM_WORLD by themselves; here one rank reads while the others do something else
@@ -33,7 +34,9 @@ def bcast_from_root(comm: Any, make: Callable[[], T]) -> T:
 
     An exception of `make` is raised on rank 0 only; `run_on_all_ranks` then ends the other ranks, which wait here.
     """
-    result: T = comm.bcast(make() if comm.rank == 0 else None)
+    made = make() if comm.rank == 0 else None
+    wait_idly(comm)
+    result: T = comm.bcast(made)
     return result
 
 
@@ -44,9 +47,10 @@ def share(n_items: int, rank: int, size: int) -> range:
 
 def wait_idly(comm: Any) -> None:
     """A barrier for long waits that leaves the processor to others, while MPI_Barrier spins."""
-    request = comm.Ibarrier()
+    request, pause_s = comm.Ibarrier(), 1e-4
     while not request.Test():
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 @dataclass

@@ -34,15 +34,31 @@ class FreeSubsystem:
     def __init__(self, system: System, species: NDArray[np.int8], subsystem: Subsystem) -> None:
         self.system, self.species, self.subsystem = system, species, subsystem
         groups = _electron_groups(system, species) if subsystem is Subsystem.ELECTRONS else _ion_groups(system)
-        inside = np.concatenate([g.sites for g in groups]) if groups else np.array([], np.int64)
-        outside = np.setdiff1d(np.arange(len(species)), inside)
-        self.frozen = species[outside].tobytes()
+        stays = np.ones(len(species), bool)
+        for group in groups:
+            stays[group.sites] = False
+        self.groups, self.outside = tuple(groups), np.flatnonzero(stays)
+        self.frozen = species[stays].tobytes()
+
+    @cached_property
+    def _of_the_frozen(self) -> tuple[int, int]:
+        """Charge of the frozen sites and spectators, and number of frozen ions."""
+        system, outside = self.system, self.outside
         sub = system.supercell.site_sublattice
         kinds = [[(sp.charge, sp.name == system.ion) for sp in s.species] for s in system.lattice.sublattices]
-        kept = [kinds[g][k] for g, k in zip(sub[outside].tolist(), species[outside].tolist())]
+        kept = [kinds[g][k] for g, k in zip(sub[outside].tolist(), self.species[outside].tolist())]
         charge = system.supercell.n_cells * system.lattice.spectator_charge + sum(q for q, _ in kept)
-        self.n = int(system.count_ions(species)[0]) - sum(is_ion for _, is_ion in kept)
-        self.pool = FreeSites(tuple(groups), system.ion, charge)
+        return charge, sum(is_ion for _, is_ion in kept)
+
+    @cached_property
+    def n(self) -> int:
+        """Free ions."""
+        return int(self.system.count_ions(self.species)[0]) - self._of_the_frozen[1]
+
+    @cached_property
+    def pool(self) -> FreeSites:
+        """Neutral arrangements of the free sites."""
+        return FreeSites(self.groups, self.system.ion, self._of_the_frozen[0])
 
     @property
     def log_states(self) -> float:
@@ -52,7 +68,7 @@ class FreeSubsystem:
     @property
     def few(self) -> bool:
         """Whether its arrangements can be listed."""
-        return float(sum(len(g.sites) * np.log(len(g.codes)) for g in self.pool.groups)) <= np.log(MOST_LISTED) + 1e-9
+        return float(sum(len(g.sites) * np.log(len(g.codes)) for g in self.groups)) <= np.log(MOST_LISTED) + 1e-9
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int8]:
         """A state (n_sites,) with this subsystem drawn uniformly, which is exact at infinite temperature."""
@@ -63,7 +79,7 @@ class FreeSubsystem:
     @cached_property
     def states(self) -> NDArray[np.int8]:
         """All arrangements of this subsystem, (k, n_sites); only if they are few."""
-        groups = self.pool.groups
+        groups = self.groups
         choices = [g.codes.tolist() for g in groups for _ in g.sites]
         places = np.indices([len(c) for c in choices]).reshape(len(choices), -1)
         codes = np.array([np.array(c, np.int8)[p] for c, p in zip(choices, places)], np.int8).reshape(len(choices), -1).T

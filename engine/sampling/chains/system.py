@@ -17,6 +17,7 @@ from ...runtime.streams import ANY_SEED, Stream, generator
 from .domains import cut
 from .moves import Mix, MoveSet, Scope, build_moves
 
+INDEPENDENT_OF_MIX = {"polynomial", "fields", "neutral_counts", "end_energies_neV"}
 VERY_LARGE = 40_000  # sites, more than the caches hold
 
 
@@ -81,9 +82,7 @@ class System:
         if mix == self.mix:
             return self
         other = replace(self, mix=mix)
-        vars(other).update(
-            {name: value for name, value in vars(self).items() if name in ("polynomial", "fields", "neutral_counts")}
-        )
+        vars(other).update({name: value for name, value in vars(self).items() if name in INDEPENDENT_OF_MIX})
         return other
 
     @property
@@ -107,6 +106,12 @@ class System:
     def n_range(self) -> tuple[int, int]:
         counts, _ = self.neutral_counts
         return int(counts[0]), int(counts[-1])
+
+    @cached_property
+    def end_energies_neV(self) -> tuple[int, int]:
+        """Energies of a state at the lowest and at the highest count of the ion, which in most crystals are the only ones."""
+        low, high = self.n_range
+        return self.energy_neV(self.any_state(low)), self.energy_neV(self.any_state(high))
 
     @property
     def step(self) -> int:

@@ -17,7 +17,5 @@ def empty_tally(system: System) -> Tally:
 
 
 def end_energies(system: System) -> tuple[int, int, int, int]:
-    """Lowest and highest count of the ion, and the energy (neV) of a state at each, which in most crystals is the only one."""
-    low, high = system.n_range
-    energies = [system.energy_neV(system.any_state(n)) for n in (low, high)]
-    return low, high, energies[0], energies[1]
+    """Lowest and highest count of the ion, and the energy (neV) of a state at each."""
+    return *system.n_range, *system.end_energies_neV

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from ...sampling.preparation.local_cubics import local_cubics
 from ...units import BOLTZMANN_EV_PER_K
 from .boundaries import Gap
 from .trace import Trace
@@ -56,9 +57,7 @@ def _curvature(x: Float, f: Float, ideal: Float) -> tuple[Float, Float]:
     if window > len(x):
         return even, np.zeros((len(f), len(x)))
     excess = CubicSpline(x, f - ideal, axis=1)(even)
-    from scipy.signal import savgol_filter  # slow to import
-
-    smooth = savgol_filter(excess, window, 3, deriv=2, delta=float(even[1] - even[0]), axis=1)
+    smooth = local_cubics(excess, window, 2, float(even[1] - even[0]))
     part = CubicSpline(x, ideal)(even)
     h = even[1] - even[0]
     exact = np.full(len(even), np.inf)
