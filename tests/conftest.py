@@ -1,6 +1,5 @@
 """Small systems with known answers, and finished runs that many tests read."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +19,6 @@ from .helpers.enumeration import Enumeration, enumerate_states
 from .helpers.paths import STRUCTURE
 from .helpers.shared import changed
 from .helpers.systems import olivine_lattice, random_expansion
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is loaded: threads that wait for each other spin
 
 if TYPE_CHECKING:  # imported by the fixtures that need them: they bring torch
     from redoxmc.engine.potentials.labels import Labels

@@ -122,7 +122,7 @@ def test_ten_kills(tmp_path: Path, reference: dict[str, str]) -> None:
         if TEMPORARY not in segment.name:
             with h5py.File(segment) as file:
                 assert len(file) > 0
-    done = run(path, 2)
+    done = run(path, 2, "--until", "analyse")
     assert done.returncode == 0, done.stderr
     assert hashes(tmp_path / "out/results.h5") == reference
     assert not list((tmp_path / "out").rglob("*.partial*"))
@@ -134,7 +134,7 @@ def test_ten_kills(tmp_path: Path, reference: dict[str, str]) -> None:
 FAULTY = """
 import sys
 from mpi4py import MPI
-from redoxmc.engine.sampling import replicas
+from redoxmc.engine.sampling.replicas import replicas
 intact, calls = replicas.advance_together, []
 def faulty(*arguments):
     calls.append(1)

@@ -38,14 +38,14 @@ def test_more_sweeps_extend_a_run(reference: dict[str, str], tmp_path: Path) -> 
     assert run(path, 2, "--until", "analyse").returncode == 0
     assert hashes(tmp_path / "out/results.h5") == reference
     before = (tmp_path / "out/results.h5").stat().st_mtime_ns
-    done = run(path)
+    done = run(path, 1, "--until", "analyse")
     assert done.returncode == 0 and "nothing has changed" in done.stderr
     assert (tmp_path / "out/results.h5").stat().st_mtime_ns == before
 
 
 def test_a_changed_hamiltonian_is_refused(tmp_path: Path) -> None:
     path = write_input(tmp_path, 40)
-    assert run(path, 1, "--until", "analyse").returncode == 0
+    assert run(path, 1, "--until", "sample").returncode == 0
     path.write_text(path.read_text().replace("-0.03}", "-0.04}"))
     done = run(path, 1, "--until", "analyse")
     assert done.returncode == 2
