@@ -34,6 +34,8 @@ Float = NDArray[np.float64]
 EQUILIBRATE = 200  # sweeps: the automatic choice takes most of the time in cells this small
 ROUNDING = 1e-6  # of a value that is known without error: the ends of composition, quantities that do not fluctuate
 
+ROUNDING_LISTED = 1e-9  # of entropies over listed states, which rest on no tallies
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -216,7 +218,8 @@ def coverage(runs: list[Results], exact: Levels) -> dict[str, Coverage]:
         for name, found, error, value, trusted in compared(results, exact):
             with np.errstate(divide="ignore", invalid="ignore"):
                 z = (found - value) / error
-            sure = (np.abs(found - value) <= ROUNDING) & ~(error > ROUNDING)
+            rounding = ROUNDING_LISTED if "_given_" in name else ROUNDING
+            sure = (np.abs(found - value) <= rounding) & ~(error > rounding)
             counted = ~sure
             shares.setdefault(name, []).append(trusted[counted])
             deviations.setdefault(name, []).append(np.where(np.isfinite(z), z, np.inf)[counted & trusted])

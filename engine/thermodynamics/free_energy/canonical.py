@@ -16,6 +16,7 @@ from .transition_matrix import Isotherm, local_mean
 from .trust import COMPARED, ROUNDING_EV, SIGNIFICANT, all_of, criteria
 
 Float = NDArray[np.float64]
+HEAT_CAPACITY = "heat_capacity_x_kB"
 NOT_SPLIT = "joint entropy of all that moves; it is not split"
 
 
@@ -51,7 +52,34 @@ def _values(isotherms: Isotherms) -> dict[str, Any]:
         for name, value in _point_values(isotherms, c.all, rung).items():
             rows.setdefault(name, []).append(value)
             rows.setdefault(f"{name}_error", []).append(spread(np.array([r[name] for r in resampled])))
-    return {name: np.array(values) for name, values in rows.items()}
+    values = {name: np.array(values) for name, values in rows.items()}
+    return values | _heat_capacity(isotherms, values)
+
+
+def _heat_capacity(isotherms: Isotherms, values: dict[str, Float]) -> dict[str, Float]:
+    """C and its error, (rungs, x), from those of the resamples.
+
+    To a variance about the mean of the same energies the variance of that mean is added. Energies that lack the rare excursions
+    have too small a variance and too small an error at once. So the relative error is at least that of independent Gaussian
+    energies, as many as the error of U tells, with half their autocorrelation time: their squares forget twice as fast. Where
+    it is less than at both neighbours in x, it is taken for chance: the error by few units scatters.
+    """
+    error, kT = values[f"{HEAT_CAPACITY}_error"], BOLTZMANN_EV_PER_K * isotherms.temperature_K[:, None]
+    of_mean = np.nan_to_num(values["energy_eV_error"] / kT) ** 2 * isotherms.n_fu
+    value = values[HEAT_CAPACITY] + of_mean
+    known = isotherms.vibrational
+    sampled = value if known is None else value - known.heat_capacity_kB[:, isotherms.grid]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.nan_to_num(np.fmax(error / sampled, np.sqrt(of_mean / sampled)), posinf=0.0)
+    relative = np.maximum(relative, _lesser_neighbour(relative))
+    return {HEAT_CAPACITY: value, f"{HEAT_CAPACITY}_error": np.maximum(error, np.nan_to_num(relative * sampled))}
+
+
+def _lesser_neighbour(values: Float) -> Float:
+    """The lesser of the values beside each along the last axis; 0 at its ends."""
+    found = np.zeros_like(values)
+    found[..., 1:-1] = np.minimum(values[..., :-2], values[..., 2:])
+    return found
 
 
 def _point_values(isotherms: Isotherms, c: Isotherm, rung: int) -> dict[str, Float]:

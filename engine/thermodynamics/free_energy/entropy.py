@@ -14,6 +14,7 @@ from .isotherms import Isotherms
 Float = NDArray[np.float64]
 FEW = 10  # states drawn; with fewer, the scatter is averaged over all compositions
 LARGEST_DEVIATION_KB = 0.01  # of the mean energy over kT (k_B/fu) from that of the states drawn, which equilibrium would meet
+APART = 2.0  # times the error by all values, from which on that between walkers counts
 SIGNIFICANCE = 3.0
 ROUNDING_KB = 1e-6
 DEFINITION = (
@@ -49,14 +50,17 @@ def conditional(split: ConditionalEntropies, part: int, n_fu: int, beta: float) 
 
 
 def _standard_error(values: Float) -> Float:
-    """Standard error (points,) of the mean over walkers and states drawn, from the scatter of walkers or of all values."""
+    """Standard error (points,) of the mean over walkers and states drawn, from the scatter of all values.
+
+    From that between walkers where it is larger by more than chance: the states of one walker are alike.
+    """
     points, walkers, snapshots = values.shape
     number = walkers * snapshots
     between = values.mean(axis=2).var(axis=1, ddof=1) / walkers
     over_all = values.reshape(points, -1).var(axis=1, ddof=1) / number
     if number < FEW:
         return np.full(points, np.sqrt(over_all.mean()))
-    return np.sqrt(np.maximum(over_all, between))
+    return np.sqrt(np.where(between > APART**2 * over_all, between, over_all))
 
 
 def on_grid(found: Conditional, x: Float, ideal_kB: Float) -> tuple[Float, Float, NDArray[np.bool_]]:

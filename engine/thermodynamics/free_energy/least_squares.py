@@ -22,6 +22,7 @@ LEAST_VARIANCE = 1e-8  # of a step of beta F: one without scatter still has roun
 ANNEALING_VARIANCE = 16.0  # of a step taken from annealing
 OUTLIER = 3.0  # a step this many standard errors off has an error that its own scatter does not show
 ROUNDS = 2  # of finding them
+ORDER = 5  # the error of the rule grows with this power of the step
 SMOOTHER = 6.0  # least ratio of the errors of the rule with every second node and with every node: 15 for smooth energies
 
 
@@ -37,7 +38,7 @@ def least_squares(ladder: list[Curves], betas: Float, ends: Ends, log_states: Fl
     line = betas[:, None] * np.linspace(*ends.energy_neV, len(log_states))  # what follows is above it: energies may be large
     along_n = np.array([[c.steps for c in pick] for pick in picks]) - np.diff(line)  # (picks, rungs, n-1)
     along_beta = np.array([energy_steps(pick, betas) for pick in picks]) - (line[:-1] - line[1:])  # (picks, rungs-1, n)
-    rule = _rule_error(picks[0], betas)
+    rule = _rule_error(picks[0], picks[3:], betas)
     known = np.isfinite(along_beta[0]) & np.isfinite(along_beta[3:]).all(axis=0) & np.isfinite(rule)
     along_beta = np.where(np.isfinite(along_beta), along_beta, np.where(known, along_beta[0], 0.0))
     rule = np.where(known, rule, 0.0)
@@ -78,14 +79,30 @@ def _not_bypassed(curves: list[Isotherm], known: NDArray[np.bool_]) -> NDArray[n
     return taken
 
 
-def _rule_error(curves: list[Isotherm], betas: Float) -> Float:
-    """(rungs-1, n): from the change if every second node is left out; with two rungs, if the variances are left out."""
+def _rule_error(curves: list[Isotherm], resampled: list[list[Isotherm]], betas: Float) -> Float:
+    """(rungs-1, n): from the change if every second node is left out; with two rungs, if the variances are left out.
+
+    Of two steps the longer one has the error, the shorter one less by the power of the rule.
+    The variance of the change over the resamples is taken off its square: energies that scatter change it without such an error.
+    """
+    change, smoother = (_without_second_nodes, SMOOTHER) if len(betas) > 2 else (_without_variances, 1.0)
+    scatter = np.array([change(pick, betas) for pick in resampled]).var(axis=0, ddof=1)
+    moved = np.sqrt(np.maximum(change(curves, betas) ** 2 - np.nan_to_num(scatter), 0.0)) / smoother
+    if len(betas) < 3:
+        return moved
+    h, none = (betas[:-1] - betas[1:])[:, None], np.zeros_like(moved[:1])
+    colder, hotter = (moved * np.minimum(1.0, ratio) ** ORDER for ratio in (h[:-1] / h[1:], h[1:] / h[:-1]))
+    return np.fmax(np.concatenate([colder, none]), np.concatenate([none, hotter]))
+
+
+def _without_second_nodes(curves: list[Isotherm], betas: Float) -> Float:
     steps = energy_steps(curves, betas)
-    if len(steps) < 2:
-        mean = np.array([c.energy_neV for c in curves])
-        return np.abs(steps - (betas[:-1] - betas[1:])[:, None] * (mean[1:] + mean[:-1]) / 2)
-    moved = np.abs(energy_steps(curves, betas, 2) - steps[:-1] - steps[1:]) / SMOOTHER
-    return np.fmax(np.concatenate([moved, moved[-1:]]), np.concatenate([moved[:1], moved]))
+    return energy_steps(curves, betas, 2) - steps[:-1] - steps[1:]
+
+
+def _without_variances(curves: list[Isotherm], betas: Float) -> Float:
+    mean = np.array([c.energy_neV for c in curves])
+    return (betas[:-1] - betas[1:])[:, None] * (mean[1:] + mean[:-1]) / 2 - energy_steps(curves, betas)
 
 
 class _Grid:
