@@ -1,6 +1,7 @@
 """Error bars against enumeration: deviations from exact values are of the size that the errors say, wherever results are trusted.
 
-All of it takes half an hour on one core. In parts: -k "small and 200", "small and 2000", "ising and 200", "ising and 2000".
+All of it takes half an hour of processor time. In parts: -k "small and 2000", "small and not 2000", "ising and 2000",
+"ising and not 2000".
 """
 
 from pathlib import Path
