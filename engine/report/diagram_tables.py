@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 from ..runtime.results import Results
 from ..runtime.results.experiment import ExperimentalPoints
 from ..runtime.results.phase_diagram import PhaseDiagram
+from ..runtime.results.transitions import Transitions
 from ..thermodynamics.phase_diagram.compare import transitions
 from ..thermodynamics.phase_diagram.lever import gaps_at
+from ..thermodynamics.phase_diagram.phases import wave
 from .page import Table
 
 NOT_RESOLVED = (
@@ -22,6 +24,8 @@ def diagram_tables(results: Results) -> list[Table]:
     if diagram is None:
         return []
     found = [_fields(diagram), _invariants(diagram), _boundaries(diagram)]
+    if results.transitions is not None:
+        found.append(_transitions(results.transitions))
     if results.phase_diagram_second is not None:
         found.append(_compared(diagram, results.phase_diagram_second, "Transitions in the smaller cell"))
     if results.phase_diagram_beside is not None:
@@ -80,6 +84,19 @@ def _boundaries(diagram: PhaseDiagram) -> Table:
         for k in np.flatnonzero(points.side == 0)
     ]
     return Table("Two-phase boundaries", ["T (K)", "low x", "high x", "barrier (meV/fu)"], rows)
+
+
+def _transitions(found: Transitions) -> Table:
+    rows = [
+        [
+            f"{found.species[k]}, q = {wave(found.q[k])}",
+            str(found.kind[k]),
+            _with_error(found.x[k], found.x_error[k], 3),
+            _with_error(found.temperature_K[k], found.temperature_K_error[k], 1),
+        ]
+        for k in np.argsort(found.x)
+    ]
+    return Table("Order–disorder transitions", ["order below", "kind", "x", "T (K)"], rows, f"Method: {found.method}.")
 
 
 def _compared(diagram: PhaseDiagram, other: PhaseDiagram, title: str) -> Table:

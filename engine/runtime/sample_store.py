@@ -65,6 +65,15 @@ class SampleStore:
             if int(path.name.removeprefix("refined_")) >= first:
                 shutil.rmtree(path)
 
+    @property
+    def order_scans(self) -> Path:
+        """Folder of the scans of order over temperature."""
+        return self.folder / "order_scans"
+
+    def order_scan(self, number: int) -> Path:
+        """File of the scan at one chemical potential."""
+        return self.order_scans / f"mu_{number:03d}.h5"
+
     def lowest(self, supercell: str) -> Path:
         """File of the lowest-energy states in one supercell."""
         return self.folder / "ground_states" / f"{supercell}.h5"

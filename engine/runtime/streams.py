@@ -43,6 +43,7 @@ class Stream(IntEnum):
     BOOTSTRAP = 21
     LEAST_SQUARES = 22
     CORRECTION_BOOTSTRAP = 23
+    ORDER_SCAN = 24
 
     # what it draws, where it draws several things: the second number
     START = 101

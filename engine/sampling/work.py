@@ -15,6 +15,8 @@ from .conditional_entropies.conditional_entropy_sampling import counts_sampled, 
 from .ladder.ladder import Ladder
 from .ladder.planning import MU_POINTS, ensembles_of, window_targets
 from .ladder.slots import EnsembleKind
+from .order_scans.order_scans import applies
+from .order_scans.scan import attempted_moves
 from .preparation.anneal import ROUNDS as ANNEALING_ROUNDS
 from .preparation.anneal import cooling
 from .preparation.cycle import COMPOSITIONS
@@ -89,15 +91,33 @@ class WorkOfCell:
         return total + (self._sampled(rungs) + self._sampled(given.refine.temperatures)) * self._sweeps(more)
 
     @property
+    def order_scans(self) -> tuple[Work, Work]:
+        """Over temperature in this cell and the smaller one: what is certain, and what is added where orders end."""
+        kinds = ensembles_of(self.system.ions, self.config)
+        if not (EnsembleKind.SEMIGRAND in kinds and applies(self.system)):
+            return Work(), Work()
+        certain, more = (self._chemical_potentials * moves for moves in attempted_moves(self._n_sites))
+        return Work(lanes=certain), Work(lanes=more)
+
+    @property
     def slots_per_rung(self) -> int:
-        given, kinds = self.config.sampler, ensembles_of(self.system.ions, self.config)
+        kinds = ensembles_of(self.system.ions, self.config)
+        windows = self._windows if self.system.ions else 1
+        per = {
+            EnsembleKind.VCSGC: windows,
+            EnsembleKind.SEMIGRAND: self._chemical_potentials,
+            EnsembleKind.FIXED_COMPOSITION: windows,
+        }
+        return sum(per[kind] for kind in kinds)
+
+    @property
+    def _chemical_potentials(self) -> int:
+        """Points of the grid; of all ions, if there are several."""
         mu = 1
         for ion in self.system.ions:
-            grid = given.chemical_potential_eV.get(ion)
+            grid = self.config.sampler.chemical_potential_eV.get(ion)
             mu *= (grid.points or (MU_POINTS if grid.automatic else 41)) if grid else MU_POINTS
-        windows = self._windows if self.system.ions else 1
-        per = {EnsembleKind.VCSGC: windows, EnsembleKind.SEMIGRAND: mu, EnsembleKind.FIXED_COMPOSITION: windows}
-        return sum(per[kind] for kind in kinds)
+        return mu
 
     @property
     def _windows(self) -> int:

@@ -18,9 +18,11 @@ from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.chains.system import System
 from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
+from ..sampling.order_scans.order_scans import ScansAt, read_order_scans
 from ..sampling.samples import Samples, read_samples
 from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
+from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
 from ..thermodynamics.phase_diagram.group import phase_labels
 from ..thermodynamics.phase_diagram.phases import write_examples
@@ -43,13 +45,14 @@ NOT_BESIDE = "analysis: beside: {} has no phase diagram yet; run it, then this i
 class Committed:
     """What there is to analyse; the run may still continue.
 
-    second: samples of the second cell. correction: None until all its walks are finished. other: results of the run whose
-    phase diagram is drawn beside this one's. pending: what the run has not reached yet.
+    second: samples of the second cell. scans: of order over temperature in both cells. correction: None until all its walks are
+    finished. other: results of the run whose phase diagram is drawn beside this one's. pending: what the run has not reached yet.
     """
 
     samples: Samples
     second: Samples | None
     correction: "Correction | None"
+    scans: list[ScansAt]
     other: Results | None
     pending: tuple[str, ...]
 
@@ -86,7 +89,7 @@ def read_committed(run: Run, cells: Cells) -> Committed:
     if correction is not None and not correction.is_sampled:
         pending.append("the potential has not been sampled yet: no corrected free energies")
         correction = None
-    return Committed(read_samples(store), second, correction, _other_results(run), tuple(pending))
+    return Committed(read_samples(store), second, correction, read_order_scans(store), _other_results(run), tuple(pending))
 
 
 def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> list[Any]:
@@ -102,6 +105,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         committed.other.attributes.fingerprint if committed.other else None,
         config.sampler.second_supercell,
         committed.second.n_sweeps if committed.second else 0,
+        *([[s.mu_eV for s in committed.scans]] if committed.scans else []),
         sorted((rung, split.mark) for rung, split in samples.splits.items()),
         _formula(cells.main),
         *([config.ground_states.model_dump()] if config.ground_states else []),
@@ -121,6 +125,7 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
     results, ground_states = _with_second(analysis.results, other, cells), []
+    results = replace(results, transitions=transitions_group(committed.scans, cells.main.n_formula_units))
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
         group = ground_state_group(ground_states)

@@ -6,6 +6,7 @@ from typing import Any
 from ..runtime.mpi import StopWatch
 from ..runtime.storage import write_json
 from ..sampling.ground_states.ground_states import run_ground_states
+from ..sampling.order_scans.order_scans import run_order_scans
 from ..sampling.run import run_sampling
 from .shared.cells import Cells
 from .shared.identity import labelling, without_paths
@@ -49,3 +50,4 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
     run_sampling(cells.main, config, store, comm, watch)
     if cells.second:
         run_sampling(cells.second, config, store.second(cells.second.supercell.matrix), comm, watch)
+        run_order_scans((cells.main, cells.second), config.sampler.temperature_K, config.seed, store, comm, watch)

@@ -16,15 +16,15 @@ from redoxmc.engine.crystal.lattice import (
     diagonal_form,
     hermite_form,
 )
+from redoxmc.engine.crystal.long_range_order import FALSE_ALARM, LEAST_ORDER, Recognised, recognise
+from redoxmc.engine.crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.thermodynamics.order.group import MOST_SNAPSHOTS, _thinned
-from redoxmc.engine.thermodynamics.order.long_range import FALSE_ALARM, LEAST_ORDER, Recognised, recognise
 from redoxmc.engine.thermodynamics.order.probe import ChainMeans
-from redoxmc.engine.thermodynamics.order.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
 
 from ..helpers.blank import blank

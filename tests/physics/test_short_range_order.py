@@ -9,8 +9,8 @@ from redoxmc.engine.crystal.lattice import (
     Lattice,
     Supercell,
 )
+from redoxmc.engine.crystal.structure_factor import deviations, electron_field, ion_field
 from redoxmc.engine.thermodynamics.order.short_range import correlations, neighbour_shells
-from redoxmc.engine.thermodynamics.order.structure_factor import deviations, electron_field, ion_field
 
 from ..helpers.cubic import NON_DIAGONAL, cells_of, cubic_lattice, random_states, state
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ...runtime.results import Results
 from ...runtime.results.phase_diagram import Boundaries, PhaseDiagram
+from ...runtime.results.transitions import Transitions
+from ...thermodynamics.phase_diagram.phases import wave
 from .experiment import draw_experiment
 from .style import SERIES, legend_above, one_column, plain, side_by_side
 
@@ -25,6 +27,8 @@ def phase_diagram(results: Results, fit: dict[str, Any] | None) -> Figure | None
     figure, axes = one_column(3.0)
     draw_diagram(axes, diagram)
     _number_fields(axes, diagram)
+    if results.transitions is not None:
+        _draw_transitions(axes, results.transitions)
     if results.phase_diagram_second is not None:
         _outline(axes, results.phase_diagram_second)
     if results.experiment is not None:
@@ -102,6 +106,19 @@ def _outline(axes: Axes, diagram: PhaseDiagram) -> None:
             mine = (points.region == region) & (points.side == side)
             axes.plot(points.x[mine], points.temperature_K[mine], "k--", lw=0.7, label=label)
             label = None
+
+
+def _draw_transitions(axes: Axes, found: Transitions) -> None:
+    """Lines on which an order ends, dashed between neighbouring chemical potentials."""
+    orders = np.unique(np.column_stack([found.species, found.q.round(6).astype(str)]), axis=0)
+    for k, order in enumerate(orders):
+        mine = (np.column_stack([found.species, found.q.round(6).astype(str)]) == order).all(axis=1)
+        mine = np.flatnonzero(mine)[np.argsort(found.chemical_potential_eV[mine])]
+        label, colour = f"{order[0]} order, q = {wave(found.q[mine[0]])}", SERIES[-1 - k % len(SERIES)]
+        axes.errorbar(
+            found.x[mine], found.temperature_K[mine], yerr=found.temperature_K_error[mine], xerr=found.x_error[mine],
+            fmt="--", color=colour, lw=0.9, elinewidth=0.7, label=label,
+        )  # fmt: skip
 
 
 def _number_fields(axes: Axes, diagram: PhaseDiagram) -> None:

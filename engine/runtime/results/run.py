@@ -16,6 +16,7 @@ from .order import Dilute, Order
 from .phase_diagram import Hull, PhaseDiagram
 from .replicas import Exchange, FixedComposition, Semigrand, Vcsgc
 from .schema import Group, attribute, results_group
+from .transitions import Transitions
 
 
 @results_group
@@ -55,6 +56,7 @@ class Results:
     order: Order | None = None
     hull: Hull | None = None
     phase_diagram: PhaseDiagram | None = None
+    transitions: Transitions | None = None
     phase_diagram_second: PhaseDiagram | None = None
     phase_diagram_beside: PhaseDiagram | None = None
     dilute: Dilute | None = None

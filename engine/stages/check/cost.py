@@ -55,6 +55,8 @@ class Cost:
         for cell in self.cells[1:]:
             for name, work in cell.by_stage.items():
                 found[name] += work if name != ENTROPIES else Work()  # of the main cell only
+        if len(self.cells) > 1:
+            found["order over temperature"], _ = self.cells[0].order_scans
         return found
 
     @cached_property
@@ -63,8 +65,9 @@ class Cost:
 
     @cached_property
     def at_most(self) -> Work:
-        """With all that refinement may add."""
-        return self.certain + self.cells[0].refinement
+        """With all that refinement, and the ends of orders, may add."""
+        _, orders = self.cells[0].order_scans if len(self.cells) > 1 else (Work(), Work())
+        return self.certain + self.cells[0].refinement + orders
 
     @property
     def slots(self) -> int:

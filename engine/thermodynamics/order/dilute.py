@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from ....kernels.energy import single_changes
 from ...crystal.lattice import Lattice, Supercell
 from ...crystal.neutrality import Exchange, count_change, neutral_exchanges
+from ...crystal.structure_factor import site_orbits
 from ...runtime.results.order import Dilute, DilutePair
 from ...runtime.results.phase_diagram import PhaseDiagram
 from ...sampling.chains.system import System
 from ...units import NEV_PER_EV, inverse_temperature
 from .short_range import SAME_SHELL_A
-from .structure_factor import site_orbits
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

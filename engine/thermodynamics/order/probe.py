@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from ...sampling.chains.system import System
 from .short_range import Shell, correlations, neighbour_shells
-from .structure_factor import Field, Waves, deviations, electron_field, ion_field
 
 Float = NDArray[np.float64]
 

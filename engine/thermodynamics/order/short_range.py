@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ...crystal.lattice import Supercell
-from .structure_factor import Field
+from ...crystal.structure_factor import Field
 
 Float = NDArray[np.float64]
 SHELLS = 4  # nearest shells of each pair of fields

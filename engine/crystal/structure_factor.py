@@ -7,9 +7,9 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from ...crystal.lattice import Lattice, Supercell, diagonal_form
-from ...crystal.subsystems import has_electrons
-from ...crystal.symmetry import site_permutations, space_group
+from .lattice import Lattice, Supercell, diagonal_form
+from .subsystems import has_electrons
+from .symmetry import site_permutations, space_group
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

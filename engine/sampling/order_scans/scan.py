@@ -1,0 +1,154 @@
+"""One chemical potential over temperature, in a larger and a smaller cell: which waves order, and where they cease to.
+
+- All temperatures of the input, in the larger cell: the star of waves in which ions and electrons are ordered, and up to where.
+- Around that temperature, in both cells: where the cumulants of the order parameter cross.
+- Around the crossing, for longer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...crystal.long_range_order import recognise
+from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
+from ..chains.system import System
+from .crossing import BURN_IN, crossing, cumulants
+from .lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+SAMPLES = 400  # of the order parameter in each chain
+MOVES = {"search": 5e7, "approach": 5e7, "measure": 4e8}  # attempted in the larger cell, cooling apart
+COOLING_SHARE = 0.25  # of the sweeps, before them
+BELOW, ABOVE = 0.9, 1.1  # range of the approach, times the last ordered temperature and the next
+FALLEN = 0.5  # share of the star, over that at the lowest temperature, at which its order is about to end
+NEAR = 0.04  # half the range of the measurement over its temperature
+
+
+@dataclass(frozen=True)
+class OrderScan:
+    """One order that ends. species: what is ordered; q (3,): its wave; components: waves of its star.
+
+    temperature_K (temperatures,); share (2, samples, temperatures, walkers): of the star, in the larger and in the smaller cell;
+    ions (samples, temperatures, walkers): count in the larger cell.
+    """
+
+    species: str
+    q: Float
+    components: int
+    temperature_K: Float
+    share: Float
+    ions: Int
+
+
+@dataclass(frozen=True)
+class Star:
+    """A star of waves by its number in the larger cell and in the smaller one."""
+
+    field: Field
+    numbers: tuple[int, int]
+    q: Float
+    components: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One system with what is measured in it: share (samples, fields, stars, temperatures, walkers), ions likewise."""
+
+    share: Float
+    ions: Int
+
+
+def scan_order(
+    systems: tuple[System, System], mu_eV: float, asked_K: tuple[float, ...], seed: int, number: int
+) -> list[OrderScan]:
+    """All orders of ions and electrons that end at this chemical potential. systems: the larger and the smaller cell."""
+    waves = (Waves(systems[0].supercell), Waves(systems[1].supercell))
+    lattice = systems[0].lattice
+    fields = [f for f in (ion_field(lattice, str(systems[0].ion)), electron_field(lattice)) if f is not None]
+    search_K, found = np.geomspace(min(asked_K), max(asked_K), TEMPERATURES), []
+    lanes = _cooled(systems[0], search_K, mu_eV, MOVES["search"], seed, (number, 0))
+    searched = _measure(lanes, fields, waves[0], _sweeps(systems[0].supercell.n_sites, MOVES["search"]))
+    for k, field in enumerate(fields):
+        ends = _end_of_order(searched.share[:, k], waves, field)
+        if ends is None:
+            continue
+        star, last = ends
+        span = search_K[last] * BELOW, search_K[last + 1] * ABOVE
+        for level, name in enumerate(("approach", "measure")):
+            temperatures = np.linspace(*span, TEMPERATURES)
+            keys = [(number, 1 + k, level, cell) for cell in (0, 1)]
+            both = [
+                _followed(s, w, star, c, temperatures, mu_eV, MOVES[name], seed, key)
+                for c, (s, w, key) in enumerate(zip(systems, waves, keys))
+            ]
+            found_here = crossing(temperatures, *(cumulants(m.share[:, 0, 0], star.components) for m in both))
+            if found_here is None:
+                break
+            span = found_here.temperature_K * (1 - NEAR), found_here.temperature_K * (1 + NEAR)
+        else:
+            shares = np.array([m.share[:, 0, 0] for m in both])
+            found.append(OrderScan(field.name, star.q, star.components, temperatures, shares, both[0].ions))
+    return found
+
+
+def attempted_moves(n_sites: int) -> tuple[float, float]:
+    """At one chemical potential, by the sites of the larger cell: in the search, and at most in all that follows."""
+    each = {name: _sweeps(n_sites, moves) * n_sites * TEMPERATURES * WALKERS for name, moves in MOVES.items()}
+    search, rest = each.pop("search"), sum(each.values())
+    cells, fields = 2, 2
+    return (1 + COOLING_SHARE) * search, (1 + COOLING_SHARE) * cells * fields * rest
+
+
+def _sweeps(n_sites: int, moves: float) -> int:
+    """In the smaller cell as many moves are more sweeps, so that its chains are the better known."""
+    return max(int(moves / (n_sites * TEMPERATURES * WALKERS)), SAMPLES)
+
+
+def _cooled(system: System, temperature_K: Float, mu_eV: float, moves: float, seed: int, key: tuple[int, ...]) -> Lanes:
+    return cooled_lanes(system, temperature_K, mu_eV, int(COOLING_SHARE * _sweeps(system.supercell.n_sites, moves)), seed, key)
+
+
+def _followed(
+    system: System,
+    waves: Waves,
+    star: Star,
+    cell: int,
+    temperature_K: Float,
+    mu_eV: float,
+    moves: float,
+    seed: int,
+    key: tuple[int, ...],
+) -> Measured:  # fmt: skip
+    lanes = _cooled(system, temperature_K, mu_eV, moves, seed, key)
+    return _measure(lanes, [star.field], waves, _sweeps(system.supercell.n_sites, moves), star.numbers[cell])
+
+
+def _measure(lanes: Lanes, fields: list[Field], waves: Waves, sweeps: int, star: int | None = None) -> Measured:
+    """SAMPLES samples of the shares of all stars, or of one."""
+    share, ions, shape = [], [], (TEMPERATURES, WALKERS)
+    for _ in range(SAMPLES):
+        lanes.advance(max(1, sweeps // SAMPLES))
+        weights = [waves.star_weights(deviations(f, lanes.system.supercell, lanes.chains.species)) for f in fields]
+        kept = [np.nan_to_num(w if star is None else w[:, [star]]).T.reshape(-1, *shape) for w in weights]
+        share.append(kept)
+        ions.append(lanes.ions.copy())
+    return Measured(np.array(share), np.array(ions))
+
+
+def _end_of_order(share: Float, waves: tuple[Waves, Waves], field: Field) -> tuple[Star, int] | None:
+    """The star that is ordered at the lowest temperature, and the last temperature before its share falls to half.
+
+    share (samples, stars, temperatures, walkers). None where nothing is ordered, or the order has no end in the range, or it does
+    not fit the smaller cell.
+    """
+    mean = share[int(BURN_IN * len(share)) :].mean(axis=(0, 3)).T  # (temperatures, stars)
+    found = recognise(mean[:1], np.array([WALKERS]), waves[0], field)
+    number = int(found.star[0])
+    fallen = np.flatnonzero(mean[:, number] < FALLEN * mean[0, number])
+    q = waves[0].star_q[number]
+    same = np.flatnonzero((np.abs(waves[1].star_q - q) < 1e-9).all(axis=1))
+    if not found.ordered[0] or not len(fallen) or not len(same):
+        return None
+    return Star(field, (number, int(same[0])), q, int(waves[0].star_size[number])), int(fallen[0]) - 1
