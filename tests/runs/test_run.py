@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ..helpers.command import environment, hashes, run, write_input
+from ..helpers.command import SMALL, environment, hashes, run, write_input
 from ..helpers.paths import ROOT
 from ..helpers.shared import analysed, made_once
 
@@ -44,7 +44,7 @@ def test_more_sweeps_extend_a_run(reference: dict[str, str], tmp_path: Path) -> 
 
 
 def test_a_changed_hamiltonian_is_refused(tmp_path: Path) -> None:
-    path = write_input(tmp_path, 40)
+    path = write_input(tmp_path, 40, text=SMALL)
     assert run(path, 1, "--until", "sample").returncode == 0
     path.write_text(path.read_text().replace("-0.03}", "-0.04}"))
     done = run(path, 1, "--until", "analyse")
