@@ -7,26 +7,28 @@ from .compiling import entry, part
 PRECISION = 1e-10  # of ln of the ratio of the weights
 MOST_STEPS = 200
 MOST_CUTS = 20
+NEGLIGIBLE = 40.0  # ln of the ratio to the largest weight from which on a weight adds nothing
 
 
 @entry
-def equal_weights(x, log_weights, low, cut, high):
+def equal_weights(x, log_weights, low, cut, high, left, right):
     """Rows of mean x of either phase, the barrier ln(p_max / p_min) and the slope, (curves, 4).
 
     log_weights (curves, n): ln P at slope 0. The phases are the x from index low to cut, and from cut to high (included), where
-    cut is moved to the least weight between them. nan: there are no two peaks.
+    cut is moved to the least weight between them. left, right: indices near the peaks.
+    nan: there are no two peaks.
     """
     found = np.full((log_weights.shape[0], 4), np.nan)
     for row in range(log_weights.shape[0]):
-        middle, slope = cut, 0.0
+        middle, slope = cut, (log_weights[row, left] - log_weights[row, right]) / (x[right] - x[left])
         for _ in range(MOST_CUTS):
-            slope, left, right = _balanced(x, log_weights[row], low, middle, high, slope)
+            slope, low_mean, high_mean = _balanced(x, log_weights[row], low, middle, high, slope)
             if not np.isfinite(slope):
                 break
             least, barrier = _least(x, log_weights[row], low, middle, high, slope)
             if least <= low or least >= high:
                 break
-            found[row] = left, right, barrier, slope
+            found[row] = low_mean, high_mean, barrier, slope
             if least == middle:
                 break
             middle = least
@@ -63,10 +65,12 @@ def _moments(x, log_weight, low, high, slope):
         most = max(most, log_weight[k] + slope * x[k])
     total, second, fourth = 0.0, 0.0, 0.0
     for k in range(low, high + 1):
-        p, square = np.exp(log_weight[k] + slope * x[k] - most), (x[k] - mean) ** 2
-        total += p
-        second += p * square
-        fourth += p * square**2
+        log_p, square = log_weight[k] + slope * x[k] - most, (x[k] - mean) ** 2
+        if log_p > -NEGLIGIBLE:
+            p = np.exp(log_p)
+            total += p
+            second += p * square
+            fourth += p * square**2
     return mean, second / total, fourth / total
 
 
@@ -97,9 +101,11 @@ def _side(x, log_weight, first, last, slope):
         most = max(most, log_weight[k] + slope * x[k])
     total, moment = 0.0, 0.0
     for k in range(first, last):
-        p = np.exp(log_weight[k] + slope * x[k] - most)
-        total += p
-        moment += p * x[k]
+        log_p = log_weight[k] + slope * x[k] - most
+        if log_p > -NEGLIGIBLE:
+            p = np.exp(log_p)
+            total += p
+            moment += p * x[k]
     return most + np.log(total), moment / total
 
 

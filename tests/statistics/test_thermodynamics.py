@@ -197,7 +197,7 @@ def test_phases_of_different_width_have_equal_weight() -> None:
     x, at, width, share = np.linspace(0, 1, 1001), np.array([0.3, 0.8]), np.array([0.02, 0.05]), np.array([1.0, 0.01])
     p = (share * np.exp(-(((x[:, None] - at) / width) ** 2))).sum(axis=1)
     one = np.exp(-(((x - 0.5) / 0.1) ** 2))
-    found = coexistence(x, -np.log(np.vstack([p * np.exp(20 * x), one])), 1.0, Domain(0, 500, 1000))
+    found = coexistence(x, -np.log(np.vstack([p * np.exp(20 * x), one])), 1.0, Domain(0, 500, 1000, 300, 800))
 
     def log_weight(slope: float) -> np.ndarray:
         return np.log(share * width) + slope * at + (slope * width / 2) ** 2

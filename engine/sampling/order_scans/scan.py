@@ -68,13 +68,15 @@ def scan_order(
     lattice = systems[0].lattice
     fields = [f for f in (ion_field(lattice, str(systems[0].ion)), electron_field(lattice)) if f is not None]
     search_K, found = np.geomspace(min(asked_K), max(asked_K), TEMPERATURES), []
+    followed: list[int] = []  # electrons that lose their order together with the ions have no transition of their own
     lanes = _cooled(systems[0], search_K, mu_eV, MOVES["search"], seed, (number, 0))
     searched = _measure(lanes, fields, waves[0], _sweeps(systems[0].supercell.n_sites, MOVES["search"]))
     for k, field in enumerate(fields):
         ends = _end_of_order(searched.share[:, k], waves, field)
-        if ends is None:
+        if ends is None or any(abs(ends[1] - other) <= 1 for other in followed):
             continue
         star, last = ends
+        followed.append(last)
         span = search_K[last] * BELOW, search_K[last + 1] * ABOVE
         for level, name in enumerate(("approach", "measure")):
             temperatures = np.linspace(*span, TEMPERATURES)

@@ -19,11 +19,13 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Domain:
-    """Indices of x between which two phases are weighed, and of the least weight between them."""
+    """Indices of x: two phases are weighed between low and high, the least weight is near cut, the peaks near left and right."""
 
     low: int
     cut: int
     high: int
+    left: int
+    right: int
 
 
 def domains(x: Float, f: Float, wider_than: float, deeper_than: float) -> list[Domain]:
@@ -55,7 +57,7 @@ def _facet(x: Float, f: Float, vertices: NDArray[np.int64], at: float) -> Facet:
 def _domain(k: int, found: list[Facet], number: int) -> Domain:
     low = found[k - 1].deepest if k else 0
     high = found[k + 1].deepest if k + 1 < len(found) else number - 1
-    return Domain(low, found[k].deepest, high)
+    return Domain(low, found[k].deepest, high, found[k].left, found[k].right)
 
 
 def coexistence(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Float:
@@ -66,7 +68,7 @@ def coexistence(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Fl
     known = np.isfinite(curves_eV).all(axis=1)
     found = np.full((len(curves_eV), 3), np.nan)
     log_weights = _log_weights(x, curves_eV[known], per_kT)
-    found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high)[:, :3]
+    found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high, domain.left, domain.right)[:, :3]
     return found
 
 

@@ -42,13 +42,13 @@ class Judged:
 
 
 def judged(larger: Trace, smaller: Trace) -> Judged:
-    """Verdicts on all gaps of the larger cell; both traces have the same temperatures."""
+    """Verdicts on the certain gaps of the larger cell; both traces have the same temperatures."""
     regions, unresolved = [], []
     for k in range(len(larger.temperature_K)):
         at, of_smaller = larger.at(k), find_gaps(smaller.at(k), LEAST_KT)
         found: dict[Verdict, list[Gap]] = {v: [] for v in Verdict}
-        for gap in find_gaps(at, LEAST_KT):
-            found[verdict(gap, at.per_kT, of_smaller, smaller.at(k).per_kT)].append(replace(gap, certain=True))
+        for gap in (g for g in find_gaps(at, LEAST_KT) if g.certain):
+            found[verdict(gap, at.per_kT, of_smaller, smaller.at(k).per_kT)].append(gap)
         regions.append(found[Verdict.REGION])
         unresolved.append(found[Verdict.UNRESOLVED])
     return Judged(regions, unresolved)
