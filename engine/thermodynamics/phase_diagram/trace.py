@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import BPoly
 
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 from ..free_energy.isotherms import Isotherms
@@ -116,7 +115,25 @@ def beta_free_energy(
     known = np.array([_derivatives(c, at, isotherms.half_step, isotherms.ends) for c in curves])[:, :derivatives]
     if len(rungs) == 1:
         return known[:, 0]
-    return BPoly.from_derivatives(rungs[::-1], known[::-1])(betas)
+    interval = np.clip(np.searchsorted(-rungs, -betas) - 1, 0, len(rungs) - 2)  # rungs descend in beta
+    width = rungs[interval + 1] - rungs[interval]
+    basis = hermite_basis((betas - rungs[interval]) / width, derivatives) * width ** np.arange(derivatives)[:, None]
+    found = np.empty((len(betas), known.shape[-1]))
+    for k in np.unique(interval).tolist():
+        mine = interval == k
+        found[mine] = np.einsum("sdt,sdx->tx", basis[..., mine], known[k : k + 2])
+    return found
+
+
+def hermite_basis(t: Float, derivatives: int) -> Float:
+    """Polynomials (ends, derivatives, t) that interpolate values and derivatives at the ends of [0, 1]: cubic or quintic."""
+    if derivatives == 2:
+        low = [1 - 3 * t**2 + 2 * t**3, t - 2 * t**2 + t**3]
+        high = [3 * t**2 - 2 * t**3, t**3 - t**2]
+    else:
+        low = [1 - 10 * t**3 + 15 * t**4 - 6 * t**5, t - 6 * t**3 + 8 * t**4 - 3 * t**5, (t**2 - 3 * t**3 + 3 * t**4 - t**5) / 2]
+        high = [10 * t**3 - 15 * t**4 + 6 * t**5, -4 * t**3 + 7 * t**4 - 3 * t**5, (t**3 - 2 * t**4 + t**5) / 2]
+    return np.array([low, high])
 
 
 def _derivatives(curve: Isotherm, at: NDArray[np.int64], half_width: int, ends: Ends) -> Float:
