@@ -19,6 +19,7 @@ from ..helpers.vasp_files import write_outcar
 pytestmark = pytest.mark.runs
 
 SECTION = re.compile(r"^## Bring your own DFT\n(.*?)(?=^## |\Z)", re.S | re.M)
+SMALL_NETWORK = "{r_max: 5.0, hidden_irreps: 8x0e, max_ell: 1, correlation: 1, num_interactions: 1, num_radial_basis: 4}"
 BLOCK = re.compile(r"```yaml\n(.*?)```", re.S)
 
 
@@ -74,11 +75,12 @@ def test_from_outcars_to_a_phase_diagram(tmp_path: Path) -> None:
 
 
 def test_with_a_potential_in_between(tmp_path: Path) -> None:
-    """Its additions, with fewer epochs and configurations; the shipped weights stand in for a finished training."""
+    """Its additions, with fewer epochs and configurations and a small network; the shipped weights stand in for its training."""
     write_outcars(tmp_path, [c for c in read(ROOT / "inputs/nafepo4/reference.extxyz", ":") if len(c) <= 60])
     whole, to_train, to_label = readme_blocks()
     head = whole[: whole.index("energy:")]
-    (tmp_path / "train.yaml").write_text(head + replaced(to_train, "epochs: 100", "epochs: 1"), encoding="utf-8")
+    short = replaced(replaced(to_train, "epochs: 100", "epochs: 1"), "{r_max: 5.0}", SMALL_NETWORK)
+    (tmp_path / "train.yaml").write_text(head + short, encoding="utf-8")
     run(tmp_path, "train.yaml")
     weights = tmp_path / "own/potentials/mine/mine.model"
     shutil.copy(ROOT / "inputs/nafepo4/mace.model", weights)
