@@ -61,7 +61,7 @@ def test_a_gap_is_traced_between_the_rungs() -> None:
             (gap,) = row
             exact = binodal(float(t))
             assert abs(gap.x[0] - exact) < 5e-3 and abs(gap.x[1] - (1 - exact)) < 5e-3
-            assert max(gap.x_error) < 5e-3 and abs(gap.x[0] - exact) < 4 * gap.x_error[0] + 1e-3  # a mean, not a peak
+            assert max(gap.x_error) < 5e-3 and abs(gap.x[0] - exact) < 4 * gap.x_error[0] + 2.5e-3  # a mean, not the top of the peak
             checked += 1
         assert t < t_c + 2 or not row
     (point,) = diagram.invariants
