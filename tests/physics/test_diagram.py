@@ -49,19 +49,19 @@ def binodal(t: float) -> float:
 
 
 def test_a_gap_is_traced_between_the_rungs() -> None:
-    """Two-phase boundaries within 0.005 and the critical point within 2 K of exact ones, at temperatures that were not
-    sampled.
+    """Two-phase boundaries within 0.005, farther than 25 K from the critical point, and this within 2 K of exact ones, at
+    temperatures that were not sampled. Boundaries are means of peaks, whose width shifts them nearer to it.
     """
     diagram = build_diagram(isotherms_of(gas, LADDER, n_fu=4000, noise_eV=1e-6))
     t_c = critical_K()
     assert 400 < t_c < 500 and min(abs(t_c - np.array(LADDER))) > 5
     checked = 0
     for t, row in zip(diagram.trace.temperature_K, diagram.rows):
-        if t < t_c - 10:
+        if t < t_c - 25:
             (gap,) = row
             exact = binodal(float(t))
             assert abs(gap.x[0] - exact) < 5e-3 and abs(gap.x[1] - (1 - exact)) < 5e-3
-            assert max(gap.x_error) < 5e-3 and abs(gap.x[0] - exact) < 4 * gap.x_error[0] + 2.5e-3  # a mean, not the top of the peak
+            assert max(gap.x_error) < 5e-3 and abs(gap.x[0] - exact) < 4 * gap.x_error[0] + 1e-3
             checked += 1
         assert t < t_c + 2 or not row
     (point,) = diagram.invariants
