@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mpi4py import MPI
@@ -21,6 +23,7 @@ from .replicas.segments import Then, sample
 
 COMMIT_EVERY_S = float(os.environ.get("REDOXMC_COMMIT_S", "60"))
 COMMIT_AT_LEAST_EVERY_S = 900.0
+PER_COMMIT = 30.0  # least time between commits over that of a commit beyond a second
 MOST_HELD_BYTES = 200_000_000  # by a rank, of samples that are not committed yet
 
 
@@ -55,13 +58,14 @@ def sample_ladder(
             return then
 
         for segment in sample(replicas, n_sweeps, config.sampler.exchange_every, after_block):
-            commit(replicas, store, segment)
+            with timer.committing():
+                commit(replicas, store, segment)
         if then is Then.STOP:
             raise Interrupted("committed; start the same command again to continue")
 
 
 class CommitTimer:
-    """Tells all ranks alike when to commit: every minute at first, and less often in a long run.
+    """Tells all ranks alike when to commit: every minute at first, and less often in a long run or where commits take long.
 
     Many segments take long to read. A rank that holds many samples asks for a commit. No result depends on where segments end.
     """
@@ -69,11 +73,18 @@ class CommitTimer:
     def __init__(self, comm: Any) -> None:
         self.comm = comm
         self.began = self.last = time.monotonic()
+        self.took_s = 0.0
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.took_s = time.monotonic() - began
 
     def is_due(self, held_bytes: int) -> bool:
         """held_bytes: samples of this rank that are not committed. Collective."""
         now = time.monotonic()
-        wait_s = max(COMMIT_EVERY_S, min((now - self.began) / 10, COMMIT_AT_LEAST_EVERY_S))
+        wait_s = max(COMMIT_EVERY_S, min(max((now - self.began) / 10, PER_COMMIT * (self.took_s - 1.0)), COMMIT_AT_LEAST_EVERY_S))
         wants = (self.comm.rank == 0 and now - self.last > wait_s) or held_bytes > MOST_HELD_BYTES
         due = bool(self.comm.allreduce(wants, op=MPI.LOR))
         self.last = now if due else self.last

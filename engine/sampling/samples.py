@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from .ladder.ladder_file import read_ladder
 from .ladder.plan import Plan
 from .ladder.slots import Slot
 from .replicas.replicas import Replicas
-from .replicas.segment_files import read_series, read_totals
+from .replicas.segment_files import Snapshots, read_series, read_snapshots, read_totals
 from .replicas.segments import Series, Then, Totals, sample
 
 Int = NDArray[np.int64]
@@ -42,6 +43,16 @@ class Samples:
     exchanged: dict[tuple[int, int], tuple[int, int]]
     splits: dict[int, ConditionalEntropies] = field(default_factory=dict)
     origin: tuple[Origin, ...] = ()
+
+    @cached_property
+    def _snapshots(self) -> dict[int, Snapshots]:
+        return {}
+
+    def snapshots(self, slot: int) -> Snapshots:
+        """States of a slot in the files that it comes from, which are read once."""
+        if slot not in self._snapshots:
+            self._snapshots[slot] = read_snapshots(*self.origin[slot], self.n_sweeps)
+        return self._snapshots[slot]
 
     @property
     def n_sweeps(self) -> int:

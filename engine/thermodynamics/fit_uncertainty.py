@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..runtime.results.canonical import Canonical
 from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.chains.system import System
-from ..sampling.replicas.segment_files import read_snapshots
 from ..sampling.samples import Samples
 from ..units import NEV_PER_EV
 from .free_energy.isotherms import Isotherms, spread
@@ -60,8 +59,7 @@ def changes(samples: Samples, isotherms: Isotherms, system: System, drawn: Seque
     for k, slot in enumerate(samples.plan.slots):
         if slot.rung not in row_of:
             continue
-        store, number_there = samples.origin[k]
-        seen = read_snapshots(store, number_there, samples.n_sweeps).species
+        seen = samples.snapshots(k).species
         states = seen.reshape(-1, seen.shape[-1])
         for state in states[np.unique(np.linspace(k % seen.shape[1], len(states) - 1, each).astype(int))]:
             place, own = int(np.searchsorted(n, system.count_ions(state)[0])), system.energy_neV(state)

@@ -11,7 +11,6 @@ from ...crystal.occupations import species_of_atoms
 from ...runtime.results.order import Order
 from ...sampling.chains.system import System
 from ...sampling.diagnostics import Convergence
-from ...sampling.replicas.segment_files import read_snapshots
 from ...sampling.samples import Samples
 from .long_range import CRITERION, long_range_order
 from .probe import ChainMeans, Probe, build_probe
@@ -30,7 +29,7 @@ def order_group(samples: Samples, system: System, convergence: Convergence, x: F
     for number, slot in enumerate(plan.slots):
         if slot.rung not in rungs:
             continue
-        seen, row = read_snapshots(*samples.origin[number], samples.n_sweeps), int(np.searchsorted(rungs, slot.rung))
+        seen, row = samples.snapshots(number), int(np.searchsorted(rungs, slot.rung))
         after = (seen.sweep > convergence.equilibrated_after[number]) | (seen.sweep == seen.sweep[-1])
         kept = _thinned(np.flatnonzero(after))
         for walker in range(plan.walkers):

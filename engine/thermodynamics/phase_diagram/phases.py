@@ -12,7 +12,6 @@ from ...crystal.cif import charged_cif
 from ...crystal.lattice import Supercell
 from ...runtime.results.order import Order
 from ...runtime.storage import write_text
-from ...sampling.replicas.segment_files import read_snapshots
 from ...sampling.samples import Samples
 
 Int = NDArray[np.int64]
@@ -117,7 +116,7 @@ def write_examples(
         if point is None:
             continue
         replica, sweep, walker = order.example[point].tolist()
-        seen = read_snapshots(*samples.origin[int(replica)], sweep)
+        seen = samples.snapshots(int(replica))
         temperature_K, x = order.temperature_K[point[0]], order.x[point[1]]
         heading = f"# {name}\n# T = {temperature_K:g} K, x = {x:.4f}; replica {replica}, sweep {sweep}, walker {walker}\n"
         written.append(folder / f"region_{region:02d}.cif")
