@@ -82,7 +82,7 @@ def test_verdicts_on_a_gap_by_two_sizes() -> None:
     assert found(gap(8, 0.3, kT), gap(4, 0.2, small)) == "region"
     assert found(gap(4.5, 0.3, kT), gap(4, 0.2, small)) == "unresolved"
     assert found(gap(3, 0.3, kT), gap(4, 0.2, small)) == "none"
-    assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.2, 1.0))) == "unresolved"
+    assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.2, 1.0))) == "layers"
     assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.65, 0.9))) == "region", "the smaller cell has nothing there"
 
 

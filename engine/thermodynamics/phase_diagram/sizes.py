@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from .boundaries import Gap, find_gaps
+from .boundaries import Gap, connect_regions, find_gaps
 from .coexistence import Domain, domain_at, fourth_cumulants
 from .invariants import Invariant
 from .trace import Curves, Trace
@@ -21,6 +21,7 @@ GROWTH = 3.0  # standard errors by which the barrier must grow for a region
 EXCLUDED = 1.645  # standard errors by which growth is excluded with 95 %
 LEAST_KT = 0.5  # barrier that is compared; the error of one that is lower
 FOLLOWS = 2**0.5  # ratio of the widths in the smaller and the larger cell from which on a region follows the cell
+LAYERS_SHARE = 0.2
 REACH_K = 40.0  # from the end of a region within which the cumulants are compared
 LEAST_CROSSINGS = 0.9  # share of the resamples whose cumulants cross there
 
@@ -31,6 +32,7 @@ class Verdict(StrEnum):
     REGION = "region"
     NONE = "none"
     UNRESOLVED = "unresolved"
+    LAYERS = "layers"
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,31 @@ class Judged:
 
 
 def judged(larger: Trace, smaller: Trace) -> Judged:
-    """Verdicts on the certain gaps of the larger cell; both traces have the same temperatures."""
-    regions, unresolved = [], []
+    """Verdicts on the certain gaps of the larger cell; both traces have the same temperatures.
+
+    Gaps that are connected over temperature are layers of the cell together, if some of them are.
+    """
+    candidates, verdicts = [], []
     for k in range(len(larger.temperature_K)):
-        at, of_smaller = larger.at(k), find_gaps(smaller.at(k), LEAST_KT)
-        found: dict[Verdict, list[Gap]] = {v: [] for v in Verdict}
-        for gap in (g for g in find_gaps(at, LEAST_KT) if g.certain):
-            found[verdict(gap, at.per_kT, of_smaller, smaller.at(k).per_kT)].append(gap)
-        regions.append(found[Verdict.REGION])
-        unresolved.append(found[Verdict.UNRESOLVED])
-    return Judged(regions, unresolved)
+        at, other = larger.at(k), smaller.at(k)
+        of_smaller = find_gaps(other, LEAST_KT)
+        candidates.append([g for g in find_gaps(at, LEAST_KT) if g.certain])
+        verdicts.append([verdict(g, at.per_kT, of_smaller, other.per_kT) for g in candidates[-1]])
+    numbered = connect_regions(candidates)
+    layers = _layers(numbered, verdicts)
+    kept: dict[Verdict, list[list[Gap]]] = {v: [[] for _ in numbered] for v in Verdict}
+    for k, (row, of_row) in enumerate(zip(numbered, verdicts)):
+        for gap, found in zip(row, of_row):
+            kept[Verdict.LAYERS if gap.region in layers else found][k].append(gap)
+    both = zip(kept[Verdict.UNRESOLVED], kept[Verdict.LAYERS])
+    return Judged(kept[Verdict.REGION], [sorted([*a, *b], key=lambda g: g.x) for a, b in both])
+
+
+def _layers(numbered: list[list[Gap]], verdicts: list[list[Verdict]]) -> set[int]:
+    """Regions of which the share LAYERS_SHARE of the temperatures or more is judged to be layers."""
+    pairs = [(g.region, v is Verdict.LAYERS) for row, of_row in zip(numbered, verdicts) for g, v in zip(row, of_row)]
+    regions = {region for region, _ in pairs}
+    return {r for r in regions if np.mean([layer for region, layer in pairs if region == r]) >= LAYERS_SHARE}
 
 
 def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float) -> Verdict:
@@ -60,7 +77,7 @@ def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: floa
     low, low_error = 0.0, LEAST_KT
     if other is not None and gap.overlap(other) > 0:
         if other.x[1] - other.x[0] >= FOLLOWS * (gap.x[1] - gap.x[0]):
-            return Verdict.UNRESOLVED
+            return Verdict.LAYERS
         low, low_error = other.height_eV * per_kT_smaller, other.height_error_eV * per_kT_smaller
     growth, error = gap.height_eV * per_kT - low, float(np.hypot(gap.height_error_eV * per_kT, low_error))
     if growth > GROWTH * error:
