@@ -37,12 +37,19 @@ def equal_weights(x, log_weights, low, cut, high, left, right):
 
 @entry
 def cumulants(x, log_weights, low, high, mean):
-    """Fourth-order cumulants 1 - <d^4> / (3 <d^2>^2), (curves,), d = x - <x>, of x[low:high+1] at the slope where <x> = mean."""
+    """Fourth-order cumulants 1 - <d^4> / (3 <d^2>^2), (curves,), d = x - <x>, of x[low:high+1] at the slope where <x> = mean.
+
+    nan: there is no such slope, or one x has all the weight.
+    """
     found = np.full(log_weights.shape[0], np.nan)
     for row in range(log_weights.shape[0]):
-        slope, least, most = 0.0, -np.inf, np.inf
+        near = min(max(np.searchsorted(x, mean), low + 1), high - 1)
+        slope = (log_weights[row, near - 1] - log_weights[row, near + 1]) / (x[near + 1] - x[near - 1])
+        least, most = -np.inf, np.inf
         for _ in range(MOST_STEPS):
             at, second, fourth = _moments(x, log_weights[row], low, high, slope)
+            if second <= 0:  # a single x: no distribution to speak of
+                break
             if abs(at - mean) < PRECISION:
                 found[row] = 1 - fourth / (3 * second**2)
                 break

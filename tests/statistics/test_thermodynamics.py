@@ -10,7 +10,7 @@ from redoxmc.engine.sampling.preparation.place_temperatures import place_tempera
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps
-from redoxmc.engine.thermodynamics.phase_diagram.coexistence import Domain, coexistence, domains
+from redoxmc.engine.thermodynamics.phase_diagram.coexistence import Domain, coexistence, domains, fourth_cumulants
 from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
 from redoxmc.engine.thermodynamics.phase_diagram.trace import Curves
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
@@ -190,6 +190,16 @@ def test_phases_of_equal_weight_are_those_of_the_infinite_lattice() -> None:
         assert abs(low - exact) < 1e-3 and abs(high - (1 - exact)) < 1e-3
         assert np.abs(x[lower_hull(x, f)] - exact).min() > 2 * abs(low - exact)
         assert barrier == pytest.approx((f[1:-1].max() - f.min()) * per_kT, rel=1e-4)
+
+
+def test_cumulants_of_known_distributions() -> None:
+    """A Gaussian has 0, two narrow peaks 2/3 at their middle, whatever the tilt; where one x has all the weight there is none."""
+    x = np.linspace(0, 1, 401)
+    gauss = ((x - 0.4) / 0.05) ** 2 / 2
+    peaks = -np.log(np.exp(-(((x - 0.2) / 0.01) ** 2)) + np.exp(-(((x - 0.8) / 0.01) ** 2)) + 1e-12)
+    spike = np.where(x == 0.5, 0.0, 1e4)
+    found = fourth_cumulants(x, np.vstack([gauss, peaks + 300 * x, spike]), 1.0, Domain(0, 200, 400, 80, 320), 0.5)
+    assert found[:2] == pytest.approx([0.0, 2 / 3], abs=2e-3) and np.isnan(found[2])
 
 
 def test_phases_of_different_width_have_equal_weight() -> None:
