@@ -21,6 +21,7 @@ from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.sampling.conditional_entropies.conditional_entropy_sampling import run_conditional_entropies
 from redoxmc.engine.sampling.diagnostics import LEAST_UNITS
 from redoxmc.engine.sampling.order_scans.order_scans import run_order_scans
+from redoxmc.engine.sampling.order_scans.scan import MOVES
 from redoxmc.engine.sampling.replicas.segments import blocks_of
 from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.stages import sample
@@ -69,8 +70,10 @@ def prepared(folder: Path, text: str = INPUT) -> Any:
     ],
     ids=["as it is", "more walkers", "canonical", "second cell", "three species"],
 )
-def test_the_moves_promised_are_the_moves_made(change: tuple[str, str], tmp_path: Path) -> None:
+def test_the_moves_promised_are_the_moves_made(change: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly, stage by stage, but for the few that draw a chain to a composition; and the temperatures are those of the run."""
+    for name in MOVES:
+        monkeypatch.setitem(MOVES, name, MOVES[name] / 100)
     run, data = prepared(tmp_path, INPUT.replace(*change))
     promised = cost.cost_of(run, data)
     comm, before = MPI.COMM_WORLD, effort.EFFORT.moves

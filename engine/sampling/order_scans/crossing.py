@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 BURN_IN = 0.2  # share of the samples that is left out
 DEGREE = 2  # of the polynomial in T through the difference of the cumulants
+AROUND, FALL = 5, 4  # temperatures on either side of a crossing through which it goes, and whose means tell how steep it is
 FIRST_ORDER = 3.0  # standard errors by which the cumulant of the larger cell must dip below zero, and below the smaller cell's
 
 
@@ -45,10 +46,19 @@ def crossing(temperature_K: Float, larger: Float, smaller: Float) -> Crossing | 
 
 
 def _zero(t: Float, difference: Float) -> float:
-    """Where a polynomial through the differences falls through zero, inside the range and for the last time; nan: nowhere."""
-    centre, scale = t.mean(), np.ptp(t) / 2
-    p = np.polynomial.Polynomial.fit((t - centre) / scale, difference, DEGREE)
-    roots = p.roots()
-    real = np.sort(roots[np.isreal(roots)].real)
-    falling = [r for r in real if abs(r) <= 1 and p.deriv()(r) < 0]
-    return float(centre + scale * falling[-1]) if falling else float("nan")
+    """Where the differences fall through zero; nan: nowhere.
+
+    By a polynomial through the points around the steepest fall: far from it they are no polynomial.
+    """
+    smooth = np.convolve(np.pad(difference, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    changes = np.flatnonzero((smooth[:-1] > 0) & (smooth[1:] <= 0))
+    if not len(changes):
+        return float("nan")
+    falls = [difference[max(k - FALL + 1, 0) : k + 1].mean() - difference[k + 1 : k + 1 + FALL].mean() for k in changes]
+    at = int(changes[np.argmax(falls)])
+    near = slice(max(at + 1 - AROUND, 0), at + 1 + AROUND)
+    fit = np.polynomial.Polynomial.fit(t[near], difference[near], DEGREE)
+    roots = fit.roots()
+    real = roots[np.isreal(roots)].real
+    inside = real[(real >= t[near][0]) & (real <= t[near][-1]) & (fit.deriv()(real) < 0)]
+    return float(inside[np.argmin(np.abs(inside - t[at]))]) if len(inside) else float("nan")

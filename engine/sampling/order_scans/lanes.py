@@ -66,15 +66,28 @@ class Lanes:
 
 def cooled_lanes(system: System, temperature_K: Float, mu_eV: float, sweeps: int, seed: int, key: tuple[int, ...]) -> Lanes:
     """From random states with half of the ions, cooled in steps of beta in so many sweeps."""
-    assert len(temperature_K) == TEMPERATURES and system.ion is not None
+    assert system.ion is not None
     counts, _ = system.neutral_counts
     random = generator(seed, Stream.ORDER_SCAN, *key, Stream.START)
     half = int(counts[len(counts) // 2])
-    starts = [random_neutral_state(system.supercell, system.ion, half, random) for _ in range(LANES)]
-    streams = [chain_stream(seed, Stream.ORDER_SCAN, *key, Stream.CHAIN, r) for r in range(LANES)]
-    proposals = chain_stream(seed, Stream.ORDER_SCAN, *key, Stream.PROPOSALS)
-    chains = start_chains(system, np.array(starts), streams, proposals)
-    lanes = Lanes(system, temperature_K, mu_eV, chains, generator(seed, Stream.ORDER_SCAN, *key, Stream.EXCHANGE))
+    starts = np.array([random_neutral_state(system.supercell, system.ion, half, random) for _ in range(LANES)])
+    lanes = _lanes(system, temperature_K, mu_eV, starts, seed, key)
     for step in range(1, COOLING + 1):
         lanes.advance(max(1, sweeps // COOLING), step / COOLING)
     return lanes
+
+
+def lanes_from(before: Lanes, temperature_K: Float, seed: int, key: tuple[int, ...]) -> Lanes:
+    """Each from the chains at the nearest temperature of other lanes."""
+    nearest = np.abs(before.temperature_K - temperature_K[:, None]).argmin(axis=1)
+    starts = before.chains.species.reshape(TEMPERATURES, WALKERS, -1)[nearest].reshape(LANES, -1)
+    return _lanes(before.system, temperature_K, before.mu_eV, starts, seed, key)
+
+
+def _lanes(
+    system: System, temperature_K: Float, mu_eV: float, starts: NDArray[np.int8], seed: int, key: tuple[int, ...]
+) -> Lanes:
+    assert len(temperature_K) == TEMPERATURES
+    streams = [chain_stream(seed, Stream.ORDER_SCAN, *key, Stream.CHAIN, r) for r in range(LANES)]
+    chains = start_chains(system, starts, streams, chain_stream(seed, Stream.ORDER_SCAN, *key, Stream.PROPOSALS))
+    return Lanes(system, temperature_K, mu_eV, chains, generator(seed, Stream.ORDER_SCAN, *key, Stream.EXCHANGE))

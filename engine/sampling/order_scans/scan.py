@@ -14,12 +14,12 @@ from ...crystal.long_range_order import recognise
 from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from ..chains.system import System
 from .crossing import BURN_IN, crossing, cumulants
-from .lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes
+from .lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes, lanes_from
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 SAMPLES = 400  # of the order parameter in each chain
-MOVES = {"search": 5e7, "approach": 5e7, "measure": 4e8}  # attempted in the larger cell, cooling apart
+MOVES = {"search": 2e8, "approach": 1e8, "measure": 4e8}  # attempted in the larger cell, cooling apart
 COOLING_SHARE = 0.25  # of the sweeps, before them
 BELOW, ABOVE = 0.9, 1.1  # range of the approach, times the last ordered temperature and the next
 FALLEN = 0.5  # share of the star, over that at the lowest temperature, at which its order is about to end
@@ -70,7 +70,7 @@ def scan_order(
     search_K, found = np.geomspace(min(asked_K), max(asked_K), TEMPERATURES), []
     followed: list[int] = []  # electrons that lose their order together with the ions have no transition of their own
     lanes = _cooled(systems[0], search_K, mu_eV, MOVES["search"], seed, (number, 0))
-    searched = _measure(lanes, fields, waves[0], _sweeps(systems[0].supercell.n_sites, MOVES["search"]))
+    searched = _measure(lanes, fields, waves[0], MOVES["search"])
     for k, field in enumerate(fields):
         ends = _end_of_order(searched.share[:, k], waves, field)
         if ends is None or any(abs(ends[1] - other) <= 1 for other in followed):
@@ -78,21 +78,34 @@ def scan_order(
         star, last = ends
         followed.append(last)
         span = search_K[last] * BELOW, search_K[last + 1] * ABOVE
-        for level, name in enumerate(("approach", "measure")):
-            temperatures = np.linspace(*span, TEMPERATURES)
-            keys = [(number, 1 + k, level, cell) for cell in (0, 1)]
-            both = [
-                _followed(s, w, star, c, temperatures, mu_eV, MOVES[name], seed, key)
-                for c, (s, w, key) in enumerate(zip(systems, waves, keys))
-            ]
-            found_here = crossing(temperatures, *(cumulants(m.share[:, 0, 0], star.components) for m in both))
-            if found_here is None:
-                break
-            span = found_here.temperature_K * (1 - NEAR), found_here.temperature_K * (1 + NEAR)
-        else:
-            shares = np.array([m.share[:, 0, 0] for m in both])
-            found.append(OrderScan(field.name, star.q, star.components, temperatures, shares, both[0].ions))
+        smaller = _cooled(systems[1], np.linspace(*span, TEMPERATURES), mu_eV, MOVES["approach"], seed, (number, 1 + k))
+        if (scan := _followed((lanes, smaller), waves, star, span, seed, (number, 1 + k))) is not None:
+            found.append(scan)
     return found
+
+
+def _followed(
+    before: tuple[Lanes, Lanes],
+    waves: tuple[Waves, Waves],
+    star: Star,
+    span: tuple[float, float],
+    seed: int,
+    key: tuple[int, int],
+) -> OrderScan | None:
+    """The order around its end, in both cells, from the states of other lanes; None if its cumulants do not cross."""
+    for level, name in enumerate(("approach", "measure")):
+        temperature_K = np.linspace(*span, TEMPERATURES)
+        before = (
+            lanes_from(before[0], temperature_K, seed, (*key, level, 0)),
+            lanes_from(before[1], temperature_K, seed, (*key, level, 1)),
+        )
+        both = [_measure(before[c], [star.field], waves[c], MOVES[name], star.numbers[c]) for c in (0, 1)]
+        at = crossing(temperature_K, *(cumulants(m.share[:, 0, 0], star.components) for m in both))
+        if at is None:
+            return None
+        span = at.temperature_K * (1 - NEAR), at.temperature_K * (1 + NEAR)
+    share = np.array([m.share[:, 0, 0] for m in both])
+    return OrderScan(star.field.name, star.q, star.components, temperature_K, share, both[0].ions)
 
 
 def attempted_moves(n_sites: int) -> tuple[float, float]:
@@ -100,7 +113,7 @@ def attempted_moves(n_sites: int) -> tuple[float, float]:
     each = {name: _sweeps(n_sites, moves) * n_sites * TEMPERATURES * WALKERS for name, moves in MOVES.items()}
     search, rest = each.pop("search"), sum(each.values())
     cells, fields = 2, 2
-    return (1 + COOLING_SHARE) * search, (1 + COOLING_SHARE) * cells * fields * rest
+    return (1 + COOLING_SHARE) * search, fields * (cells * rest + COOLING_SHARE * each["approach"])
 
 
 def _sweeps(n_sites: int, moves: float) -> int:
@@ -112,24 +125,10 @@ def _cooled(system: System, temperature_K: Float, mu_eV: float, moves: float, se
     return cooled_lanes(system, temperature_K, mu_eV, int(COOLING_SHARE * _sweeps(system.supercell.n_sites, moves)), seed, key)
 
 
-def _followed(
-    system: System,
-    waves: Waves,
-    star: Star,
-    cell: int,
-    temperature_K: Float,
-    mu_eV: float,
-    moves: float,
-    seed: int,
-    key: tuple[int, ...],
-) -> Measured:  # fmt: skip
-    lanes = _cooled(system, temperature_K, mu_eV, moves, seed, key)
-    return _measure(lanes, [star.field], waves, _sweeps(system.supercell.n_sites, moves), star.numbers[cell])
-
-
-def _measure(lanes: Lanes, fields: list[Field], waves: Waves, sweeps: int, star: int | None = None) -> Measured:
+def _measure(lanes: Lanes, fields: list[Field], waves: Waves, moves: float, star: int | None = None) -> Measured:
     """SAMPLES samples of the shares of all stars, or of one."""
     share, ions, shape = [], [], (TEMPERATURES, WALKERS)
+    sweeps = _sweeps(lanes.system.supercell.n_sites, moves)
     for _ in range(SAMPLES):
         lanes.advance(max(1, sweeps // SAMPLES))
         weights = [waves.star_weights(deviations(f, lanes.system.supercell, lanes.chains.species)) for f in fields]
