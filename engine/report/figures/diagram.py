@@ -109,15 +109,15 @@ def _outline(axes: Axes, diagram: PhaseDiagram) -> None:
 
 
 def _draw_transitions(axes: Axes, found: Transitions) -> None:
-    """Lines on which an order ends, dashed between neighbouring chemical potentials."""
+    """Temperatures at which an order ends, joined by dashed lines."""
     orders = np.unique(np.column_stack([found.species, found.q.round(6).astype(str)]), axis=0)
     for k, order in enumerate(orders):
         mine = (np.column_stack([found.species, found.q.round(6).astype(str)]) == order).all(axis=1)
         mine = np.flatnonzero(mine)[np.argsort(found.chemical_potential_eV[mine])]
-        label, colour = f"{order[0]} order, q = {wave(found.q[mine[0]])}", SERIES[-1 - k % len(SERIES)]
+        label, colour = f"end of {order[0]} order, q = {wave(found.q[mine[0]])}", SERIES[-1 - k % len(SERIES)]
         axes.errorbar(
             found.x[mine], found.temperature_K[mine], yerr=found.temperature_K_error[mine], xerr=found.x_error[mine],
-            fmt="--", color=colour, lw=0.9, elinewidth=0.7, label=label,
+            fmt="s--", ms=2.5, mfc="white", color=colour, lw=0.9, elinewidth=0.7, label=label,
         )  # fmt: skip
 
 
