@@ -113,7 +113,7 @@ class SamplingInput(Model):
     moves: Auto | MixInput = Field(default="auto", description="weights of the moves; auto: tuned after annealing")
     refine: RefineInput = Field(default=RefineInput(), description="refinement of uncertain phase boundaries")
     second_supercell: Shape | None = Field(
-        default=None, description="smaller supercell, as under lattice, whose phase diagram shows the finite-size shift"
+        default=None, description="smaller supercell, as under lattice, by which phases are told from effects of the finite cell"
     )
     walltime_s: PositiveFloat | None = Field(
         default=None, description="after this time in seconds the run commits its samples and stops with exit code 75"
