@@ -89,7 +89,9 @@ def read_committed(run: Run, cells: Cells) -> Committed:
     if correction is not None and not correction.is_sampled:
         pending.append("the potential has not been sampled yet: no corrected free energies")
         correction = None
-    return Committed(read_samples(store), second, correction, read_order_scans(store), _other_results(run), tuple(pending))
+    return Committed(
+        read_samples(store), second, correction, read_order_scans(store, cells.second), _other_results(run), tuple(pending)
+    )
 
 
 def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> list[Any]:

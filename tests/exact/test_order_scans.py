@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ase import Atoms
+from mpi4py import MPI
 
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.order_scans import order_scans
 from redoxmc.engine.sampling.order_scans.crossing import Crossing, crossing, cumulants
 from redoxmc.engine.sampling.order_scans.lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes
-from redoxmc.engine.sampling.order_scans.order_scans import ScansAt
-from redoxmc.engine.sampling.order_scans.scan import OrderScan, scan_order
+from redoxmc.engine.sampling.order_scans.order_scans import ScansAt, read_order_scans, run_order_scans
+from redoxmc.engine.sampling.order_scans.scan import MOVES, OrderScan, scan_order
 from redoxmc.engine.thermodynamics.order.transitions import transitions_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
@@ -119,6 +124,24 @@ def test_the_group_of_transitions() -> None:
     assert group is not None and group.q.tolist() == [[0.5, 0.5, 0.0]] and group.chemical_potential_eV.tolist() == [0.0]
     assert group.x[0] == pytest.approx((40 + group.temperature_K[0] - 500) / 100, abs=0.011)
     assert transitions_group([ScansAt(0.0, [])], 100) is None
+
+
+def test_scans_are_kept_and_belong_to_a_smaller_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made once; made again for another smaller cell; not read for a run that has another or none."""
+    larger, smaller, other = (antiferromagnet(size) for size in (6, 4, 3))
+    plan, store, comm = SimpleNamespace(mu_eV=(np.array([0.0, 9.0]),), mix=larger.mix), SampleStore(tmp_path), MPI.COMM_SELF
+    monkeypatch.setattr(order_scans, "read_ladder", lambda store: (plan, None))
+    for name in MOVES:
+        monkeypatch.setitem(MOVES, name, 1.0)
+
+    def made(smaller: System) -> list[int]:
+        run_order_scans((larger, smaller), (300.0, 900.0), 1, store, comm, StopWatch(comm, None))
+        return [store.order_scan(k).stat().st_mtime_ns for k in (0, 1)]
+
+    first = made(smaller)
+    assert made(smaller) == first and [s.mu_eV for s in read_order_scans(store, smaller)] == [0.0, 9.0]
+    assert read_order_scans(store, None) == [] == read_order_scans(store, other)
+    assert not set(made(other)) & set(first) and len(read_order_scans(store, other)) == 2
 
 
 @pytest.mark.validate
