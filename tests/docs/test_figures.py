@@ -21,7 +21,7 @@ from matplotlib.transforms import Bbox
 from redoxmc.engine.report.diagram_tables import diagram_tables
 from redoxmc.engine.report.figures import FIGURES
 from redoxmc.engine.report.figures.diagram import _draw_invariants
-from redoxmc.engine.report.figures.style import COLUMN_IN, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
+from redoxmc.engine.report.figures.style import COLUMN_IN, LAID_OUT, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
 from redoxmc.engine.runtime.results import Results
 from redoxmc.engine.runtime.results.phase_diagram import Invariants
 
@@ -201,8 +201,9 @@ def test_bands_are_two_standard_errors(figures: dict[str, Figure], results: Resu
 
 @pytest.mark.runs
 def test_svg_holds_its_text_as_text(figures: dict[str, Figure], tmp_path: Path) -> None:
-    for k in (0, 1):
-        figures["phase_diagram"].savefig(tmp_path / f"{k}.svg", metadata={"Date": None})
+    with plt.rc_context(LAID_OUT):
+        for k in (0, 1):
+            figures["phase_diagram"].savefig(tmp_path / f"{k}.svg", metadata={"Date": None})
     root = ElementTree.parse(tmp_path / "0.svg").getroot()
     words = {"".join(e.itertext()).strip() for e in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"temperature (K)", "x (ions per formula unit)", "Miller, $5 <b>, boundary"} <= words

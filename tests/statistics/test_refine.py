@@ -28,9 +28,10 @@ ATTRACTIVE = (
 )
 
 
-def write(folder: Path, measure: int) -> Path:
+def write(folder: Path, measure: int, walkers: int = 2) -> Path:
     folder.mkdir()
-    (folder / "input.yaml").write_text(ATTRACTIVE.replace("MEASURE", str(measure)))
+    text = ATTRACTIVE.replace("MEASURE", str(measure)).replace("walkers: 2", f"walkers: {walkers}")
+    (folder / "input.yaml").write_text(text)
     return folder / "input.yaml"
 
 
@@ -39,7 +40,7 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
     """On two ranks; and on one, stopped earlier and then extended: bit for bit alike. Free energies within 4 errors of
     enumeration.
     """
-    path = write(tmp_path / "a", 1500)
+    path = write(tmp_path / "a", 1500, walkers=4)  # with fewer it is by chance that both rungs beside the end are trusted
     done = run(path, 2, "--until", "analyse")
     assert done.returncode == 0, done.stderr
     rounds = json.loads((tmp_path / "a/out/samples/refinement.json").read_text())["rounds"]
@@ -56,7 +57,7 @@ def test_temperatures_are_added_where_a_region_closes(tmp_path: Path) -> None:
             error = group["free_energy_eV_error"][row]
             difference = np.abs(group["free_energy_eV"][row] + BOLTZMANN_EV_PER_K * t[row] * exact.log_z(t[row]) / 8)
             assert error.max() < 2e-3 and (difference < 4 * error + 1e-6).all(), (t[row], difference, error)
-    other = write(tmp_path / "b", 700)
+    other = write(tmp_path / "b", 700, walkers=4)
     assert run(other, 1, "--until", "analyse").returncode == 0
     other.write_text(other.read_text().replace("measure: 700", "measure: 1500"))
     assert run(other, 1, "--until", "analyse").returncode == 0
