@@ -24,11 +24,12 @@ class Arrangements:
     def __init__(self, lattice: Lattice) -> None:
         self.lattice = lattice
         self._operations = _operations(lattice)
+        self._known_forms: dict[bytes, list[NDArray[np.int64]]] = {}
 
     def canonical(self, supercell: Supercell, species: NDArray[np.int8]) -> bytes:
         """Canonical form of the occupation (n_sites,) of a supercell: that of its smallest cell under the space group."""
         smallest, occupation = _primitive(supercell, species.astype(np.int8).reshape(supercell.n_cells, -1))
-        forms = [hermite_form(smallest.hermite @ op.rotation.T) for op in self._operations]
+        forms = self._forms(smallest.hermite)
         chosen = min(tuple(h.ravel().tolist()) for h in forms)
         image = Supercell(self.lattice, np.array(chosen, np.int64).reshape(3, 3))
         moved = image.cell_index(image.cells[:, None] + image.cells)  # (translations, cells)
@@ -41,6 +42,13 @@ class Arrangements:
                 found = min(row.tobytes() for row in turned[moved].reshape(len(moved), -1))
                 least = min(least, found) if least else found
         return np.array(chosen, np.int32).tobytes() + least
+
+    def _forms(self, hermite: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Hermite normal form of a supercell under each operation."""
+        key = hermite.tobytes()
+        if key not in self._known_forms:
+            self._known_forms[key] = [hermite_form(hermite @ op.rotation.T) for op in self._operations]
+        return self._known_forms[key]
 
 
 def _operations(lattice: Lattice) -> list[_Operation]:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 from ase import Atoms
@@ -191,7 +191,7 @@ class Supercell:
         """Hermite normal form (3, 3) of `matrix`."""
         return hermite_form(self.matrix)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int, int]:
         """Sizes of the box of cells: the diagonal of the Hermite normal form."""
         a, b, c = (int(v) for v in np.diag(self.hermite))
@@ -205,7 +205,7 @@ class Supercell:
     @property
     def n_cells(self) -> int:
         """Number of cells."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
     @property
     def n_sites(self) -> int:

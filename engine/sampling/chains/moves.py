@@ -16,6 +16,7 @@ from ...crystal.shells import distances_A, past_the_shell
 
 FREE = -1
 SHELL_WIDTH_A = 0.1  # within which a shell that the radius of near sites falls on must end
+SHORT_A = 3.0  # distance within which neighbours are sought first
 NEAR = 1.35  # sites up to this many times the shortest distance between two sublattices are near
 
 
@@ -138,9 +139,11 @@ def near_sites(supercell: Supercell, centre: int, partner: int) -> NDArray[np.in
 
 def _near_radius_A(lattice: Lattice, centre: int, partner: int) -> float:
     """Radius within which sites are near; it divides no shell, so that a site is near another whenever that is near to it."""
-    reach = float(max(lattice.atoms.cell.lengths())) + 1e-3
-    shortest = float(distances_A(lattice, (centre,), (partner,), reach)[0])
-    return past_the_shell(distances_A(lattice, (centre,), (partner,), NEAR * shortest + SHELL_WIDTH_A), NEAR * shortest)
+    reach_A = SHORT_A
+    while not len(found := distances_A(lattice, (centre,), (partner,), reach_A)):
+        reach_A *= 2
+    radius_A = NEAR * float(found[0])
+    return past_the_shell(distances_A(lattice, (centre,), (partner,), radius_A + SHELL_WIDTH_A), radius_A)
 
 
 def build_moves(supercell: Supercell, ions: tuple[str, ...], mix: Mix, scope: Scope = Scope.ALL) -> MoveSet:

@@ -1,6 +1,6 @@
 """What a run will take: attempted moves, memory and minutes, as far as they can be known before it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -156,20 +156,30 @@ def _ladder(pilot: _Pilot) -> tuple[Ladder, str]:
     most = given.rungs if isinstance(given.rungs, int) else MOST_RUNGS
     if most <= len(given.temperature_K):
         return _filled(given.temperature_K, 0), "as given"
-    energy = None if pilot.data is None else _hamiltonian(run, pilot.data)
-    if energy is None:
-        return _filled(given.temperature_K, most), f"at most {most}, which the run places"
-    betas, whole = pilot_betas(given.temperature_K), Supercell(run.lattice, pilot.matrix)
+    whole = Supercell(run.lattice, pilot.matrix)
     exact = whole.n_sites <= MOST_PILOT_SITES and _is_final(run)
-    matrix = pilot.matrix if whole.n_sites <= MOST_PILOT_SITES else _small_matrix(run.lattice)
-    system = build_system(hamiltonian_of(run, energy)(matrix), matrix, run.ions)
-    spread = pilot_energy_spread(system, betas, run.config.seed) * np.sqrt(whole.n_sites / system.supercell.n_sites)
-    ladder, _ = place_temperatures(given.temperature_K, betas, spread, most)
+    small = fingerprint([energy_key(run), given.temperature_K, run.config.seed, run.ions])  # whatever the cell
+    sampled = pilot if exact else replace(pilot, key=small, matrix=_small_matrix(run.lattice))
+    if (spread := _spread_per_site(sampled)) is None:
+        return _filled(given.temperature_K, most), f"at most {most}, which the run places"
+    ladder, _ = place_temperatures(given.temperature_K, pilot_betas(given.temperature_K), spread * np.sqrt(whole.n_sites), most)
     if exact:
         return ladder, f"{len(ladder)}"
     margin = 1.0 if _grounded(run) else MARGIN  # free electrons spread the energy more
     number = min(int(np.ceil(margin * len(ladder))) + 1, max(most, len(given.temperature_K)))
     return _filled(given.temperature_K, number), f"at most {number} expected"
+
+
+@lru_cache(maxsize=16)
+def _spread_per_site(pilot: _Pilot) -> NDArray[np.float64] | None:
+    """Spread of the energy at the betas of the pilot over the square root of the number of sites; None: it is not known yet."""
+    run = pilot.run
+    energy = None if pilot.data is None else _hamiltonian(run, pilot.data)
+    if energy is None:
+        return None
+    system = build_system(hamiltonian_of(run, energy)(pilot.matrix), pilot.matrix, run.ions)
+    spread = pilot_energy_spread(system, pilot_betas(run.config.sampler.temperature_K), run.config.seed)
+    return np.asarray(spread / np.sqrt(system.supercell.n_sites))
 
 
 def _grounded(run: Run) -> bool:
