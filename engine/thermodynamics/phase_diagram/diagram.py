@@ -20,7 +20,8 @@ Float = NDArray[np.float64]
 class Diagram:
     """The two-phase regions at every temperature of the trace, numbered, and the invariant points where they meet or end.
 
-    unresolved: gaps at every temperature of which two sizes of the cell do not tell whether they exist in the infinite crystal.
+    unresolved: gaps at every temperature of which two sizes of the cell do not tell whether they exist in the infinite crystal;
+    empty with one size.
     """
 
     trace: Trace
@@ -28,6 +29,7 @@ class Diagram:
     invariants: list[Invariant]
     spinodals: list[Spinodal]
     unresolved: list[list[Gap]]
+    two_sizes: bool
 
 
 def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None) -> Diagram:
@@ -44,7 +46,7 @@ def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None) -> Dia
     points = points if other is None else with_crossings(points, rows, traced, other)
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
-    return Diagram(traced, rows, points, spinodals(traced, rows, ideal), found.unresolved)
+    return Diagram(traced, rows, points, spinodals(traced, rows, ideal), found.unresolved, other is not None)
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Order) -> Invariant:

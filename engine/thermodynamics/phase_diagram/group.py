@@ -136,10 +136,13 @@ def _on_rows_of(order: Order, sampled_K: Float, found: Int) -> Int:
 
 def _not_resolved(diagram: Diagram, kept: Kept) -> str:
     t = diagram.trace.temperature_K
-    text = [
-        f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, or if their free-energy "
-        f"barrier is lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell."
-    ]
+    by_barrier = (
+        "if their free-energy barrier is lower than the noise of F, if two sizes of the cell do not tell whether it grows, "
+        "or if their width follows the size of the cell, as that of its layers does."
+        if diagram.two_sizes
+        else f"or if their free-energy barrier is lower than the noise of F or than {DISTINCT_KT:g} kT in the whole cell."
+    )
+    text = [f"Two-phase regions are not resolved if they are narrower than {diagram.trace.spacing:.3f} in x, {by_barrier}"]
     if diagram.rows and diagram.rows[-1]:
         text.append(f"At {t[-1]:g} K, the highest temperature, there are still two phases: where the region closes is not known.")
     if (share := 1 - kept.trusted.mean()) > 0:

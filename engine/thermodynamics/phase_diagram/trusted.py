@@ -52,6 +52,7 @@ def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
         [replace(i, regions=tuple(number.get(r, -1) for r in i.regions)) for i in points],
         [replace(s, region=number[s.region]) for s in diagram.spinodals if (s.temperature_K, s.region) in shown],
         diagram.unresolved,
+        diagram.two_sizes,
     )
     gaps = sum(len(mask) - sum(mask) for mask in good)
     return Kept(found, (gaps, len(diagram.invariants) - len(points)), trusted)
