@@ -5,7 +5,6 @@ import pytest
 from scipy.optimize import brentq
 
 from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration, split_r_hat
-from redoxmc.engine.sampling.preparation.local_cubics import local_cubics
 from redoxmc.engine.sampling.preparation.place_temperatures import place_temperatures
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
@@ -49,16 +48,6 @@ def test_equilibration_is_detected_and_short_chains_are_not_trusted() -> None:
     apart = steady + np.array([0.0, 5.0])[None, :, None]
     assert not assess(apart, steady, moved).trusted.any()
     assert not assess(steady[..., :10], steady[..., :10], moved).trusted.any()
-
-
-def test_local_cubics_are_the_filter_of_scipy() -> None:
-    from scipy.signal import savgol_filter
-
-    values = np.random.default_rng(3).normal(size=(3, 40)).cumsum(axis=1)
-    assert np.abs(local_cubics(values, 11) - savgol_filter(values, 11, 3)).max() < 1e-12
-    curved = savgol_filter(values, 9, 3, deriv=2, delta=0.02)
-    assert np.abs(local_cubics(values, 9, 2, 0.02) / curved - 1).max() < 1e-8
-    assert np.array_equal(local_cubics(values[0], 11), local_cubics(values, 11)[0])
 
 
 def two_walkers() -> np.ndarray:

@@ -20,7 +20,6 @@ from ..chains.chains import Chains, advance_together, ensembles_by_count, groups
 from ..chains.log_z import integrate_steps, mixed_ends, seen_steps
 from ..chains.system import System
 from ..chains.tally import empty_tally
-from .local_cubics import local_cubics
 
 Float = NDArray[np.float64]
 LEAST_STEPS = 24  # of beta, from 0 to the coldest rung
@@ -141,5 +140,7 @@ def _correction(sums: NDArray[np.int64], reference: Float, step: int) -> Float:
 
 def _smooth(excess: Float) -> Float:
     """Smooth over a wide range of counts by local cubics (Savitzky-Golay), so that noise does not build up from rung to rung."""
+    from scipy.signal import savgol_filter  # slow to import
+
     window = len(excess) // SMOOTH | 1
-    return local_cubics(excess, window) if window >= 9 else excess
+    return np.asarray(savgol_filter(excess, window, 3)) if window >= 9 else excess

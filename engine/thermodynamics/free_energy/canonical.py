@@ -163,7 +163,7 @@ def _trust_notes(isotherms: Isotherms, trust: _Trust) -> list[str]:
     if not trust.criteria.steps_sampled.all():
         rows = [f"{t:g} K ({int(steps.sum())})" for t, steps in taken if steps.any()]
         notes.append(
-            "ΔF between n and n+1 is taken from annealing (not sampled), and not trusted, where the chains did not go both ways: "
+            "ΔF between n and n+1 is taken from annealing (not sampled), and not trusted, where chains did not go both ways: "
             + ", ".join(rows)
         )
     if not trust.criteria.stable.all():

@@ -21,7 +21,7 @@ GROWTH = 3.0  # standard errors by which the barrier must grow for a region
 EXCLUDED = 1.645  # standard errors by which growth is excluded with 95 %
 LEAST_KT = 0.5  # barrier that is compared; the error of one that is lower
 FOLLOWS = 2**0.5  # ratio of the widths in the smaller and the larger cell from which on a region follows the cell
-LAYERS_SHARE = 0.2
+LAYERS_SHARE = 0.2  # of the temperatures at which a region must follow the cell to be layers at all of them
 REACH_K = 40.0  # from the end of a region within which the cumulants are compared
 LEAST_CROSSINGS = 0.9  # share of the resamples whose cumulants cross there
 

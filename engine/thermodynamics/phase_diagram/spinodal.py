@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from ...sampling.preparation.local_cubics import local_cubics
 from ...units import BOLTZMANN_EV_PER_K
 from .boundaries import Gap
 from .trace import Trace
@@ -52,12 +51,14 @@ def spinodals(trace: Trace, rows: list[list[Gap]], log_states_per_fu: Float) -> 
 
 def _curvature(x: Float, f: Float, ideal: Float) -> tuple[Float, Float]:
     """Second derivative of the curves f (curves, x), on evenly spaced x inside the ends."""
+    from scipy.signal import savgol_filter  # slow to import
+
     even = np.linspace(x[0], x[-1], len(x))
     window = max(int(round(SMOOTH_X / (even[1] - even[0]))) | 1, 5)
     if window > len(x):
         return even, np.zeros((len(f), len(x)))
     excess = CubicSpline(x, f - ideal, axis=1)(even)
-    smooth = local_cubics(excess, window, 2, float(even[1] - even[0]))
+    smooth = savgol_filter(excess, window, 3, deriv=2, delta=float(even[1] - even[0]), axis=1)
     part = CubicSpline(x, ideal)(even)
     h = even[1] - even[0]
     exact = np.full(len(even), np.inf)
