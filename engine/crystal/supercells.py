@@ -49,10 +49,10 @@ def _divisors(n: int) -> list[int]:
 def supercells_of(lattice: Lattice, n_cells: int) -> list[Supercell]:
     """All distinct supercells of n_cells cells, Minkowski-reduced; the one with the shortest longest vector comes first."""
     found = distinct_supercells([Supercell(lattice, h) for h in hermite_forms(n_cells)])
-    return sorted((_reduced(s) for s in found), key=lambda s: (_longest_A(s), s.hermite.ravel().tolist()))
+    return sorted((reduced(s) for s in found), key=lambda s: (_longest_A(s), s.hermite.ravel().tolist()))
 
 
-def _reduced(supercell: Supercell) -> Supercell:
+def reduced(supercell: Supercell) -> Supercell:
     """The same supercell with reduced, right-handed vectors, each along the cell axis that it is closest to."""
     _, combination = minkowski_reduce(supercell.hermite @ np.asarray(supercell.lattice.atoms.cell))
     matrix = np.rint(combination).astype(np.int64) @ supercell.hermite
