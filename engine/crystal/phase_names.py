@@ -1,5 +1,6 @@
 """Plain names of phases: a formula with subscripts, and what is ordered in which way."""
 
+import re
 from fractions import Fraction
 from itertools import product
 from math import gcd
@@ -18,6 +19,7 @@ SAME_COMPOSITION = 0.005
 ORDINALS = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
 NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 LOW, HIGH = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋"), str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉₋ₓᵤᵥ⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789-xuv0123456789+-")
 UNKNOWNS = "ₓᵤᵥ"
 
 
@@ -25,21 +27,35 @@ def phase_name(cell: OrderedCell) -> str:
     """Such as "Na₁/₂FePO₄, every second Na along b", "ordered ..., 3×1×2 cell", "disordered NaₓFePO₄"."""
     if not cell.ordered:
         return disordered_name(cell.supercell.lattice)
-    return f"{formula(amounts(cell.supercell, _ideal(cell)))}, {sentence(cell)}"
+    return f"{formula(_ideal(cell))}, {sentence(cell)}"
 
 
-def _ideal(cell: OrderedCell) -> Float:
-    """Fractions in which the sublattices that have a clear species on every site have it alone."""
+def _ideal(cell: OrderedCell) -> dict[str, float]:
+    """Atoms per formula unit of the perfect order: clear species alone on their sites, whole atoms in the cell if near."""
     fractions, sublattice = cell.fractions.copy(), cell.supercell.site_sublattice
     for g in np.unique(sublattice):
         mine = sublattice == g
         if fractions[mine].max(axis=1).min() >= MAJORITY:
             fractions[mine] = np.eye(fractions.shape[1])[fractions[mine].argmax(axis=1)]
-    return fractions
+    n_fu = cell.supercell.n_formula_units
+    found = amounts(cell.supercell, fractions)
+    near = all(abs(n * n_fu - round(n * n_fu)) <= 1 - MAJORITY for n in found.values())
+    return {element: round(n * n_fu) / n_fu if near else n for element, n in found.items()}
 
 
 def disordered_name(lattice: Lattice) -> str:
     return f"disordered {variable_formula(lattice)}"
+
+
+def ascii_name(name: str) -> str:
+    """The name without subscripts and other characters beyond ASCII, for files that may hold no others."""
+    plain = name.translate(PLAIN).replace("×", "x").replace("−", "-")
+    return plain.encode("ascii", "ignore").decode()
+
+
+def file_name(name: str) -> str:
+    """The name as that of a file, such as Na1_2FePO4_every_second_Na_along_b."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", ascii_name(name)).strip("_")
 
 
 def sentence(cell: OrderedCell) -> str:

@@ -24,8 +24,7 @@ from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
-from ..thermodynamics.phase_diagram.group import phase_labels
-from ..thermodynamics.phase_diagram.phases import write_examples
+from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
 from ..units import fraction
 from . import sample
 from .check.input_warnings import cell_too_small, input_warnings
@@ -64,6 +63,7 @@ class Analysed:
     results: Results
     notes: tuple[str, ...]
     ground_states: list[tuple[Supercell, Lowest]]
+    phases: list[Phase]
 
 
 def run(run: Run, data: RootData, cells: Cells) -> None:
@@ -128,6 +128,7 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
     results, ground_states = _with_second(analysis.results, other, cells), []
     results = replace(results, transitions=transitions_group(committed.scans, cells.main.n_formula_units))
+    results, phases = _with_phases(results, committed.samples, cells)
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
         group = ground_state_group(ground_states)
@@ -144,7 +145,7 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
         beside = _beside(committed.other)
         results = replace(results, phase_diagram_beside=beside)
         notes += [] if beside else [NOT_BESIDE.format(config.analysis.beside)]
-    return Analysed(results, tuple(notes), ground_states)
+    return Analysed(results, tuple(notes), ground_states, phases)
 
 
 def write(run: Run, cells: Cells, committed: Committed, found: Analysed, mark: str) -> None:
@@ -152,10 +153,8 @@ def write(run: Run, cells: Cells, committed: Committed, found: Analysed, mark: s
     system, samples, results = cells.main, committed.samples, found.results
     if results.ground_states is not None:
         write_corners(found.ground_states, results.ground_states, run.output.ground_states)
-    diagram, order = results.phase_diagram, results.order
-    if diagram is not None and order is not None:
-        labels, names = phase_labels(diagram, order), diagram.phase_name.tolist()
-        write_examples(order, labels, names, samples, system.supercell, run.output.phases)
+    if results.phase_diagram is not None:
+        write_cells(found.phases, run.output.phases)
     attributes = replace(
         provenance(run),
         fingerprint=mark,
@@ -219,6 +218,15 @@ def _with_second(results: Results, second: Analysis | None, cells: Cells) -> Res
         phase_diagram=replace(diagram, boundary=boundary),
         phase_diagram_second=replace(other, title=f"cell of {cells.second.n_formula_units} formula units"),
     )
+
+
+def _with_phases(results: Results, samples: Samples, cells: Cells) -> tuple[Results, list[Phase]]:
+    """With the single-phase fields divided by order, and the phases in them."""
+    diagram, order = results.phase_diagram, results.order
+    if diagram is None or order is None:
+        return results, []
+    phases = phases_of(diagram, Seen(order, samples, cells.main.supercell), results.transitions)
+    return replace(results, phase_diagram=with_phases(diagram, order, phases)), phases
 
 
 def _ground_state_notes(run: Run, group: GroundStates, samples: Samples) -> list[str]:

@@ -1,7 +1,10 @@
 """Ordered phases: structure factors and short-range order of states that are known, and the names given to regions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,11 +24,12 @@ from redoxmc.engine.crystal.structure_factor import Field, Waves, deviations, el
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
+from redoxmc.engine.runtime.results.transitions import Transitions
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.samples import read_samples
 from redoxmc.engine.thermodynamics.order.group import MOST_SNAPSHOTS, _thinned
 from redoxmc.engine.thermodynamics.order.probe import ChainMeans
-from redoxmc.engine.thermodynamics.phase_diagram.phases import example_point, name_regions, write_examples
+from redoxmc.engine.thermodynamics.phase_diagram.phases import Seen, _orders, name_ends, phases_of, with_phases, write_cells
 
 from ..helpers.blank import blank
 from ..helpers.command import run, write_input
@@ -180,21 +184,30 @@ def order_around_two_thirds() -> Order:
     )
 
 
-def test_regions_get_names() -> None:
+def test_fields_are_named_after_the_end_that_they_have() -> None:
     group = order_around_two_thirds()
     labels = np.full((2, 13), -1)
     labels[:, :2], labels[0, 7:10], labels[:, 11:], labels[1, 3:10] = 0, 1, 2, 3
-    assert name_regions(group, labels) == [
-        "Na+-poor end (FePO4-like)", "ordered x = 2/3, q = (0 1/3 0) of Na+", "Na+-rich end (NaFePO4-like)", "solid solution",
-    ]  # fmt: skip
-    assert example_point(group, labels == 1) == (0, 8) and example_point(group, labels == 3) == (1, 6)
-    whole = name_regions(group, np.zeros((2, 13), int))
-    assert whole == ["solid solution; ordered within: q = (0 1/3 0) of Na+ at x = 0.58 to 0.75 up to 300 K"]
-    assert group.electron is not None
-    group.electron.ordered[0, 7:10] = True
-    assert name_regions(group, labels)[1] == "ordered x = 2/3, q = (0 1/3 0) of Na+ and Fe2+"
-    group.chains[0, 7:10] = 0
-    assert name_regions(group, labels)[1] == "not sampled" and example_point(group, labels == 1) is None
+    assert name_ends(group, labels) == ["FePO₄ (Na-poor)", "disordered", "NaFePO₄ (Na-rich)", "disordered"]
+    assert name_ends(group, np.zeros((2, 13), int)) == ["disordered"]
+
+
+def orders_found(cubic: Lattice, size: int, q: float, end_K: float | None) -> list[list[float]]:
+    """Wave vectors of the orders that count, where q is recognised around 2/3 and its order ends at end_K."""
+    group = order_around_two_thirds()
+    group.ion.order_q[..., 1] = q
+    seen: Any = SimpleNamespace(order=group, supercell=Supercell(cubic, np.diag([1, size, 1])))
+    ends = (
+        None if end_K is None else blank(Transitions, q=np.array([[0, q, 0]]), x=np.array([0.6]), temperature_K=np.array([end_K]))
+    )
+    return [wave_vector.tolist() for wave_vector, _ in _orders(seen, ends)]
+
+
+def test_an_order_counts_below_its_end_and_if_the_cell_repeats_it(cubic: Lattice) -> None:
+    third = [[0, 1 / 3, 0]]
+    assert orders_found(cubic, 6, 1 / 3, None) == orders_found(cubic, 6, 1 / 3, 400.0) == third
+    assert orders_found(cubic, 6, 1 / 3, 250.0) == [] and orders_found(cubic, 3, 1 / 3, None) == third
+    assert orders_found(cubic, 6, 1 / 6, None) == [] and orders_found(cubic, 12, 1 / 6, None) == [[0, 1 / 6, 0]]
 
 
 @pytest.mark.runs
@@ -202,7 +215,7 @@ def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
     path = write_input(tmp_path, 120)
     done = run(path, 1, "--until", "analyse")
     assert done.returncode == 0, done.stderr
-    out, supercell = tmp_path / "out", Supercell(olivine, np.diag([1, 2, 1]))
+    out = tmp_path / "out"
     results = read_results(out / "results.h5")
     found, canonical = results.order, results.canonical
     assert found is not None and canonical is not None
@@ -213,14 +226,15 @@ def test_a_run_writes_its_order(tmp_path: Path, olivine: Lattice) -> None:
     with h5py.File(out / "samples/replica_000/segment_0000.h5") as segment:
         assert segment["snapshots"].shape == (3, 2, 16) and segment["snapshot_sweeps"][()].tolist() == [40, 80, 120]
         assert (segment["snapshots"][-1] == segment["state/species"][()]).all()
-    labels = np.where(np.arange(len(found.x)) < 6, 0, 1) * np.ones((len(found.temperature_K), 1), int)
-    names = name_regions(found, labels)
-    paths = write_examples(found, labels, names, read_samples(SampleStore(out / "samples")), supercell, out / "phases")
-    assert [p.name for p in paths] == ["region_00.cif", "region_01.cif"]
-    for region, written in enumerate(paths):
-        row, column = example_point(found, labels == region) or (0, 0)
-        structure = Structure.from_file(written)
-        count = structure.composition.as_dict()
-        assert structure.charge == 0 and count["Na+"] == count["Fe2+"] == round(8 * found.x[column]) and count["O2-"] == 32
-        assert f"# {names[region]}\n# T = {found.temperature_K[row]:g} K" in written.read_text()
+    assert results.phase_diagram is not None
+    diagram = replace(results.phase_diagram, phase_number=np.zeros_like(results.phase_diagram.phase_number))
+    seen_in = Seen(found, read_samples(SampleStore(out / "samples")), Supercell(olivine, np.diag([1, 2, 1])))
+    (phase,) = phases_of(diagram, seen_in, None)
+    (written,) = write_cells([phase], out / "phases")
+    assert phase.name == "disordered NaₓFePO₄" and written.name == "disordered_NaxFePO4.cif"
+    assert with_phases(diagram, found, [phase]).phase_name.tolist() == [phase.name]
+    structure = Structure.from_file(written)
+    count = structure.composition.as_dict()
+    assert structure.charge == pytest.approx(0, abs=1e-3) and count["Na+"] == pytest.approx(count["Fe2+"], abs=1e-4)
+    assert count["O2-"] == 16 and written.read_text().startswith("# disordered NaxFePO4\n# mean of states at T = ")
     assert all(draw(results, None) is not None for draw in (order_parameters, short_range_order, dilute_limits))

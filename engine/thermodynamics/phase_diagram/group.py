@@ -12,7 +12,7 @@ from .diagram import Diagram, congruent
 from .fields import labels, single_phase_fields
 from .hull import hull_values, lower_hull
 from .invariants import Invariant
-from .phases import name_regions
+from .phases import name_ends
 from .spinodal import Spinodal
 from .trusted import Kept
 from .trusted_hull import trusted_hull
@@ -61,7 +61,7 @@ def diagram_group(diagram: Diagram, kept: Kept, canonical: Canonical, order: Ord
         trusted=kept.trusted[sampled],
         n_two_phase_regions=np.array([len(row) for row in part.rows]),
         region_name=np.array(_region_names(part)),
-        phase_name=np.array(name_regions(order, _on_rows_of(order, sampled_K, number))),
+        phase_name=np.array(name_ends(order, number), dtype=str),
         phase_number=number,
         boundary=_boundaries(part),
         invariant=_invariants([congruent(i, part, order) for i in part.invariants]),
@@ -120,18 +120,6 @@ def _phase_number(diagram: Diagram, order: Order, sampled_K: Float) -> Int:
     trace = diagram.trace
     fields = single_phase_fields(diagram.rows, (float(trace.x[0]), float(trace.x[-1])), trace.spacing)
     return labels(fields, trace.temperature_K, sampled_K, order.x)
-
-
-def phase_labels(diagram: PhaseDiagram, order: Order) -> Int:
-    """Number of the single-phase field at every point of /order; -1: two phases, or not in the diagram."""
-    return _on_rows_of(order, diagram.sampled_temperature_K, diagram.phase_number)
-
-
-def _on_rows_of(order: Order, sampled_K: Float, found: Int) -> Int:
-    """Labels on all rows of /order; -1 at temperatures that the diagram does not have."""
-    rows = np.full((len(order.temperature_K), found.shape[1]), -1)
-    rows[np.isin(order.temperature_K, sampled_K)] = found
-    return rows
 
 
 def _not_resolved(diagram: Diagram, kept: Kept) -> str:
