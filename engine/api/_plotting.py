@@ -17,7 +17,7 @@ from ._opening import open_results
 
 
 def plot_phase_diagram(results: xr.DataTree | str | PathLike[str]) -> Figure:
-    """Plot the phase diagram of the report: two-phase regions with the errors of their boundaries, regions not trusted hatched.
+    """Plot the phase diagram of the report: two-phase fields, transitions and names of the phases.
 
     results: from `open_results`, or a path for it. Raises RedoxError if they contain no phase diagram.
 

@@ -1,6 +1,7 @@
 """Plain names of phases: a formula with subscripts, and what is ordered in which way."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from math import gcd
@@ -8,7 +9,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from .lattice import VACANCY, Lattice, Species, Supercell
+from .lattice import VACANCY, Lattice, Species, Sublattice, Supercell
 from .ordered_cell import MAJORITY, OrderedCell, order_fields
 from .structure_factor import Field
 from .subsystems import has_electrons
@@ -44,7 +45,7 @@ def _ideal(cell: OrderedCell) -> dict[str, float]:
 
 
 def disordered_name(lattice: Lattice) -> str:
-    return f"disordered {variable_formula(lattice)}"
+    return f"disordered {variable_formula(lattice.formula_unit, lattice.sublattices)}"
 
 
 def ascii_name(name: str) -> str:
@@ -96,11 +97,14 @@ def amounts(supercell: Supercell, fractions: Float) -> dict[str, float]:
     return {element: n / supercell.n_formula_units for element, n in found.items() if n > 0}
 
 
-def variable_formula(lattice: Lattice) -> str:
-    """Formula in which one element of each sublattice with several has an unknown amount, such as NaₓFePO₄, CuₓAu₁₋ₓ."""
+def variable_formula(unit: dict[str, int], sublattices: Sequence[Sublattice]) -> str:
+    """Formula in which one element of each sublattice with several has an unknown amount, such as NaₓFePO₄, CuₓAu₁₋ₓ.
+
+    unit: atoms of the fully occupied formula unit.
+    """
     text, unknowns = "", iter(UNKNOWNS)
-    places = {s.element: s for s in lattice.sublattices if len({sp.element for sp in s.species}) > 1}
-    for own, n in lattice.formula_unit.items():
+    places = {s.element: s for s in sublattices if len({sp.element for sp in s.species}) > 1}
+    for own, n in unit.items():
         if own not in places:
             text += own + subscript(n)
             continue

@@ -40,8 +40,8 @@ def _fields(diagram: PhaseDiagram) -> Table:
     for k, name in enumerate(diagram.phase_name):
         at_t, at_x = np.nonzero(diagram.phase_number == k)
         t, x = diagram.sampled_temperature_K[at_t], diagram.x[at_x]
-        rows.append([str(k), str(name), f"{t.min():.4g} to {t.max():.4g}", f"{x.min():.3f} to {x.max():.3f}"])
-    return Table("Single-phase fields", ["number", "name", "T (K)", "x"], rows, "Numbers as in the figure, where there is room.")
+        rows.append([str(name), f"{t.min():.4g} to {t.max():.4g}", f"{x.min():.3f} to {x.max():.3f}"])
+    return Table("Phases", ["name", "T (K)", "x"], rows, "Where they are found as single phases and trusted. Cells: phases/.")
 
 
 def _invariants(diagram: PhaseDiagram) -> Table:

@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 
 from redoxmc.engine.report.diagram_tables import diagram_tables
 from redoxmc.engine.report.figures import FIGURES
-from redoxmc.engine.report.figures.diagram import _draw_invariants
+from redoxmc.engine.report.figures.diagnostics import draw_unresolved_ends
 from redoxmc.engine.report.figures.style import COLUMN_IN, LAID_OUT, MOST_CURVES, PAGE_IN, PALETTE, STYLE, colour_of, lay_out
 from redoxmc.engine.runtime.results import Results
 from redoxmc.engine.runtime.results.phase_diagram import Invariants
@@ -32,7 +32,7 @@ from ..helpers.shared import made_once
 APART, NEIGHBOURS_APART = 20.0, 9.0  # CIE 1976
 SMALLEST_PT = 6.0
 NO_UNIT = ("Warren-Cowley parameter", "x at the boundary", "1000 K / T", "acceptance of exchange", "pairs of replicas",
-    "order parameter", "labels",
+    "order parameter", "labels", "x in NaₓFePO₄",
            "nearest shell: probability / random", "phase boundaries, mean in x", "R-hat", "effective sample size")  # fmt: skip
 FIT: dict[str, Any] = {
     "x": [0.0, 0.5, 0.5, 1.0], "reference_mixing_eV": [0.0, -0.1, 0.02, 0.0], "fitted_mixing_eV": [0.0, -0.09, 0.01, 0.0],
@@ -91,7 +91,7 @@ def test_a_region_that_is_not_resolved_is_followed(vanishes_K: tuple[float, floa
         found=[1.0], height_vanishes_K=[vanishes_K], trusted=[True],
     )  # fmt: skip
     figure, axes = plt.subplots()
-    _draw_invariants(axes, SimpleNamespace(temperature_K=np.array([300.0, 800.0]), invariant=point))
+    draw_unresolved_ends(axes, SimpleNamespace(temperature_K=np.array([300.0, 800.0]), invariant=point))
     (line,) = axes.get_lines()
     assert line.get_linestyle() == ":" and np.asarray(line.get_xydata()).tolist() == [[0.4, 500.0], [0.4, to_K]]
     plt.close(figure)
@@ -206,5 +206,5 @@ def test_svg_holds_its_text_as_text(figures: dict[str, Figure], tmp_path: Path) 
             figures["phase_diagram"].savefig(tmp_path / f"{k}.svg", metadata={"Date": None})
     root = ElementTree.parse(tmp_path / "0.svg").getroot()
     words = {"".join(e.itertext()).strip() for e in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"temperature (K)", "x (ions per formula unit)", "Miller, $5 <b>, boundary"} <= words
+    assert {"temperature (K)", "temperature (°C)", "x in NaₓFePO₄", "Miller, $5 <b>, boundary"} <= words
     assert (tmp_path / "0.svg").read_bytes() == (tmp_path / "1.svg").read_bytes()

@@ -31,6 +31,10 @@ class AnalysisInput(Model):
         description="CSV file of measured points for the phase diagram. Columns: x, temperature_K, label, kind (boundary, "
         "single-phase, two-phase); optional: x_error, temperature_error_K, source",
     )
+    style: Literal["paper", "full"] = Field(
+        default="paper",
+        description="of the figure of the phase diagram; full: with invariant points, fit uncertainty and the second cell",
+    )
     entropy_compositions: int = Field(
         default=13,
         ge=0,

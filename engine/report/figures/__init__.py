@@ -22,6 +22,7 @@ from .curves import (
     scans,
     voltage,
 )
+from .diagnostics import phase_diagram_diagnostics
 from .diagram import phase_diagram, phase_diagrams
 from .fit_uncertainty import fit_uncertainty
 from .hysteresis import hysteresis
@@ -39,14 +40,21 @@ Draw = Callable[[Results, dict[str, Any] | None], Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "phase_diagram": (
         phase_diagram,
-        "Incoherent phase diagram. Two-phase regions are shaded; bands are the errors of their boundaries. Small ticks:"
-        " sampled temperatures, at which boundaries have points. Open symbols and hatching: not trusted. Numbers: "
-        "single-phase fields, as in the table. Invariant points that 90 % of the resamples show are black, open where "
-        "not trusted. Dotted lines: the region is not resolved from their beginning on and ends somewhere along them. "
-        "Small dots: F of the cell loses its convexity. Dashed: a smaller cell. Experiments: filled symbols are "
-        "boundaries, open ones single phases, half-filled ones two phases; a bar is an error or the stated range.",
+        "Incoherent phase diagram. Shaded with tie lines: two phases. Full lines: first-order boundaries; dashed: continuous "
+        "transitions; circles: single transitions. Bands: one standard error. Between its last point and a critical point a "
+        "boundary is a power law. A field that is open at its top or bottom is not resolved beyond. Names: single phases, as in "
+        "the table. White parts without a name are not resolved. "
+        "Experiments: filled symbols are boundaries, open ones single phases, half-filled ones two phases; a bar is an error or "
+        "the stated range.",
     ),
     "phase_diagrams": (phase_diagrams, "Incoherent phase diagrams of this run and of the run that it is compared with."),
+    "phase_diagram_diagnostics": (
+        phase_diagram_diagnostics,
+        "What the phase diagram rests on. Grey: not trusted. Points: boundaries with one standard error at the sampled "
+        "temperatures (small ticks), and between them. Dotted curves: the second cell. Small dots: F of the cell loses its "
+        "convexity. Squares: crossings of the cumulants of an order parameter. Black: invariant points that 90 % of the "
+        "resamples show. Dotted vertical lines: a region is not resolved from their beginning on and ends somewhere along them.",
+    ),
     "fit_uncertainty": (
         fit_uncertainty,
         "Fit uncertainty of the mixing free energy (left) and of the boundaries (right). Bands: one standard deviation "

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...runtime.results import Results
-from .diagram import SHOWN, draw_boundaries
+from .fields import SHOWN, draw_boundaries
 from .style import colour_of, legend_above, rows_asked, side_by_side
 
 
