@@ -40,4 +40,4 @@ def results_of(tree: xr.DataTree) -> Results:
         name: build(group_classes()[name], {str(key): v.values for key, v in dataset.variables.items()}, dataset.attrs)
         for name, dataset in datasets.items()
     }
-    return Results(Attributes(), **groups)
+    return Results(build(Attributes, {}, {str(key): value for key, value in tree.attrs.items()}), **groups)
