@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from .lattice import VACANCY, Lattice, Supercell, hermite_form
-from .long_range_order import FALSE_ALARM, recognise
-from .primitive import primitive_lattice
+from .long_range_order import FALSE_ALARM, Recognised, recognise
+from .primitive import on_primitive, primitive_lattice, sites_in_primitive
 from .structure_factor import Field, Waves, deviations, electron_field, ion_field, site_orbits
 from .supercells import reduced
-from .symmetry import site_permutations, site_translations
+from .symmetry import site_permutations, site_translations, space_group
 
 Float = NDArray[np.float64]
 States = NDArray[np.int8]
@@ -68,7 +68,44 @@ def disordered_cell(supercell: Supercell, states: States) -> OrderedCell:
     fractions, orbit = _folded(supercell, states, one).mean(axis=0), site_orbits(lattice)
     mean = np.array([fractions[orbit == o].mean(axis=0) for o in orbit])
     primitive = primitive_lattice(lattice)
-    return OrderedCell(Supercell(primitive, one.matrix), mean[_same_sites(primitive, lattice)], False)
+    first = np.unique(sites_in_primitive(primitive, lattice)[0], return_index=True)[1]
+    return OrderedCell(Supercell(primitive, one.matrix), mean[first], False)
+
+
+def arms(supercell: Supercell, states: States) -> int:
+    """Arms of the star of the order in states (k, n_sites): pairs of opposite waves of the primitive lattice; 0: no order.
+
+    It tells orders of one star apart: on the fcc lattice L1_0 has one arm and L1_2 three. Pairs count by their participation
+    ratio, the square of the sum of their shares over the sum of squares, in the mean over the states.
+    """
+    primitive, place = on_primitive(supercell)
+    moved = np.empty_like(states)
+    moved[:, place] = states
+    waves = Waves(primitive)
+    for field in order_fields(primitive.lattice):
+        share = np.nan_to_num(waves.weights(deviations(field, primitive, moved)))
+        found = _recognised(share, waves, field)
+        if found.ordered[0]:
+            mine = waves.star == found.star[0]
+            number = waves.period ** np.arange(3)
+            key = np.minimum(waves.whole[mine] % waves.period @ number, -waves.whole[mine] % waves.period @ number)
+            pair = np.unique(key, return_inverse=True)[1]
+            shares = np.array([np.bincount(pair, s) for s in np.maximum(share[:, mine] - 1 / primitive.n_cells, 0)])
+            ratio = shares.sum(axis=1) ** 2 / np.maximum((shares**2).sum(axis=1), 1e-12)
+            return max(1, round(float(ratio.mean())))
+    return 0
+
+
+def has_arms(lattice: Lattice, q: Float) -> bool:
+    """Whether equivalent waves of the primitive lattice, beside the opposite one, may belong to the star of q.
+
+    A cell of the structure file that is not primitive holds waves of the primitive lattice at q = 0.
+    """
+    rotations, shifts = space_group(lattice.atoms)
+    if (rotations == np.eye(3, dtype=np.int64)).all(axis=(1, 2)).sum() > 1:
+        return True
+    images = np.array([q @ rotation for rotation in rotations])
+    return not all(any(np.allclose(v - np.rint(v), 0, atol=1e-6) for v in (image - q, image + q)) for image in images)
 
 
 def order_fields(lattice: Lattice) -> list[Field]:
@@ -87,14 +124,16 @@ def one_species_each(supercell: Supercell, species: States) -> Float:
 
 
 def _order(supercell: Supercell, states: States) -> tuple[Waves, NDArray[np.int64], NDArray[np.bool_]] | None:
-    """Waves of the order in the clearest state, and which states have the same ones; None if there is no order."""
+    """Waves of the order in the clearest state, and which states have the same ones; None if there is no order.
+
+    Beside the strongest star only waves that the supercell repeats belong to it: others may be domain walls.
+    """
     waves, shares, levels = Waves(supercell), [], []
     for field in order_fields(supercell.lattice):
         share = np.nan_to_num(waves.weights(deviations(field, supercell, states)))
-        stars = np.array([np.bincount(waves.star, s) for s in share])
-        found = recognise(stars.mean(axis=0)[None], np.ones(1, np.int64), waves, field)  # the states may be of one chain
+        found = _recognised(share, waves, field)
         if found.ordered[0]:
-            shares.append(np.where(share > 0, share, 0))
+            shares.append(np.where((waves.star == found.star[0]) | _repeated(waves), share, 0))
             levels.append(chdtri(len(field.sites), FALSE_ALARM / waves.supercell.n_cells) / supercell.n_cells / len(field.sites))
     if not shares:
         return None
@@ -102,6 +141,18 @@ def _order(supercell: Supercell, states: States) -> tuple[Waves, NDArray[np.int6
     masks = [s[clearest] >= max(SAME_ORDER * s[clearest].max(), level) for s, level in zip(shares, levels)]
     held = np.sum([s[:, mask].sum(axis=1) for s, mask in zip(shares, masks)], axis=0)
     return waves, np.flatnonzero(np.any(masks, axis=0)), held >= SAME_VARIANT * held[clearest]
+
+
+def _repeated(waves: Waves) -> NDArray[np.bool_]:
+    """(n_cells,) whether the wave has a shorter period than the supercell, or one of two cells."""
+    period = waves.period // np.gcd.reduce(np.column_stack([waves.whole, np.full(len(waves.whole), waves.period)]), axis=1)
+    return (period < waves.period) | (period <= 2)
+
+
+def _recognised(share: Float, waves: Waves, field: Field) -> Recognised:
+    """The strongest star in shares (k, waves) of states that may be of one chain."""
+    stars = np.mean([np.bincount(waves.star, s) for s in share], axis=0)
+    return recognise(stars[None], np.ones(1, np.int64), waves, field)
 
 
 def _periods(waves: Waves, kept: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -132,13 +183,3 @@ def _settled(small: Supercell, fractions: Float) -> Float:
     charge = sum(lattice.sublattices[g].species[k].charge for g, k in zip(small.site_sublattice, largest))
     clear = fractions.max(axis=1).min() >= MAJORITY and charge + small.n_cells * lattice.spectator_charge == 0
     return one_species_each(small, largest.astype(np.int8)) if clear else fractions
-
-
-def _same_sites(primitive: Lattice, lattice: Lattice) -> NDArray[np.int64]:
-    """For each site of the primitive cell one of the cell of the structure file at the same position."""
-    basis = np.asarray(primitive.atoms.cell)
-    apart = primitive.atoms.positions[primitive.site_atom][:, None] - lattice.atoms.positions[lattice.site_atom]
-    fractional = apart @ np.linalg.inv(basis)
-    distance = np.linalg.norm((fractional - np.rint(fractional)) @ basis, axis=-1)
-    alike = primitive.site_sublattice[:, None] == lattice.site_sublattice
-    return np.where(alike, distance, np.inf).argmin(axis=1)

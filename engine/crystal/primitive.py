@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from .lattice import Lattice, build_lattice
+from .lattice import Lattice, Supercell, build_lattice
 from .symmetry import space_group
 
 
@@ -27,6 +27,28 @@ def primitive_lattice(lattice: Lattice) -> Lattice:
             kept.append(k)
     atoms = Atoms(symbols[kept].tolist(), positions=lattice.atoms.positions[kept], cell=basis, pbc=True)
     return build_lattice(atoms, lattice.sublattices, lattice.spectators)
+
+
+def sites_in_primitive(primitive: Lattice, lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each site of a lattice the site (sites,) of its primitive lattice and the cell (sites, 3) in which it lies there."""
+    basis = np.asarray(primitive.atoms.cell)
+    apart = lattice.atoms.positions[lattice.site_atom][:, None] - primitive.atoms.positions[primitive.site_atom]
+    cells = apart @ np.linalg.inv(basis)
+    distance_A = np.linalg.norm((cells - np.rint(cells)) @ basis, axis=-1)
+    alike = lattice.site_sublattice[:, None] == primitive.site_sublattice
+    site = np.where(alike, distance_A, np.inf).argmin(axis=1)
+    return site, np.rint(cells[np.arange(len(site)), site]).astype(np.int64)
+
+
+def on_primitive(supercell: Supercell) -> tuple[Supercell, NDArray[np.int64]]:
+    """The same supercell of the primitive lattice, and the number there (n_sites,) of each of its sites."""
+    primitive = primitive_lattice(supercell.lattice)
+    vectors = np.asarray(supercell.lattice.atoms.cell) @ np.linalg.inv(np.asarray(primitive.atoms.cell))
+    whole = np.rint(vectors).astype(np.int64)
+    same = Supercell(primitive, supercell.matrix @ whole)
+    site, offset = sites_in_primitive(primitive, supercell.lattice)
+    cells = same.cell_index((supercell.cells @ whole)[:, None] + offset)
+    return same, (cells * primitive.n_sites + site).ravel()
 
 
 def _shortest_basis(translations: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:

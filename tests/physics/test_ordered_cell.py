@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 
 from redoxmc.engine.crystal.cif import occupied_cif
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
-from redoxmc.engine.crystal.ordered_cell import OrderedCell, cell_of_state, ordered_cell
+from redoxmc.engine.crystal.ordered_cell import OrderedCell, arms, cell_of_state, has_arms, ordered_cell
 from redoxmc.engine.crystal.phase_names import cell_words, formula, phase_name, variable_formula
 
 from ..helpers.cubic import cells_of, cubic_lattice, random_states, state
@@ -83,6 +83,8 @@ def test_l1_0_and_l1_2_have_different_names(lattice: Lattice) -> None:
     cells = [ordered_cell(supercell, with_noise(s[None].astype(np.int8), 0.03)) for s in (l1_0, l1_2)]
     atoms = [4, 4] if lattice is FCC_FILE else [2, 4]
     assert [c.supercell.n_sites for c in cells] == atoms and all(c.whole for c in cells)
+    assert [arms(supercell, with_noise(s[None].astype(np.int8), 0.05, 3)) for s in (l1_0, l1_2)] == [1, 3]
+    assert arms(supercell, random_states(supercell, 3, 0.5, 1)) == 0 and has_arms(lattice, np.array([0.5, 0.5, 0.0]))
     names = [phase_name(c) for c in cells]
     assert names[0].startswith("Cu₁/₂Au₁/₂, every second") and names[1].startswith("Cu₁/₄Au₃/₄, ordered, ")
     if lattice is FCC_FILE:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...crystal.cif import occupied_cif
 from ...crystal.lattice import Species, Supercell
-from ...crystal.ordered_cell import OrderedCell, disordered_cell, ordered_cell
+from ...crystal.ordered_cell import OrderedCell, arms, disordered_cell, has_arms, ordered_cell
 from ...crystal.phase_names import LOW, ascii_name, disordered_name, file_name, phase_name
 from ...crystal.structure_factor import Waves, ion_field
 from ...runtime.results.order import Order
@@ -71,7 +71,8 @@ def phases_of(diagram: PhaseDiagram, seen: Seen, transitions: Transitions | None
     that of the cell, and states there have a smaller ordered cell.
     """
     number, found = on_grid_of(seen.order, diagram), []
-    for q, mask in _orders(seen, transitions):
+    orders = [(q, part) for q, area in _orders(seen, transitions) for part in _by_arms(seen, q, area)]
+    for q, mask in orders:
         here = mask & (number >= 0)
         states, cell = _cell(seen, here, q)
         if cell is not None and cell.ordered:
@@ -123,6 +124,21 @@ def _orders(seen: Seen, transitions: Transitions | None) -> list[tuple[Float, Bo
         areas = [parts == k + 1 for k in range(n)]
         found += [(wave_vector, area) for area in areas if area.sum() >= max(2, LEAST_SHARE * mask.size)]
     return sorted(found, key=lambda f: -int(f[1].sum()))
+
+
+def _by_arms(seen: Seen, q: Float, mask: Bool) -> list[Bool]:
+    """The parts of the area of a star in which the order has different arms, from the coldest states at each composition."""
+    known = mask & (seen.order.chains > 0)
+    columns = np.flatnonzero(known.any(axis=0))
+    points = [(int(known[:, c].argmax()), int(c)) for c in columns] if has_arms(seen.supercell.lattice, q) else []
+    number = np.array([arms(seen.supercell, _states_at(seen, point)[1]) for point in points], np.int64)
+    columns, number = columns[: len(number)][number > 0], number[number > 0]
+    if not len(number):
+        return [mask]
+    nearest = number[np.abs(np.arange(mask.shape[1])[:, None] - columns).argmin(axis=1)]
+    parts = [mask & (nearest == n) for n in np.unique(number)]
+    large = [part for part in parts if part.sum() >= max(2, LEAST_SHARE * mask.size)]
+    return large if len(large) > 1 else [mask]
 
 
 def _denominator(q: Float) -> int:
