@@ -67,12 +67,16 @@ class SampleStore:
 
     @property
     def order_scans(self) -> Path:
-        """Folder of the scans of order over temperature."""
+        """Folder of the scans of order over temperature, and of ends of gaps."""
         return self.folder / "order_scans"
 
     def order_scan(self, number: int) -> Path:
         """File of the scan at one chemical potential."""
         return self.order_scans / f"mu_{number:03d}.h5"
+
+    def gap_scan(self, number: int) -> Path:
+        """File of the scan of one end of a gap."""
+        return self.order_scans / f"gap_{number:03d}.h5"
 
     def lowest(self, supercell: str) -> Path:
         """File of the lowest-energy states in one supercell."""

@@ -15,6 +15,7 @@ from .conditional_entropies.conditional_entropy_sampling import counts_sampled, 
 from .ladder.ladder import Ladder
 from .ladder.planning import MU_POINTS, ensembles_of, window_targets
 from .ladder.slots import EnsembleKind
+from .order_scans import gap_scan
 from .order_scans.order_scans import applies
 from .order_scans.scan import attempted_moves
 from .preparation.anneal import ROUNDS as ANNEALING_ROUNDS
@@ -98,6 +99,12 @@ class WorkOfCell:
             return Work(), Work()
         certain, more = (self._chemical_potentials * moves for moves in attempted_moves(self._n_sites))
         return Work(lanes=certain), Work(lanes=more)
+
+    def gap_scans(self, smaller: "WorkOfCell") -> Work:
+        """Of ends of gaps in this cell and the smaller one, at most."""
+        if not (self._has_windows and applies(self.system)):
+            return Work()
+        return Work(lanes=gap_scan.MOST_GAPS * gap_scan.attempted_moves((self._n_sites, smaller._n_sites)))
 
     @property
     def slots_per_rung(self) -> int:

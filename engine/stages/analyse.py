@@ -18,12 +18,14 @@ from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.chains.system import System
 from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
-from ..sampling.order_scans.order_scans import ScansAt, read_order_scans
+from ..sampling.order_scans.gap_scan import GapScan
+from ..sampling.order_scans.order_scans import ScansAt, read_gap_scans, read_order_scans
 from ..sampling.samples import Samples, read_samples
 from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
+from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
 from ..units import fraction
 from . import sample
@@ -44,14 +46,16 @@ NOT_BESIDE = "analysis: beside: {} has no phase diagram yet; run it, then this i
 class Committed:
     """What there is to analyse; the run may still continue.
 
-    second: samples of the second cell. scans: of order over temperature in both cells. correction: None until all its walks are
-    finished. other: results of the run whose phase diagram is drawn beside this one's. pending: what the run has not reached yet.
+    second: samples of the second cell. scans, gaps: of order over temperature, and of ends of gaps. correction: None until
+    all its walks are finished. other: results of the run whose phase diagram is drawn beside this one's. pending: what the
+    run has not reached yet.
     """
 
     samples: Samples
     second: Samples | None
     correction: "Correction | None"
     scans: list[ScansAt]
+    gaps: list[GapScan]
     other: Results | None
     pending: tuple[str, ...]
 
@@ -89,9 +93,8 @@ def read_committed(run: Run, cells: Cells) -> Committed:
     if correction is not None and not correction.is_sampled:
         pending.append("the potential has not been sampled yet: no corrected free energies")
         correction = None
-    return Committed(
-        read_samples(store), second, correction, read_order_scans(store, cells.second), _other_results(run), tuple(pending)
-    )
+    scans, gaps = read_order_scans(store, cells.second), read_gap_scans(store, cells.second)
+    return Committed(read_samples(store), second, correction, scans, gaps, _other_results(run), tuple(pending))
 
 
 def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> list[Any]:
@@ -108,6 +111,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         config.sampler.second_supercell,
         committed.second.n_sweeps if committed.second else 0,
         *([[s.mu_eV for s in committed.scans]] if committed.scans else []),
+        *([[g.x for g in committed.gaps]] if committed.gaps else []),
         sorted((rung, split.mark) for rung, split in samples.splits.items()),
         _formula(cells.main),
         *([config.ground_states.model_dump()] if config.ground_states else []),
@@ -128,6 +132,8 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
     results, ground_states = _with_second(analysis.results, other, cells), []
     results = replace(results, transitions=transitions_group(committed.scans, cells.main.n_formula_units))
+    if results.phase_diagram is not None:
+        results = replace(results, phase_diagram=with_scanned_ends(results.phase_diagram, committed.gaps))
     results, phases = _with_phases(results, committed.samples, cells)
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)

@@ -3,11 +3,17 @@
 import json
 from typing import Any
 
-from ..runtime.mpi import StopWatch
+from ..runtime.mpi import StopWatch, bcast_from_root
+from ..runtime.sample_store import SampleStore
 from ..runtime.storage import write_json
+from ..sampling.chains.system import System
 from ..sampling.ground_states.ground_states import run_ground_states
-from ..sampling.order_scans.order_scans import run_order_scans
+from ..sampling.ladder.ladder_file import read_ladder
+from ..sampling.order_scans.gap_scan import GapEnd
+from ..sampling.order_scans.order_scans import run_gap_scans, run_order_scans
 from ..sampling.run import run_sampling
+from ..thermodynamics.analysis import has_free_energies
+from ..thermodynamics.phase_diagram.ends import ends_to_scan
 from .shared.cells import Cells
 from .shared.identity import labelling, without_paths
 from .shared.run import Run
@@ -50,4 +56,12 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
     run_sampling(cells.main, config, store, comm, watch)
     if cells.second:
         run_sampling(cells.second, config, store.second(cells.second.supercell.matrix), comm, watch)
-        run_order_scans((cells.main, cells.second), config.sampler.temperature_K, config.seed, store, comm, watch)
+        both, asked_K = (cells.main, cells.second), config.sampler.temperature_K
+        run_order_scans(both, asked_K, config.seed, store, comm, watch)
+        ends = bcast_from_root(comm, lambda: _ends(both, asked_K, store))
+        run_gap_scans(both, ends, config.seed, store, comm, watch)
+
+
+def _ends(systems: tuple[System, System], asked_K: tuple[float, ...], store: SampleStore) -> list[GapEnd]:
+    plans = read_ladder(store)[0], read_ladder(store.second(systems[1].supercell.matrix))[0]
+    return ends_to_scan(systems, plans, asked_K) if has_free_energies(systems[0], plans[0]) else []

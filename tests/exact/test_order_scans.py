@@ -6,16 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ase import Atoms
 from mpi4py import MPI
 
-from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
-from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
 from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.sample_store import SampleStore
-from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.chains.system import System
 from redoxmc.engine.sampling.order_scans import order_scans
-from redoxmc.engine.sampling.order_scans.crossing import Crossing, crossing, cumulants
+from redoxmc.engine.sampling.order_scans.crossing import PARTS, Crossing, Cumulants, crossing, of_count, of_order
 from redoxmc.engine.sampling.order_scans.lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes
 from redoxmc.engine.sampling.order_scans.order_scans import ScansAt, read_order_scans, run_order_scans
 from redoxmc.engine.sampling.order_scans.scan import MOVES, OrderScan, scan_order
@@ -23,19 +20,7 @@ from redoxmc.engine.thermodynamics.order.transitions import transitions_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.coverage import Levels, ising_levels
-
-COUPLING_EV = 0.02
-T_NEEL_K = 2 * COUPLING_EV / np.log(1 + np.sqrt(2)) / BOLTZMANN_EV_PER_K  # 526.7 K (Onsager, Phys. Rev. 65, 117, 1944)
-
-
-def antiferromagnet(size: int) -> System:
-    """Square lattice of two neutral elements that prefer each other."""
-    elements = ("Li", "Na")
-    cell = Atoms("H", cell=[1.0, 1.0, 10.0], pbc=True)
-    lattice = build_lattice(cell, (Sublattice("H", tuple(Species(e, 0) for e in elements)),), {})
-    pairs = [(a, b, COUPLING_EV if a == b else -COUPLING_EV) for a, b in (("Li", "Li"), ("Na", "Na"), ("Li", "Na"))]
-    clusters = [c for a, b, energy in pairs for c in pair_clusters(lattice, (a, b), (0.9, 1.1), energy)]
-    return build_system(Hamiltonian(lattice, tuple(clusters)), np.diag([size, size, 1]), ("Li",))
+from ..helpers.ising import COUPLING_EV, T_CRITICAL_K, antiferromagnet
 
 
 def exact_means(levels: Levels, temperature_K: float, mu_eV: float) -> tuple[float, float]:
@@ -48,14 +33,15 @@ def exact_means(levels: Levels, temperature_K: float, mu_eV: float) -> tuple[flo
     return float(p @ energy / p.sum()), float(p @ count / p.sum())
 
 
-def deviations_of(lanes: Lanes, mu_eV: float, rounds: int) -> np.ndarray:
+def deviations_of(lanes: Lanes, rounds: int) -> np.ndarray:
     """Of mean energies and counts at each temperature from exact ones, in standard errors by the walkers, (2, temperatures)."""
     energy, ions = [], []
     for _ in range(rounds):
         lanes.advance(5)
         energy.append(lanes.energy_neV / 1e9)
         ions.append(lanes.ions.astype(float))
-    exact = np.array([exact_means(ising_levels(4, COUPLING_EV), float(t), mu_eV) for t in lanes.temperature_K]).T
+    points = np.broadcast_arrays(lanes.temperature_K, lanes.mu_eV)
+    exact = np.array([exact_means(ising_levels(4, COUPLING_EV), float(t), float(mu)) for t, mu in zip(*points)]).T
     found = []
     for series, wanted in zip((energy, ions), exact):
         blocks = np.array(np.split(np.array(series), 20)).mean(axis=1)  # (blocks, temperatures, walkers)
@@ -66,49 +52,65 @@ def deviations_of(lanes: Lanes, mu_eV: float, rounds: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mutant", [False, True], ids=["sound", "mutant: exchange without the chemical potential"])
-def test_lanes_that_exchange_sample_the_ensemble(mutant: bool) -> None:
+@pytest.mark.parametrize("mu_eV", [-0.3, np.linspace(-0.3, -0.1, TEMPERATURES)], ids=["one mu", "mu along T"])
+def test_lanes_that_exchange_sample_the_ensemble(mu_eV: np.ndarray | float, mutant: bool) -> None:
     """16 sites, exactly counted: energies and counts at every temperature within 4.5 standard errors, a few meV."""
-    mu_eV, temperatures = -0.3, np.geomspace(200.0, 1500.0, TEMPERATURES)
+    temperatures = np.geomspace(200.0, 1500.0, TEMPERATURES)
     lanes = cooled_lanes(antiferromagnet(4), temperatures, mu_eV, 500, seed=1, key=(0,))
     if mutant:
         lanes = _ForgetsMu(lanes.system, lanes.temperature_K, lanes.mu_eV, lanes.chains, lanes.random)
-    off = deviations_of(lanes, mu_eV, 400)
+    off = deviations_of(lanes, 400)
     assert lanes.chains.species.shape == (TEMPERATURES * WALKERS, 16)
     assert (np.abs(off).max() > 8) if mutant else (np.abs(off).max() < 4.5)
 
 
 class _ForgetsMu(Lanes):
-    def _exchange(self, beta: np.ndarray) -> None:
-        mu_eV, self.mu_eV = self.mu_eV, 0.0
-        super()._exchange(beta)
-        self.mu_eV = mu_eV
+    def _exchange(self, beta: np.ndarray, beta_mu: np.ndarray) -> None:
+        super()._exchange(beta, 0 * beta_mu)
 
 
 def test_cumulants_of_known_distributions() -> None:
     """Order: 2/3 for one component; disorder, Gaussian amplitudes: 0 for any number of components."""
     rng = np.random.default_rng(0)
-    assert np.allclose(cumulants(np.full((50, 1, 2), 0.8), 1), 2 / 3)
+    assert np.allclose(of_order(np.full((50, 1, 2), 0.8), 1).all, 2 / 3)
     for components in (1, 3):
         share = (rng.normal(size=(200_000, 1, 2, components)) ** 2).sum(axis=-1)
-        assert np.abs(cumulants(share, components)).max() < 0.02
+        found = of_order(share, components)
+        assert found.without.shape == (2 * PARTS, 1) and np.abs(found.without).max() < 0.02
+
+
+@pytest.mark.parametrize("mutant", [False, True], ids=["sound", "mutant: moments about the mean of what was seen"])
+def test_the_cumulant_of_a_count_where_one_phase_outweighs_the_other(mutant: bool) -> None:
+    """Two phases of equal width at counts 100 and 300, one of them seen nine times as often: that of equal weight."""
+    rng, spread = np.random.default_rng(3), 20.0
+    low = rng.random((100_000, 1, 4)) < 0.9
+    ions = np.rint(np.where(low, 100, 300) + spread * rng.normal(size=low.shape)).astype(np.int64)
+    r = (spread / 100) ** 2  # the Gaussians are tilted and keep their width
+    exact = 1 - (1 + 6 * r + 3 * r**2) / (3 * (1 + r) ** 2)
+    found = of_count(ions, float(ions.mean()) if mutant else 200.0).all[0]
+    assert (abs(found - exact) > 0.1) if mutant else (abs(found - exact) < 0.01)
 
 
 def test_a_crossing_and_its_error() -> None:
     """Curves of a known crossing with known noise: the error is that of repetitions; curves that do not cross have none."""
     t, rng = np.linspace(500.0, 550.0, 16), np.random.default_rng(1)
 
+    def cumulants(of_parts: np.ndarray) -> Cumulants:
+        number = of_parts.shape[1]
+        return Cumulants(of_parts.mean(axis=1), np.array([np.delete(of_parts, k, axis=1).mean(axis=1) for k in range(number)]))
+
     def curves(slope: float, noise: float) -> np.ndarray:
         return 0.61 - slope * (t[:, None] - 526.0) - 1e-5 * (t[:, None] - 526.0) ** 2 + noise * rng.normal(size=(16, WALKERS))
 
-    found = [crossing(t, curves(2e-3, 3e-3), curves(1e-3, 2e-3)) for _ in range(200)]
+    found = [crossing(t, cumulants(curves(2e-3, 3e-3)), cumulants(curves(1e-3, 2e-3))) for _ in range(200)]
     known = [c for c in found if c is not None]
     at, errors = np.array([c.temperature_K for c in known]), np.array([c.error_K for c in known])
     assert len(known) == 200 and abs(at.mean() - 526) < 4 * at.std() / np.sqrt(200) + 0.05
     assert 0.8 < at.std() / np.sqrt((errors**2).mean()) < 1.25 and at.std() < 3
     assert not any(c.first_order for c in known)
-    assert crossing(t, curves(2e-3, 0.0) - 0.2, curves(1e-3, 0.0)) is None
+    assert crossing(t, cumulants(curves(2e-3, 0.0) - 0.2), cumulants(curves(1e-3, 0.0))) is None
     dip = 0.5 * np.exp(-(((t - 530) / 5) ** 2))[:, None]
-    sudden = crossing(t, curves(2e-2, 1e-3) - 3 * dip, curves(1e-3, 1e-3) - dip)
+    sudden = crossing(t, cumulants(curves(2e-2, 1e-3) - 3 * dip), cumulants(curves(1e-3, 1e-3) - dip))
     assert isinstance(sudden, Crossing) and sudden.first_order
 
 
@@ -151,5 +153,5 @@ def test_the_antiferromagnet_orders_at_its_temperature(tmp_path: Path) -> None:
     (scan,) = scan_order(systems, 0.0, (300.0, 700.0), seed=1, number=0)
     group = transitions_group([ScansAt(0.0, [scan])], 1024)
     assert group is not None and group.kind.tolist() == ["continuous"] and abs(group.x[0] - 0.5) < 0.01
-    assert abs(group.temperature_K[0] - T_NEEL_K) < min(3.0, 3 * group.temperature_K_error[0])
+    assert abs(group.temperature_K[0] - T_CRITICAL_K) < min(3.0, 3 * group.temperature_K_error[0])
     assert scan_order(systems, 0.3, (300.0, 700.0), seed=1, number=1) == []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...crystal.long_range_order import recognise
 from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
 from ..chains.system import System
-from .crossing import BURN_IN, crossing, cumulants
+from .crossing import BURN_IN, crossing, of_order
 from .lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes, lanes_from
 
 Float = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _followed(
             lanes_from(before[1], temperature_K, seed, (*key, level, 1)),
         )
         both = [_measure(before[c], [star.field], waves[c], MOVES[name], star.numbers[c]) for c in (0, 1)]
-        at = crossing(temperature_K, *(cumulants(m.share[:, 0, 0], star.components) for m in both))
+        at = crossing(temperature_K, *(of_order(m.share[:, 0, 0], star.components) for m in both))
         if at is None:
             return None
         span = at.temperature_K * (1 - NEAR), at.temperature_K * (1 + NEAR)

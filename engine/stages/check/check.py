@@ -127,7 +127,7 @@ def _moves(cost: Cost) -> str:
     ordered = sorted(cost.by_stage.items(), key=lambda item: -item[1].moves)
     parts = ", ".join(f"{name} {w.moves:.2g}" for name, w in ordered if w.moves > 0.01 * total)
     text = f"{'' if cost.exact else 'at most '}{total:.3g} attempted ({parts})"
-    return text + (f"; at most {more:.2g} more if phase boundaries are uncertain or orders end" if more else "")
+    return text + (f"; at most {more:.2g} more if phase boundaries are uncertain, or orders or gaps end" if more else "")
 
 
 def _memory(per_rank_MiB: float, n_ranks: int) -> str:

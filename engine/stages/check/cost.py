@@ -65,9 +65,11 @@ class Cost:
 
     @cached_property
     def at_most(self) -> Work:
-        """With all that refinement, and the ends of orders, may add."""
-        _, orders = self.cells[0].order_scans if len(self.cells) > 1 else (Work(), Work())
-        return self.certain + self.cells[0].refinement + orders
+        """With all that refinement, and the ends of orders and gaps, may add."""
+        found = self.certain + self.cells[0].refinement
+        for smaller in self.cells[1:]:
+            found += self.cells[0].order_scans[1] + self.cells[0].gap_scans(smaller)
+        return found
 
     @property
     def slots(self) -> int:

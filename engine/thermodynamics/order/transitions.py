@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.transitions import Transitions
-from ...sampling.order_scans.crossing import BURN_IN, Crossing, crossing, cumulants
+from ...sampling.order_scans.crossing import BURN_IN, Crossing, crossing, of_order
 from ...sampling.order_scans.order_scans import ScansAt
 from ...sampling.order_scans.scan import OrderScan
 
 Float = NDArray[np.float64]
 METHOD = (
     "crossing of the fourth-order cumulants of the order parameter in two sizes of the cell (Binder 1981), at a given chemical "
-    "potential; errors by leaving out one walker at a time, without the shift that still larger cells would show"
+    "potential; errors by leaving out one part of a chain at a time, without the shift that still larger cells would show"
 )
 
 
@@ -35,7 +35,7 @@ def transitions_group(scans: list[ScansAt], n_fu: int) -> Transitions | None:
 
 
 def _crossing(scan: OrderScan) -> Crossing | None:
-    larger, smaller = (cumulants(share, scan.components) for share in scan.share)
+    larger, smaller = (of_order(share, scan.components) for share in scan.share)
     return crossing(scan.temperature_K, larger, smaller)
 
 

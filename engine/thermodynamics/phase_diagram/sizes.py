@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ...sampling.order_scans.crossing import zero
 from .boundaries import Gap, connect_regions, find_gaps
 from .coexistence import Domain, domain_at, fourth_cumulants
 from .invariants import Invariant
@@ -97,7 +98,7 @@ def _crossing(event: Invariant, rows: list[list[Gap]], larger: Trace, smaller: T
     gap = next(g for g in rows[last] if g.region == event.regions[0])
     near: list[int] = np.flatnonzero(np.abs(t - event.temperature_K) <= REACH_K).tolist()
     difference = np.array([_of(larger.at(k), larger.at(last), gap) - _of(smaller.at(k), smaller.at(last), gap) for k in near])
-    crossings = [_zero(t[near], d if event.kind != "opening" else -d) for d in difference.T]
+    crossings = [zero(t[near], d if event.kind != "opening" else -d) for d in difference.T]
     own, resampled = crossings[0], np.array(crossings[1:])
     known = resampled[np.isfinite(resampled)]
     if not np.isfinite(own) or len(known) < LEAST_CROSSINGS * len(resampled):
@@ -120,12 +121,3 @@ def _of(at: Curves, at_last: Curves, gap: Gap) -> Float:
     middle = sum(gap.x) / 2
     domain: Domain = domain_at(at_last.x, at_last.value, middle, at_last.spacing, LEAST_KT / at_last.per_kT)
     return fourth_cumulants(at.x, np.vstack([at.value, at.resampled]), at.per_kT, domain, middle)
-
-
-def _zero(t: Float, falling: Float) -> float:
-    """Where the values change from positive to negative for the last time, on a straight line between two; nan: nowhere."""
-    changes = np.flatnonzero((falling[:-1] > 0) & (falling[1:] <= 0))
-    if not len(changes):
-        return float("nan")
-    k = changes[-1]
-    return float(t[k] + (t[k + 1] - t[k]) * falling[k] / (falling[k] - falling[k + 1]))
