@@ -16,7 +16,7 @@ from .lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes, lanes_from
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-MOVES = {"approach": (1e8, 3e7), "measure": (1.4e9, 7e8)}  # attempted in the larger and in the smaller cell
+MOVES = {"approach": (8e7, 3e7), "measure": (1.8e9, 4e8)}  # attempted in the larger and in the smaller cell
 CONSERVING = 0.2  # weight of moves that change no count, over that in the windows: here the count is what is slow
 LEAST_SAMPLES, MOST_SAMPLES, SWEEPS = 400, 4000, 10  # samples of each chain, every so many sweeps if not fewer or more
 COOLING_SWEEPS = 400
