@@ -157,16 +157,19 @@ class Waves:
         nearest = np.linalg.norm(images @ self._reciprocal, axis=-1).argmin(axis=1)
         return images[np.arange(len(images)), nearest]
 
+    def amplitudes(self, deviation: Float) -> NDArray[np.complex128]:
+        """sum_R d(R, b) exp(-2 pi i q.R) of fields (k, n_cells, sites), (k, waves, sites)."""
+        box = np.empty_like(deviation)
+        box[:, self._place] = deviation
+        return np.fft.fftn(box.reshape(len(box), *self._diagonal[0], box.shape[-1]), axes=(1, 2, 3)).reshape(box.shape)
+
     def weights(self, deviation: Float) -> Float:
         """Share of each wave, (k, n_cells), in fields (k, n_cells, sites): they sum to 1.
 
         w(q) = sum_b |sum_R d(R, b) exp(-2 pi i q.R)|^2 / (n_cells sum d^2); 1/n_cells on average where nothing is ordered.
         nan where the field does not vary.
         """
-        box = np.empty_like(deviation)
-        box[:, self._place] = deviation
-        wave = np.fft.fftn(box.reshape(len(box), *self._diagonal[0], box.shape[-1]), axes=(1, 2, 3)).reshape(box.shape)
-        power = (np.abs(wave) ** 2).sum(axis=-1)
+        power = (np.abs(self.amplitudes(deviation)) ** 2).sum(axis=-1)
         total = power.sum(axis=1, keepdims=True)
         return np.divide(power, total, out=np.full_like(power, np.nan), where=total > 1e-9)
 

@@ -78,6 +78,11 @@ class SampleStore:
         """File of the scan of one end of a gap."""
         return self.order_scans / f"gap_{number:03d}.h5"
 
+    @property
+    def phases(self) -> Path:
+        """Folder of the catalogue of phases and of their chains."""
+        return self.folder / "phases"
+
     def lowest(self, supercell: str) -> Path:
         """File of the lowest-energy states in one supercell."""
         return self.folder / "ground_states" / f"{supercell}.h5"

@@ -44,6 +44,7 @@ class Stream(IntEnum):
     LEAST_SQUARES = 22
     CORRECTION_BOOTSTRAP = 23
     ORDER_SCAN = 24
+    PHASES = 25
 
     # what it draws, where it draws several things: the second number
     START = 101

@@ -1,0 +1,1 @@
+"""Phases as objects: their catalogue, and semigrand chains in each of them."""

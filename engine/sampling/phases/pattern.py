@@ -1,0 +1,73 @@
+"""The order of a phase: the amplitudes of the waves of its ions and electrons on every site of the cell."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...crystal.lattice import Supercell
+from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
+
+Float = NDArray[np.float64]
+LEAST_SHARE = 0.02  # of a wave that belongs to the order
+
+
+def ordered_fields(supercell: Supercell, ion: str) -> list[Field]:
+    """Ions, and electrons if there are any."""
+    return [f for f in (ion_field(supercell.lattice, ion), electron_field(supercell.lattice)) if f is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """A state (n_sites,) of the supercell that stands for a phase. Its order is that of the ions, else that of the electrons."""
+
+    supercell: Supercell
+    ion: str
+    species: NDArray[np.int8]
+
+    @cached_property
+    def field(self) -> Field | None:
+        """What is ordered; None: nothing is."""
+        fields = ordered_fields(self.supercell, self.ion)
+        return next((f for f in fields if np.abs(deviations(f, self.supercell, self.species[None])).max() > 1e-9), None)
+
+    @cached_property
+    def waves(self) -> Waves:
+        return Waves(self.supercell)
+
+    @cached_property
+    def amplitudes(self) -> NDArray[np.complex128]:
+        """Of the order, (waves, sites), of norm 1."""
+        return self._normalised(self.species[None])[0]
+
+    @property
+    def shares(self) -> Float:
+        """Of each wave, (waves,)."""
+        return np.asarray((np.abs(self.amplitudes) ** 2).sum(axis=-1))
+
+    def likeness(self, states: NDArray[np.int8]) -> Float:
+        """Of states (k, n_sites), (3, k): to this order, to its stars, to this very state.
+
+        To this order: (sum over q of |inner product of the amplitudes on the sites|)^2, which is 1 for the pattern and its
+        translations by vectors of the lattice, and 1/3 for a state with three arms of a star of which the pattern has one. To
+        its stars: share of all their arms. To this very state: the real part of the inner product, negative for one of the
+        other translations.
+        """
+        found = self._normalised(states)
+        products = np.einsum("kqs,qs->kq", found, self.amplitudes.conj())
+        stars = np.isin(self.waves.star, self.waves.star[self.shares > LEAST_SHARE])
+        of_stars = (np.abs(found[:, stars]) ** 2).sum(axis=(1, 2))
+        return np.array([np.abs(products).sum(axis=1) ** 2, of_stars, products.sum(axis=1).real])
+
+    def within(self, larger: Supercell) -> "Pattern":
+        """Repeated in a supercell of this supercell."""
+        own = self.species.reshape(self.supercell.n_cells, -1)
+        return Pattern(larger, self.ion, own[self.supercell.cell_index(larger.cells)].reshape(-1))
+
+    def _normalised(self, states: NDArray[np.int8]) -> NDArray[np.complex128]:
+        """Amplitudes of the leading field, (k, waves, sites), of norm 1; 0 where it does not vary."""
+        assert self.field is not None
+        found = self.waves.amplitudes(deviations(self.field, self.supercell, states))
+        norm = np.linalg.norm(found, axis=(1, 2), keepdims=True)
+        return np.asarray(np.divide(found, norm, out=np.zeros_like(found), where=norm > 1e-9))

@@ -1,0 +1,161 @@
+"""The phases of a run: the catalogue is made on rank 0, the chains of all phases are shared among ranks; one file for each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...crystal.lattice import Supercell
+from ...runtime.mpi import StopWatch, bcast_from_root
+from ...runtime.sample_store import SampleStore
+from ...runtime.storage import read_h5, write_h5
+from ...runtime.task_farm import run_tasks
+from ..chains.system import System
+from ..ground_states.ground_state_search import Lowest
+from ..ladder.ladder_file import read_ladder
+from .catalogue import Phase, find_phases
+from .lanes import Means
+from .pattern import Pattern
+from .sheets import Kind, Sheet, Task, make_sheet, sweeps_of
+from .tasks import Catalogue, fine_tasks, pattern_of, tasks_of
+
+Float = NDArray[np.float64]
+MOST_MU = 33  # chemical potentials of a sheet
+GroundStates = Sequence[tuple[Supercell, Lowest]]
+
+
+def applies(larger: System, smaller: System) -> bool:
+    """Whether one ion is exchanged, the chains can share proposals, and the larger cell repeats the smaller one."""
+    times = larger.supercell.matrix @ np.linalg.inv(smaller.supercell.matrix)
+    return len(larger.ions) == 1 and larger.lattice.n_species <= 2 and np.allclose(times, np.rint(times))
+
+
+def run_phases(
+    systems: tuple[System, System],
+    asked_K: tuple[float, ...],
+    ground_states: Callable[[], GroundStates],
+    seed: int,
+    store: SampleStore,
+    comm: Any,
+    watch: StopWatch,
+) -> None:
+    """Make the missing files. systems: the larger and the smaller cell. ground_states: called on rank 0.
+
+    Collective. Raises Interrupted when asked to stop; finished files are kept.
+    """
+    plan, _ = read_ladder(store)
+    if not plan.mu_eV or len(plan.mu_eV[0]) < 2 or not applies(*systems):
+        return
+    mixed = systems[0].with_mix(plan.mix), systems[1].with_mix(plan.mix)
+    mu_eV = plan.mu_eV[0][:: -(-len(plan.mu_eV[0]) // MOST_MU)]
+
+    def catalogue_on_root() -> Catalogue:
+        if (known := read_catalogue(store, systems[1])) is not None:
+            return known
+        found = Catalogue(tuple(find_phases(mixed[1], mu_eV, asked_K, ground_states(), seed)), mu_eV, asked_K)
+        _write_catalogue(store, found, systems[1])
+        return found
+
+    catalogue = bcast_from_root(comm, catalogue_on_root)
+    _make(lambda: tasks_of(catalogue), "phases", mixed, catalogue, seed, store, comm, watch)
+    fine = lambda: fine_tasks(catalogue, read_sheets(store, catalogue, tasks_of(catalogue)))  # noqa: E731
+    _make(fine, "ends of orders", mixed, catalogue, seed, store, comm, watch)
+
+
+def _make(
+    tasks: Callable[[], list[Task]],
+    what: str,
+    systems: tuple[System, System],
+    catalogue: Catalogue,
+    seed: int,
+    store: SampleStore,
+    comm: Any,
+    watch: StopWatch,
+) -> None:
+    """Those whose file is missing. tasks: called on rank 0."""
+    missing = bcast_from_root(comm, lambda: [t for t in tasks() if not _file(store, catalogue, t).exists()])
+
+    def work(number: int) -> None:
+        task = missing[number]
+        system, sweeps = systems[task.cell], sweeps_of(task.kind, systems[0].supercell.n_sites)
+        pattern = pattern_of(catalogue, task, system)
+        sheet = make_sheet(system, pattern, task, catalogue.asked_K, sweeps, seed, _key(catalogue, task))
+        _write(_file(store, catalogue, task), sheet)
+
+    if missing:
+        run_tasks(len(missing), work, comm, watch, what)
+
+
+def _key(catalogue: Catalogue, task: Task) -> tuple[int, ...]:
+    at = int(np.flatnonzero(catalogue.mu_eV == task.mu_eV)[0])
+    return task.cell, task.phase + 1, list(Kind).index(task.kind), at, task.node
+
+
+def _file(store: SampleStore, catalogue: Catalogue, task: Task) -> Path:
+    cell, phase, _, at, node = _key(catalogue, task)
+    return store.phases / f"{'small' if cell else 'large'}_{phase:02d}_{task.kind}_{at:03d}_{node:02d}.h5"
+
+
+def _catalogue_file(store: SampleStore) -> Path:
+    return store.phases / "catalogue.h5"
+
+
+def _write_catalogue(store: SampleStore, catalogue: Catalogue, smaller: System) -> None:
+    """The first file of the folder. Sheets of another smaller cell, or other temperatures, are removed."""
+    for old in store.phases.glob("*.h5"):
+        old.unlink()
+    phases = catalogue.phases
+    states = [p.pattern.species for p in phases]
+    data = {
+        "smaller": smaller.supercell.matrix,
+        "mu_eV": catalogue.mu_eV,
+        "asked_K": np.array(catalogue.asked_K),
+        "states": np.array(states, np.int8).reshape(len(states), smaller.supercell.n_sites),
+        "n": np.array([p.n for p in phases], np.int64),
+        "energy_neV": np.array([p.energy_neV for p in phases], np.int64),
+        "phase_mu_eV": np.array([p.mu_eV for p in phases]).reshape(-1, 2),
+    }
+    write_h5(_catalogue_file(store), data, {})
+
+
+def read_catalogue(store: SampleStore, smaller: System) -> Catalogue | None:
+    """None if there is none of this smaller cell."""
+    if not _catalogue_file(store).exists():
+        return None
+    data, _ = read_h5(_catalogue_file(store))
+    if not np.array_equal(data["smaller"], smaller.supercell.matrix):
+        return None
+    phases = [
+        Phase(Pattern(smaller.supercell, str(smaller.ion), state), int(n), int(e), (float(low), float(high)))
+        for state, n, e, (low, high) in zip(data["states"], data["n"], data["energy_neV"], data["phase_mu_eV"])
+    ]
+    return Catalogue(tuple(phases), data["mu_eV"], tuple(data["asked_K"].tolist()))
+
+
+def _write(path: Path, sheet: Sheet) -> None:
+    means = {f.name: getattr(sheet.means, f.name) for f in fields(Means)}
+    write_h5(path, {**means, "likeness": sheet.likeness, "ordered": sheet.ordered, "off": sheet.off}, {})
+
+
+def read_phases(store: SampleStore, smaller: System | None) -> tuple[Catalogue, list[Sheet]] | None:
+    """The catalogue and all finished sheets; None without a smaller cell, or if nothing was made with it."""
+    catalogue = read_catalogue(store, smaller) if smaller is not None else None
+    if catalogue is None:
+        return None
+    first = read_sheets(store, catalogue, tasks_of(catalogue))
+    return catalogue, first + read_sheets(store, catalogue, fine_tasks(catalogue, first))
+
+
+def read_sheets(store: SampleStore, catalogue: Catalogue, tasks: Sequence[Task]) -> list[Sheet]:
+    """Those that are finished."""
+    found = []
+    for task in tasks:
+        path = _file(store, catalogue, task)
+        if path.exists():
+            data, _ = read_h5(path)
+            means = Means(**{f.name: data[f.name] for f in fields(Means)})
+            found.append(Sheet(task, means, data["likeness"], data["ordered"].astype(bool), data["off"]))
+    return found

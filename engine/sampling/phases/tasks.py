@@ -1,0 +1,88 @@
+"""The chains that the phases of a run need: each phase over its chemical potentials, in both cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...units import BOLTZMANN_EV_PER_K
+from ..chains.system import System
+from .catalogue import Phase
+from .existence import existence
+from .pattern import Pattern
+from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K
+
+Float = NDArray[np.float64]
+DISORDERED = -1
+BELOW, ABOVE = 0.98, 1.02  # range of the chains around the end of an order, times the last and first temperatures
+MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground state, at the highest temperature
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """phases: ordered ones, patterns in the smaller cell. mu_eV (k,): the grid of the sheets. asked_K: temperatures."""
+
+    phases: tuple[Phase, ...]
+    mu_eV: Float
+    asked_K: tuple[float, ...]
+
+    def mu_of(self, phase: int) -> Float:
+        """Chemical potentials of the grid at which chains of a phase run: those where it can be stable, and some beyond."""
+        if phase == DISORDERED:
+            return self.mu_eV
+        low, high = self.phases[phase].mu_eV
+        margin = MARGIN_KT * BOLTZMANN_EV_PER_K * max(self.asked_K)
+        near = (self.mu_eV >= low - margin) & (self.mu_eV <= high + margin)
+        near[np.abs(self.mu_eV - np.clip((low + high) / 2, self.mu_eV[0], self.mu_eV[-1])).argmin()] = True
+        return self.mu_eV[near]
+
+    def reference_mu_eV(self, phase: int) -> float:
+        """Where the phase is coupled to its pattern: in the middle of its interval."""
+        low, high = np.clip(self.phases[phase].mu_eV, self.mu_eV[0], self.mu_eV[-1])
+        own = self.mu_of(phase)
+        return float(own[np.abs(own - (low + high) / 2).argmin()])
+
+
+def tasks_of(catalogue: Catalogue) -> list[Task]:
+    """All chains of all phases, in both cells."""
+    found: list[Task] = []
+    for cell in (0, 1):
+        for phase in range(DISORDERED, len(catalogue.phases)):
+            mu_eV = catalogue.mu_of(phase).tolist()
+            found += [Task(phase, Kind.COLD, mu, cell) for mu in mu_eV]
+            if phase == DISORDERED:
+                found += [Task(phase, Kind.HOT, mu, cell) for mu in mu_eV]
+                couplings = mu_eV[:: len(mu_eV) - 1]
+            else:
+                couplings = [catalogue.reference_mu_eV(phase)]
+            found += [Task(phase, Kind.COUPLED, mu, cell, node) for mu in couplings for node in range(STRENGTHS)]
+    return found
+
+
+def fine_tasks(catalogue: Catalogue, sheets: Sequence[Sheet]) -> list[Task]:
+    """Chains around the temperatures at which an order ends: of the ordered phase and of the disordered one, in both cells.
+
+    sheets: of the larger cell.
+    """
+    cold = {(s.task.phase, s.task.mu_eV): existence(s)[1] for s in sheets if s.task.kind is Kind.COLD and s.task.cell == 0}
+    t, found = sheet_temperatures_K(catalogue.asked_K), []
+    for (phase, mu_eV), exists in sorted(cold.items()):
+        disordered = cold.get((DISORDERED, mu_eV))
+        if phase == DISORDERED or disordered is None or exists.all() or not exists[0] or not disordered[-1]:
+            continue
+        last, first = int(np.argmin(exists)) - 1, len(t) - int(np.argmin(disordered[::-1])) if not disordered.all() else 0
+        span_K = (BELOW * float(t[min(last, first)]), ABOVE * float(t[max(last, first)]))
+        for cell in (0, 1):
+            found += [Task(which, Kind.FINE, mu_eV, cell, phase, span_K) for which in (phase, DISORDERED)]
+    return found
+
+
+def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | None:
+    """In the cell of the system. The disordered phase has none, but is coupled to the states at the ends of composition."""
+    if task.phase != DISORDERED:
+        return catalogue.phases[task.phase].pattern.within(system.supercell)
+    if task.kind is not Kind.COUPLED:
+        return None
+    end = system.n_range[0 if task.mu_eV == catalogue.mu_eV[0] else -1]
+    return Pattern(system.supercell, str(system.ion), system.any_state(end))
