@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..crystal.lattice import Supercell
+from ..crystal.lattice import Lattice, Supercell
+from ..crystal.ordered_cell import cell_of_state
+from ..crystal.phase_names import disordered_name, phase_name
 from ..crystal.supercells import fits
 from ..errors import RedoxError
 from ..runtime.hashes import fingerprint
@@ -20,13 +22,19 @@ from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
 from ..sampling.order_scans.gap_scan import GapScan
 from ..sampling.order_scans.order_scans import ScansAt, read_gap_scans, read_order_scans
+from ..sampling.order_scans.order_scans import ScansAt, read_order_scans
+from ..sampling.phases.phases import read_phases
+from ..sampling.phases.sheets import Sheet
+from ..sampling.phases.tasks import Catalogue
 from ..sampling.samples import Samples, read_samples
-from ..thermodynamics.analysis import Analysis, analyse_samples
+from ..thermodynamics.analysis import Analysis, Beside, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
 from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
+from ..thermodynamics.phases.group import phases_group
+from ..thermodynamics.phases.phases import Phases, find_all
 from ..units import fraction
 from . import sample
 from .check.input_warnings import cell_too_small, input_warnings
@@ -49,6 +57,9 @@ class Committed:
     second: samples of the second cell. scans, gaps: of order over temperature, and of ends of gaps. correction: None until
     all its walks are finished. other: results of the run whose phase diagram is drawn beside this one's. pending: what the
     run has not reached yet.
+    second: samples of the second cell. scans: of order over temperature in both cells. phases: their catalogue and chains.
+    correction: None until all its walks are finished. other: results of the run whose phase diagram is drawn beside this one's.
+    pending: what the run has not reached yet.
     """
 
     samples: Samples
@@ -56,6 +67,7 @@ class Committed:
     correction: "Correction | None"
     scans: list[ScansAt]
     gaps: list[GapScan]
+    phases: tuple[Catalogue, list[Sheet]] | None
     other: Results | None
     pending: tuple[str, ...]
 
@@ -95,6 +107,15 @@ def read_committed(run: Run, cells: Cells) -> Committed:
         correction = None
     scans, gaps = read_order_scans(store, cells.second), read_gap_scans(store, cells.second)
     return Committed(read_samples(store), second, correction, scans, gaps, _other_results(run), tuple(pending))
+    return Committed(
+        read_samples(store),
+        second,
+        correction,
+        read_order_scans(store, cells.second),
+        read_phases(store, cells.second),
+        _other_results(run),
+        tuple(pending),
+    )
 
 
 def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> list[Any]:
@@ -112,6 +133,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         committed.second.n_sweeps if committed.second else 0,
         *([[s.mu_eV for s in committed.scans]] if committed.scans else []),
         *([[g.x for g in committed.gaps]] if committed.gaps else []),
+        *([[len(committed.phases[1])]] if committed.phases else []),
         sorted((rung, split.mark) for rung, split in samples.splits.items()),
         _formula(cells.main),
         *([config.ground_states.model_dump()] if config.ground_states else []),
@@ -126,14 +148,16 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     config, energy = run.config, run.config.energy
     drawn = drawn_systems(run, data.fit_data, cells.main)
     other = _second(run, data, cells, committed.second)
-    smaller = other.isotherms if other else None
-    analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, smaller)
+    found = _phases(committed, cells, config.seed)
+    beside = Beside(other.isotherms if other else None, found.larger.lines if found else ())
+    analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, beside)
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
     results, ground_states = _with_second(analysis.results, other, cells), []
     results = replace(results, transitions=transitions_group(committed.scans, cells.main.n_formula_units))
     if results.phase_diagram is not None:
         results = replace(results, phase_diagram=with_scanned_ends(results.phase_diagram, committed.gaps))
+    results = replace(results, phases=phases_group(found, _names(found, run.lattice)) if found else None)
     results, phases = _with_phases(results, committed.samples, cells)
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
@@ -148,9 +172,9 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     if data.experiment is not None:
         results = replace(results, experiment=data.experiment.group())
     if config.analysis.beside is not None:
-        beside = _beside(committed.other)
-        results = replace(results, phase_diagram_beside=beside)
-        notes += [] if beside else [NOT_BESIDE.format(config.analysis.beside)]
+        diagram = _beside(committed.other)
+        results = replace(results, phase_diagram_beside=diagram)
+        notes += [] if diagram else [NOT_BESIDE.format(config.analysis.beside)]
     return Analysed(results, tuple(notes), ground_states, phases)
 
 
@@ -224,6 +248,19 @@ def _with_second(results: Results, second: Analysis | None, cells: Cells) -> Res
         phase_diagram=replace(diagram, boundary=boundary),
         phase_diagram_second=replace(other, title=f"cell of {cells.second.n_formula_units} formula units"),
     )
+
+
+def _phases(committed: Committed, cells: Cells, seed: int) -> Phases | None:
+    """Grand potentials of all phases, if their chains are there."""
+    if committed.phases is None or cells.second is None:
+        return None
+    return find_all(*committed.phases, (cells.main, cells.second), seed)
+
+
+def _names(found: Phases, lattice: Lattice) -> list[str]:
+    """Of all phases, the disordered one first."""
+    patterns = [p.pattern for p in found.catalogue.phases]
+    return [disordered_name(lattice), *(phase_name(cell_of_state(p.supercell, p.species)) for p in patterns)]
 
 
 def _with_phases(results: Results, samples: Samples, cells: Cells) -> tuple[Results, list[Phase]]:

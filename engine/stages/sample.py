@@ -11,6 +11,13 @@ from ..sampling.ground_states.ground_states import run_ground_states
 from ..sampling.ladder.ladder_file import read_ladder
 from ..sampling.order_scans.gap_scan import GapEnd
 from ..sampling.order_scans.order_scans import run_gap_scans, run_order_scans
+from ..crystal.lattice import Supercell
+from ..runtime.mpi import StopWatch
+from ..runtime.storage import write_json
+from ..sampling.ground_states.ground_state_search import Lowest
+from ..sampling.ground_states.ground_states import read_ground_states, run_ground_states
+from ..sampling.order_scans.order_scans import run_order_scans
+from ..sampling.phases.phases import run_phases
 from ..sampling.run import run_sampling
 from ..thermodynamics.analysis import has_free_energies
 from ..thermodynamics.phase_diagram.ends import ends_to_scan
@@ -65,3 +72,12 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
 def _ends(systems: tuple[System, System], asked_K: tuple[float, ...], store: SampleStore) -> list[GapEnd]:
     plans = read_ladder(store)[0], read_ladder(store.second(systems[1].supercell.matrix))[0]
     return ends_to_scan(systems, plans, asked_K) if has_free_energies(systems[0], plans[0]) else []
+        run_phases(both, asked_K, lambda: known_ground_states(run), config.seed, store, comm, watch)
+
+
+def known_ground_states(run: Run) -> list[tuple[Supercell, Lowest]]:
+    """Lowest states of every small supercell of ions and electrons; none if they are not asked for, or of ions alone sampled."""
+    given, energy = run.config.ground_states, run.config.energy
+    if given is None or energy is None or energy.electrons != "equilibrium":
+        return []
+    return read_ground_states(given, run.lattice, run.output.store)

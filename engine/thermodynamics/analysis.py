@@ -31,6 +31,7 @@ from .order.group import order_group
 from .phase_diagram.diagram import build_diagram
 from .phase_diagram.group import diagram_group, hull_group
 from .phase_diagram.trusted import trusted_part
+from .phases.lines import Crossing
 from .vibrations import Vibrations
 from .voltage import voltage_group
 from .warnings import chemical_potential_warning, voltage_warning
@@ -49,6 +50,14 @@ class Analysis:
     notes: tuple[str, ...]
     isotherms: Isotherms | None = None
     fit_uncertainty: FitUncertainty | None = None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the phase diagram rests on beside F(T, n) of the cell: that of a smaller cell, and points of first-order lines."""
+
+    smaller: Isotherms | None = None
+    lines: tuple[Crossing, ...] = ()
 
 
 def has_free_energies(system: System, plan: Plan) -> bool:
@@ -75,11 +84,11 @@ def analyse_samples(
     seed: int,
     vibrations: Vibrations | None = None,
     drawn: Sequence[System] = (),
-    smaller: Isotherms | None = None,
+    beside: Beside = Beside(),
 ) -> Analysis:
     """All groups that follow from the samples of one cell.
 
-    drawn: the system with other effective cluster interactions. smaller: free energies of a smaller cell, for the phase diagram.
+    drawn: the system with other effective cluster interactions. beside: what else the phase diagram rests on.
     """
     convergence, plan = convergence_of(samples), samples.plan
     kinds = [kind for kind in EnsembleKind if any(s.kind is kind for s in plan.slots)]
@@ -92,7 +101,7 @@ def analyse_samples(
         analysis = (
             replace(analysis, notes=(*plan.notes, NO_FREE_ENERGIES))
             if isotherms is None
-            else _with_free_energies(analysis, samples, isotherms, convergence, settings.reference_energy_eV, drawn, smaller)
+            else _with_free_energies(analysis, samples, isotherms, convergence, settings.reference_energy_eV, drawn, beside)
         )
     return replace(analysis, notes=(*analysis.notes, *_known(hysteresis_note(cycles) if cycles else None)))
 
@@ -104,13 +113,13 @@ def _with_free_energies(
     convergence: Convergence,
     reference_energy_eV: dict[str, float],
     drawn: Sequence[System],
-    smaller: Isotherms | None,
+    beside: Beside,
 ) -> Analysis:
     """The analysis with all that follows from F(T, n)."""
     system, uncertainty = isotherms.system, None
     canonical, semigrand, notes = free_energies(samples, isotherms, convergence, analysis.results.semigrand)
     order = order_group(samples, system, convergence, canonical.x)
-    diagram = build_diagram(isotherms, smaller)
+    diagram = build_diagram(isotherms, beside.smaller, beside.lines)
     kept = trusted_part(diagram, canonical)
     phase_diagram = diagram_group(diagram, kept, canonical, order)
     if drawn:

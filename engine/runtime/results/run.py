@@ -14,6 +14,7 @@ from .ground_states import GroundStates
 from .hysteresis import Hysteresis
 from .order import Dilute, Order
 from .phase_diagram import Hull, PhaseDiagram
+from .phases import Phases
 from .replicas import Exchange, FixedComposition, Semigrand, Vcsgc
 from .schema import Group, attribute, results_group
 from .transitions import Transitions
@@ -57,6 +58,7 @@ class Results:
     hull: Hull | None = None
     phase_diagram: PhaseDiagram | None = None
     transitions: Transitions | None = None
+    phases: Phases | None = None
     phase_diagram_second: PhaseDiagram | None = None
     phase_diagram_beside: PhaseDiagram | None = None
     dilute: Dilute | None = None

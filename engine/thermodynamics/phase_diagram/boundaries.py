@@ -18,7 +18,8 @@ FLICKER_K = 12.0  # longest interruption of a region, by noise, that is filled i
 class Gap:
     """A two-phase region at one temperature: x of both phases, and the barrier between them (eV/fu), with errors.
 
-    certain: the barrier exceeds its error by SIGNIFICANCE; others count only as the continuation of a certain one.
+    certain: the barrier exceeds its error by SIGNIFICANCE; others count only as the continuation of a certain one. of_phases:
+    from the grand potentials of two phases of different order; the barrier is not known.
     """
 
     x: tuple[float, float]
@@ -27,6 +28,7 @@ class Gap:
     height_error_eV: float = 0.0
     region: int = -1
     certain: bool = True
+    of_phases: bool = False
 
     def overlap(self, other: "Gap") -> float:
         """Length in x that both cover; if negative, the distance between them."""

@@ -1,5 +1,6 @@
 """The phase diagram of one cell: two-phase regions over temperature, invariant points and spinodals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,8 +8,10 @@ from numpy.typing import NDArray
 
 from ...runtime.results.order import Order
 from ..free_energy.isotherms import Isotherms
+from ..phases.lines import Crossing
 from .boundaries import Gap, connect_regions, gaps_of, without_flicker
 from .invariants import Invariant, invariants
+from .phase_lines import beside, congruent_points, gaps_of_lines, meets
 from .sizes import Judged, judged, with_crossings
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
@@ -32,21 +35,26 @@ class Diagram:
     two_sizes: bool
 
 
-def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None) -> Diagram:
+def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None, lines: Sequence[Crossing] = ()) -> Diagram:
     """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points.
 
     smaller: of a smaller cell, by which regions are told from effects of the finite cell. Without it a region is what has a
-    barrier of DISTINCT_KT in this cell.
+    barrier of DISTINCT_KT in this cell. lines: between phases of different order; they take the place of regions of F(T, x).
     """
     traced = trace(isotherms)
     other = trace(smaller, traced.temperature_K) if smaller is not None else None
     found = Judged(gaps_of(traced), [[] for _ in traced.temperature_K]) if other is None else judged(traced, other)
-    rows = connect_regions(without_flicker(found.regions, traced.temperature_K))
-    points = invariants(traced, rows)
-    points = points if other is None else with_crossings(points, rows, traced, other)
+    of_f = without_flicker(found.regions, traced.temperature_K)
+    of_phases = gaps_of_lines(lines, traced.temperature_K)
+    rows = connect_regions([beside(row, own) for row, own in zip(of_f, of_phases)])
+    unresolved = [[g for g in row if not meets(g, own)] for row, own in zip(found.unresolved, of_phases)]
+    known = [[g for g in row if not g.of_phases] for row in rows]
+    points = invariants(traced, known)
+    points = points if other is None else with_crossings(points, known, traced, other)
+    points += congruent_points(lines, rows, traced.temperature_K)
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
-    return Diagram(traced, rows, points, spinodals(traced, rows, ideal), found.unresolved, other is not None)
+    return Diagram(traced, rows, points, spinodals(traced, known, ideal), unresolved, other is not None)
 
 
 def congruent(point: Invariant, diagram: Diagram, order: Order) -> Invariant:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
+from ..free_energy.hermite import hermite_basis
 from ..free_energy.isotherms import Isotherms
 from ..free_energy.transition_matrix import Ends, Isotherm, local_mean
 
@@ -123,17 +124,6 @@ def beta_free_energy(
         mine = interval == k
         found[mine] = np.einsum("sdt,sdx->tx", basis[..., mine], known[k : k + 2])
     return found
-
-
-def hermite_basis(t: Float, derivatives: int) -> Float:
-    """Polynomials (ends, derivatives, t) that interpolate values and derivatives at the ends of [0, 1]: cubic or quintic."""
-    if derivatives == 2:
-        low = [1 - 3 * t**2 + 2 * t**3, t - 2 * t**2 + t**3]
-        high = [3 * t**2 - 2 * t**3, t**3 - t**2]
-    else:
-        low = [1 - 10 * t**3 + 15 * t**4 - 6 * t**5, t - 6 * t**3 + 8 * t**4 - 3 * t**5, (t**2 - 3 * t**3 + 3 * t**4 - t**5) / 2]
-        high = [10 * t**3 - 15 * t**4 + 6 * t**5, -4 * t**3 + 7 * t**4 - 3 * t**5, (t**3 - 2 * t**4 + t**5) / 2]
-    return np.array([low, high])
 
 
 def _derivatives(curve: Isotherm, at: NDArray[np.int64], half_width: int, ends: Ends) -> Float:

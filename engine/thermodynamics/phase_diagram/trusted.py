@@ -31,7 +31,7 @@ class Kept:
 def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
     """A region is trusted at a temperature if F is at both its ends and at most compositions inside, at the rungs around it."""
     t = diagram.trace.temperature_K
-    doubted = [[_doubted_at(canonical, float(at), g.x) for g in row] for at, row in zip(t, diagram.rows)]
+    doubted = [[[] if g.of_phases else _doubted_at(canonical, float(at), g.x) for g in row] for at, row in zip(t, diagram.rows)]
     good = [[not rungs for rungs in row] for row in doubted]
     trusted = canonical.trusted.copy()
     for row, of_row in zip(diagram.rows, doubted):

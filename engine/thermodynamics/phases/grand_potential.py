@@ -40,26 +40,26 @@ class Anchor:
 class GrandPotential:
     """Of one phase in one cell. value_eV (1 + resamples, beta, mu): eV/fu, nan where the phase does not exist or has no anchor.
 
-    closure_kT: beta phi of the whole cell from one anchor to another, less the difference of the anchors; closure_sigma: the
-    same in standard errors; nan with one anchor.
+    closure_kT, closure_kT_error: beta phi of the whole cell from one anchor to another, less the difference of the anchors; nan
+    with one anchor.
     """
 
     surface: Surface
     value_eV: Float
     closure_kT: float
-    closure_sigma: float
+    closure_kT_error: float
 
 
 def grand_potential(surface: Surface, anchors: Sequence[Anchor], n_fu: int) -> GrandPotential:
     """anchors: the first is that from which the closure is counted, to the last one."""
     known = [a for a in anchors if surface.exists[a.beta, a.mu]]
     beta_phi = _solved(surface, known)
-    closure, sigma = float("nan"), float("nan")
+    closure, error = float("nan"), float("nan")
     if len(known) > 1:
         first = _solved(surface, known[:1])[:, known[-1].beta, known[-1].mu] - known[-1].value
-        closure, sigma = n_fu * float(first[0]), float(abs(first[0]) / max(first[1:].std(ddof=1), 1e-300))
+        closure, error = n_fu * float(first[0]), n_fu * float(first[1:].std(ddof=1))
     beta = np.where(surface.beta_per_eV > 0, surface.beta_per_eV, np.nan)[:, None]
-    return GrandPotential(surface, beta_phi / beta, closure, sigma)
+    return GrandPotential(surface, beta_phi / beta, closure, error)
 
 
 def states_anchors(surface: Surface, log_states: Float, n_fu: int) -> list[Anchor]:

@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from ..phase_diagram.trace import hermite_basis
+from ..free_energy.hermite import hermite_basis
 from .grand_potential import GrandPotential
 
 Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
 SIGNIFICANT = 3.0  # standard errors by which the compositions must differ
+
+
+class Along(Enum):
+    """Which of mu and T was varied to find where two grand potentials are equal; the other one is exact."""
+
+    MU = "mu"
+    TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,12 @@ class Crossing:
     temperature_K: Float
     mu_eV: Float
     x: Float
+    along: Along
+
+    @property
+    def fixed(self) -> float:
+        """Temperature (K) or mu (eV), whichever was not varied."""
+        return float(self.temperature_K[0] if self.along is Along.MU else self.mu_eV[0])
 
     @property
     def x_error(self) -> Float:
@@ -63,7 +77,7 @@ def _crossing(pair: tuple["Curve", "Curve"], low: float, high: float, temperatur
     x = np.array([x_one[:, 0], x_other[:, 0]])
     mu = root + (one - other)[:, 0] / (x[0, 0] - x[1, 0])
     slope = np.array([[(c.at(np.array([root + 1e-6]))[1] - c.at(np.array([root - 1e-6]))[1])[0, 0] / 2e-6] for c in pair])
-    return Crossing((pair[0].phase, pair[1].phase), np.full(len(mu), temperature_K), mu, x + slope * (mu - root))
+    return Crossing((pair[0].phase, pair[1].phase), np.full(len(mu), temperature_K), mu, x + slope * (mu - root), Along.MU)
 
 
 class Curve:

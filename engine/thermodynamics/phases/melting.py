@@ -13,7 +13,7 @@ from ...sampling.phases.sheets import Kind, Sheet
 from ...sampling.phases.tasks import DISORDERED, Catalogue
 from ...units import BOLTZMANN_EV_PER_K
 from .grand_potential import LEAST_VARIANCE, GrandPotential, deviation
-from .lines import Crossing
+from .lines import Along, Crossing
 from .surface import Surface, fine_surface
 
 Float = NDArray[np.float64]
@@ -126,7 +126,9 @@ def _first_order(phase: int, mu_eV: float, ordered: Column, disordered: Column) 
     x = np.array([c.at(beta)[2] + c.change_at(beta) * shift for c in (ordered, disordered)])
     phases = (phase, DISORDERED) if x[0, 0] <= x[1, 0] else (DISORDERED, phase)
     temperature_K = 1 / (BOLTZMANN_EV_PER_K * (beta + shift))
-    return [Crossing(phases, temperature_K, np.full(len(latent), mu_eV), x[np.argsort(x[:, 0], kind="stable")])]
+    return [
+        Crossing(phases, temperature_K, np.full(len(latent), mu_eV), x[np.argsort(x[:, 0], kind="stable")], Along.TEMPERATURE)
+    ]
 
 
 def _latent(ordered: Column, disordered: Column, middle: float) -> Float:
