@@ -18,6 +18,8 @@ from .ladder.slots import EnsembleKind
 from .order_scans import gap_scan
 from .order_scans.order_scans import applies
 from .order_scans.scan import attempted_moves
+from .phases.phases import applies as with_phases
+from .phases.tasks import attempted_moves as attempted_moves_of_phases
 from .preparation.anneal import ROUNDS as ANNEALING_ROUNDS
 from .preparation.anneal import cooling
 from .preparation.cycle import COMPOSITIONS
@@ -105,6 +107,13 @@ class WorkOfCell:
         if not (self._has_windows and applies(self.system)):
             return Work()
         return Work(lanes=gap_scan.MOST_GAPS * gap_scan.attempted_moves((self._n_sites, smaller._n_sites)))
+    def phases(self, smaller: System) -> tuple[Work, Work]:
+        """Of all phases in this cell and the smaller one: of the disordered phase, and at most of the ordered ones."""
+        if EnsembleKind.SEMIGRAND not in ensembles_of(self.system.ions, self.config) or not with_phases(self.system, smaller):
+            return Work(), Work()
+        sites = self._n_sites, smaller.supercell.n_sites
+        certain, more = attempted_moves_of_phases(sites, self._chemical_potentials)
+        return Work(lanes=certain), Work(lanes=more)
 
     @property
     def slots_per_rung(self) -> int:

@@ -20,10 +20,9 @@ from .catalogue import Phase, find_phases
 from .lanes import Means
 from .pattern import Pattern
 from .sheets import Kind, Sheet, Task, make_sheet, sweeps_of
-from .tasks import Catalogue, fine_tasks, pattern_of, tasks_of
+from .tasks import MOST_MU, Catalogue, fine_tasks, pattern_of, tasks_of
 
 Float = NDArray[np.float64]
-MOST_MU = 33  # chemical potentials of a sheet
 GroundStates = Sequence[tuple[Supercell, Lowest]]
 
 

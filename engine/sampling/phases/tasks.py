@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ....kernels.simd import LANES
 from ...units import BOLTZMANN_EV_PER_K
 from ..chains.system import System
-from .catalogue import Phase
+from .catalogue import MOST_PHASES, Phase
 from .existence import existence
+from .lanes import EQUILIBRATION
 from .pattern import Pattern
-from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K
+from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K, sweeps_of
 
 Float = NDArray[np.float64]
 DISORDERED = -1
+MOST_MU = 33  # chemical potentials of a sheet
 BELOW, ABOVE = 0.98, 1.02  # range of the chains around the end of an order, times the last and first temperatures
 MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground state, at the highest temperature
 
@@ -86,3 +89,11 @@ def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | No
         return None
     end = system.n_range[0 if task.mu_eV == catalogue.mu_eV[0] else -1]
     return Pattern(system.supercell, str(system.ion), system.any_state(end))
+
+
+def attempted_moves(n_sites: tuple[int, int], chemical_potentials: int) -> tuple[float, float]:
+    """Of the disordered phase, and at most of all ordered ones that there can be. n_sites: of the larger and the smaller cell."""
+    number = min(chemical_potentials, MOST_MU)
+    each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, n_sites[0]) * LANES * sum(n_sites) for kind in Kind}
+    coupled, both = STRENGTHS * each[Kind.COUPLED], number * each[Kind.COLD]
+    return both + number * each[Kind.HOT] + 2 * coupled, MOST_PHASES * (coupled + both + 2 * number * each[Kind.FINE])

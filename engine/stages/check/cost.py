@@ -57,6 +57,7 @@ class Cost:
                 found[name] += work if name != ENTROPIES else Work()  # of the main cell only
         if len(self.cells) > 1:
             found["order over temperature"], _ = self.cells[0].order_scans
+            found["phases"], _ = self._phases
         return found
 
     @cached_property
@@ -70,6 +71,15 @@ class Cost:
         for smaller in self.cells[1:]:
             found += self.cells[0].order_scans[1] + self.cells[0].gap_scans(smaller)
         return found
+        """With all that refinement, and the ends of orders, may add."""
+        _, orders = self.cells[0].order_scans if len(self.cells) > 1 else (Work(), Work())
+        _, phases = self._phases
+        return self.certain + self.cells[0].refinement + orders + phases
+
+    @property
+    def _phases(self) -> tuple[Work, Work]:
+        """What is certain, and what may be added."""
+        return self.cells[0].phases(self.cells[1].system) if len(self.cells) > 1 else (Work(), Work())
 
     @property
     def slots(self) -> int:

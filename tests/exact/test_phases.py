@@ -1,0 +1,135 @@
+"""Phases as objects: their catalogue, the coupling to a pattern, and grand potentials against enumeration and Onsager."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from scipy.integrate import quad
+
+from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
+from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
+from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.phases.catalogue import Phase, find_phases
+from redoxmc.engine.sampling.phases.coupling import coupled, off_pattern
+from redoxmc.engine.sampling.phases.sheets import STRENGTHS, Kind, Sheet, Task, make_sheet
+from redoxmc.engine.sampling.phases.tasks import DISORDERED, Catalogue, pattern_of
+from redoxmc.engine.thermodynamics.phases.grand_potential import (
+    Anchor,
+    coupling_anchors,
+    grand_potential,
+    states_anchors,
+)
+from redoxmc.engine.thermodynamics.phases.surface import surface_of
+from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
+
+from .test_order_scans import COUPLING_EV, antiferromagnet, exact_grand_potential
+
+ASKED_K = (300.0, 700.0)
+SEED = 5
+
+
+def alloy(size: int) -> System:
+    """Fcc in its cubic cell, two neutral elements that prefer each other as nearest neighbours."""
+    elements = ("Cu", "Au")
+    cell = Atoms("H4", scaled_positions=[(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)], cell=[4.0] * 3, pbc=True)
+    lattice = build_lattice(cell, (Sublattice("H", tuple(Species(e, 0) for e in elements)),), {})
+    pairs = [(a, b, COUPLING_EV if a == b else -COUPLING_EV) for a, b in (("Cu", "Cu"), ("Au", "Au"), ("Cu", "Au"))]
+    clusters = [c for a, b, energy in pairs for c in pair_clusters(lattice, (a, b), (2.7, 2.9), energy)]
+    return build_system(Hamiltonian(lattice, tuple(clusters)), np.diag([size] * 3), ("Cu",))
+
+
+def catalogue_of(system: System, mu_eV: Sequence[float]) -> Catalogue:
+    """The checkerboard alone."""
+    phases = [p for p in find_phases(system, np.array([0.0]), ASKED_K, [], SEED) if 2 * p.n == system.supercell.n_sites]
+    return Catalogue(tuple(phases), np.array(mu_eV), ASKED_K)
+
+
+def made(system: System, catalogue: Catalogue, phase: int, kinds: Sequence[Kind], sweeps: int) -> list[Sheet]:
+    tasks = [Task(phase, kind, mu, 0) for kind in kinds for mu in catalogue.mu_of(phase).tolist() if kind is not Kind.COUPLED]
+    if Kind.COUPLED in kinds:
+        tasks += [Task(phase, Kind.COUPLED, catalogue.reference_mu_eV(phase), 0, node) for node in range(STRENGTHS)]
+    return [
+        make_sheet(system, pattern_of(catalogue, t, system), t, ASKED_K, sweeps, SEED, (k, phase + 1)) for k, t in enumerate(tasks)
+    ]
+
+
+def test_coupled_energies_are_exact() -> None:
+    """H + lambda D, in whole neV, for any state."""
+    system, random = antiferromagnet(4), np.random.default_rng(0)
+    pattern = random.integers(0, 2, 16).astype(np.int8)
+    with_coupling = coupled(system, pattern, 7_000_001)
+    for state in random.integers(0, 2, (20, 16)).astype(np.int8):
+        expected = system.energy_neV(state) + 7_000_001 * int(off_pattern(state[None], pattern)[0])
+        assert with_coupling.energy_neV(state) == expected
+
+
+def test_the_catalogue_tells_one_arm_from_three() -> None:
+    """L1_0 has one arm of the star (100), L1_2 all three; the many tied states with domain walls are merged."""
+    found = find_phases(alloy(2), np.linspace(-0.48, 0.48, 7), ASKED_K, [], SEED)
+    assert [p.n for p in found] == [8, 16, 24]
+    quarter, half, _ = (p.pattern for p in found)
+    to_order, to_stars, _ = half.likeness(np.array([half.species, quarter.species]))
+    assert to_order == pytest.approx([1, 1 / 3]) and to_stars == pytest.approx([1, 1])
+    assert found[1].mu_eV == pytest.approx((-0.16, 0.16))
+
+
+def test_likeness_to_a_translation_is_full_and_its_correlation_negative() -> None:
+    (phase,) = find_phases(antiferromagnet(4), np.array([0.0]), ASKED_K, [], SEED)
+    found = phase.pattern.likeness(np.array([phase.pattern.species, 1 - phase.pattern.species]))
+    assert found[0] == pytest.approx([1, 1]) and found[2] == pytest.approx([1, -1])
+
+
+def disordered(sweeps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """beta Phi of the 4 x 4 cell from beta = 0, exact values and errors, (beta, mu), the order left out of account."""
+    system = antiferromagnet(4)
+    catalogue = Catalogue((), np.linspace(-0.16, 0.16, 5), ASKED_K)
+    sheets = made(system, catalogue, DISORDERED, (Kind.HOT, Kind.COLD), sweeps)
+    surface = surface_of(catalogue, sheets, DISORDERED, 0, 16, SEED)
+    assert surface is not None
+    surface = replace(surface, exists=np.ones_like(surface.exists))  # in this small cell the chains flip between all orders
+    found = grand_potential(surface, states_anchors(surface, system.neutral_counts[1], 16), 16).value_eV[:, 1:]
+    beta = surface.beta_per_eV[1:, None]
+    exact = np.array([[exact_grand_potential(1 / b, mu) for mu in surface.mu_eV] for b in beta[:, 0]])
+    return 16 * beta * found[0], beta * exact, 16 * beta * found[1:].std(axis=0, ddof=1)
+
+
+def test_grand_potentials_from_the_number_of_states_are_exact() -> None:
+    found, exact, error = disordered(2000)
+    assert error.max() < 0.05
+    deviation = (found - exact) / error
+    assert np.sqrt((deviation**2).mean()) < 2 and np.abs(deviation).max() < 5
+
+
+def onsager_eV(temperature_K: float) -> float:
+    """Grand potential per site of the infinite square lattice at x = 1/2 (Onsager, Phys. Rev. 65, 117, 1944)."""
+    kT = BOLTZMANN_EV_PER_K * temperature_K
+    double = 2 * COUPLING_EV / kT
+    kappa = 2 * np.sinh(double) / np.cosh(double) ** 2
+    integral, _ = quad(lambda v: np.log((1 + np.sqrt(max(1 - (kappa * np.sin(v)) ** 2, 0))) / 2), 0, np.pi)
+    return float(-kT * (np.log(2 * np.cosh(double)) + integral / (2 * np.pi)))
+
+
+def test_the_coupling_to_the_pattern_gives_onsagers_grand_potential() -> None:
+    """Of the ordered phase below 450 K, where 8 x 8 sites are as good as infinitely many; the closure within its error."""
+    system = antiferromagnet(8)
+    catalogue = catalogue_of(system, [-0.04, 0.0, 0.04])
+    sheets = made(system, catalogue, 0, (Kind.COLD, Kind.COUPLED), 400)
+    surface = surface_of(catalogue, sheets, 0, 0, 64, SEED)
+    assert surface is not None
+    anchors = anchors_of(system, catalogue.phases[0], surface, sheets)
+    found = grand_potential(surface, anchors, 64)
+    for row in range(-8, 0):
+        beta = surface.beta_per_eV[row]
+        error = 64 * beta * found.value_eV[1:, row, 1].std(ddof=1)
+        deviation = 64 * beta * (found.value_eV[0, row, 1] - onsager_eV(1 / (BOLTZMANN_EV_PER_K * beta)))
+        assert error < 0.15 and abs(deviation) < 4 * error + 0.02
+    mistaken = [replace(a, value=a.value + np.log(2) * (k == len(anchors) - 1)) for k, a in enumerate(anchors)]
+    assert abs(found.closure_kT) < 4 * found.closure_kT_error
+    assert abs(grand_potential(surface, mistaken, 64).closure_kT) > 10 * found.closure_kT_error  # ln 2 for each site
+
+
+def anchors_of(system: System, phase: Phase, surface, sheets: Sequence[Sheet]) -> list[Anchor]:
+    coupled_ones = [s for s in sheets if s.task.kind is Kind.COUPLED]
+    return coupling_anchors(surface, coupled_ones, ASKED_K, (phase.energy_neV / NEV_PER_EV, phase.n), system.n_formula_units, SEED)
