@@ -73,6 +73,9 @@ def _ends(systems: tuple[System, System], asked_K: tuple[float, ...], store: Sam
     plans = read_ladder(store)[0], read_ladder(store.second(systems[1].supercell.matrix))[0]
     return ends_to_scan(systems, plans, asked_K) if has_free_energies(systems[0], plans[0]) else []
         run_phases(both, asked_K, lambda: known_ground_states(run), config.seed, store, comm, watch)
+        both = cells.main, cells.second
+        run_order_scans(both, config.sampler.temperature_K, config.seed, store, comm, watch)
+        run_phases(both, config.sampler, lambda: known_ground_states(run), config.seed, store, comm, watch)
 
 
 def known_ground_states(run: Run) -> list[tuple[Supercell, Lowest]]:

@@ -29,7 +29,12 @@ class Phases(Group):
     temperature_K: Float = coordinate("K", "temperature")
     chemical_potential_eV: Float = coordinate("eV", "chemical potential of the ion")
     name: Text = variable(("phase",), "1", "name of the phase; the first one is disordered")
-    metastable_up_to_K: Float = variable(("phase",), "K", "highest temperature at which its chains stay in it; nan: at none")
+    limit_K: Float = variable(
+        ("phase",),
+        "K",
+        "temperature up to which chains stay in the phase at some chemical potential; of the disordered phase, down to which "
+        "they stay in it at all of them; nan: at none",
+    )
     closure_kT: Float = variable(
         ("phase",), "kT", "grand potential of the cell from one anchor to another, less the difference of both; nan: one anchor"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...crystal.lattice import Supercell
+from ...input.schema.sampling import SamplingInput
 from ...runtime.mpi import StopWatch, bcast_from_root
 from ...runtime.sample_store import SampleStore
 from ...runtime.storage import read_h5, write_h5
@@ -34,14 +35,14 @@ def applies(larger: System, smaller: System) -> bool:
 
 def run_phases(
     systems: tuple[System, System],
-    asked_K: tuple[float, ...],
+    sampling: SamplingInput,
     ground_states: Callable[[], GroundStates],
     seed: int,
     store: SampleStore,
     comm: Any,
     watch: StopWatch,
 ) -> None:
-    """Make the missing files. systems: the larger and the smaller cell. ground_states: called on rank 0.
+    """Make the files that are missing, or of fewer sweeps. systems: the larger and the smaller cell. ground_states: on rank 0.
 
     Collective. Raises Interrupted when asked to stop; finished files are kept.
     """
@@ -49,6 +50,7 @@ def run_phases(
     if not plan.mu_eV or len(plan.mu_eV[0]) < 2 or not applies(*systems):
         return
     mixed = systems[0].with_mix(plan.mix), systems[1].with_mix(plan.mix)
+    asked_K, sweeps = sampling.temperature_K, sampling.sweeps.measure
     mu_eV = plan.mu_eV[0][:: -(-len(plan.mu_eV[0]) // MOST_MU)]
 
     def catalogue_on_root() -> Catalogue:
@@ -59,9 +61,9 @@ def run_phases(
         return found
 
     catalogue = bcast_from_root(comm, catalogue_on_root)
-    _make(lambda: tasks_of(catalogue), "phases", mixed, catalogue, seed, store, comm, watch)
+    _make(lambda: tasks_of(catalogue), "phases", mixed, catalogue, sweeps, seed, store, comm, watch)
     fine = lambda: fine_tasks(catalogue, read_sheets(store, catalogue, tasks_of(catalogue)))  # noqa: E731
-    _make(fine, "ends of orders", mixed, catalogue, seed, store, comm, watch)
+    _make(fine, "ends of orders", mixed, catalogue, sweeps, seed, store, comm, watch)
 
 
 def _make(
@@ -69,20 +71,21 @@ def _make(
     what: str,
     systems: tuple[System, System],
     catalogue: Catalogue,
+    asked: int,
     seed: int,
     store: SampleStore,
     comm: Any,
     watch: StopWatch,
 ) -> None:
     """Those whose file is missing. tasks: called on rank 0."""
-    missing = bcast_from_root(comm, lambda: [t for t in tasks() if not _file(store, catalogue, t).exists()])
+    missing = bcast_from_root(comm, lambda: [t for t in tasks() if not _is_made(_file(store, catalogue, t), asked)])
 
     def work(number: int) -> None:
         task = missing[number]
-        system, sweeps = systems[task.cell], sweeps_of(task.kind, systems[0].supercell.n_sites)
+        system, sweeps = systems[task.cell], sweeps_of(task.kind, asked)
         pattern = pattern_of(catalogue, task, system)
         sheet = make_sheet(system, pattern, task, catalogue.asked_K, sweeps, seed, _key(catalogue, task))
-        _write(_file(store, catalogue, task), sheet)
+        _write(_file(store, catalogue, task), sheet, asked)
 
     if missing:
         run_tasks(len(missing), work, comm, watch, what)
@@ -134,9 +137,13 @@ def read_catalogue(store: SampleStore, smaller: System) -> Catalogue | None:
     return Catalogue(tuple(phases), data["mu_eV"], tuple(data["asked_K"].tolist()))
 
 
-def _write(path: Path, sheet: Sheet) -> None:
+def _is_made(path: Path, asked: int) -> bool:
+    return path.exists() and int(read_h5(path, ("ordered",))[1]["sweeps"]) >= asked
+
+
+def _write(path: Path, sheet: Sheet, asked: int) -> None:
     means = {f.name: getattr(sheet.means, f.name) for f in fields(Means)}
-    write_h5(path, {**means, "likeness": sheet.likeness, "ordered": sheet.ordered, "off": sheet.off}, {})
+    write_h5(path, {**means, "likeness": sheet.likeness, "ordered": sheet.ordered, "off": sheet.off}, {"sweeps": asked})
 
 
 def read_phases(store: SampleStore, smaller: System | None) -> tuple[Catalogue, list[Sheet]] | None:

@@ -18,10 +18,9 @@ from .lanes import CHUNKS, EQUILIBRATION, TEMPERATURES, WALKERS, Lanes, Means, c
 from .pattern import Pattern, ordered_fields
 
 Float = NDArray[np.float64]
-MOVES = {"cold": 6e7, "hot": 1e7, "coupled": 1.5e7, "fine": 3e7}  # attempted in the measurement
-FEWEST_SWEEPS = 200
+SHARE = {"cold": 1.0, "hot": 0.25, "coupled": 0.25, "fine": 0.5}  # of the sweeps of the sampling, in the measurement
 COOLING_STEPS = 10
-SNAPSHOTS = 10  # of each chunk, in which the sites off the pattern are counted
+SNAPSHOTS = 10  # at most, of each chunk, in which the sites off the pattern are counted
 STRENGTHS = 16  # Gauss–Legendre nodes of the coupling
 STRONGEST_KT = 14.0  # at the highest temperature: hardly a site is off the pattern then
 
@@ -86,10 +85,16 @@ def strengths_eV(asked_K: tuple[float, ...]) -> tuple[Float, Float]:
     return half * (nodes + 1), half * weights
 
 
-def sweeps_of(kind: Kind, n_sites: int) -> int:
-    """Of the measurement, a multiple of all parts. The same in both cells: n_sites of the larger one."""
-    sweeps = max(MOVES[kind] / (n_sites * LANES), FEWEST_SWEEPS)
-    return int(np.ceil(sweeps / CHUNKS / SNAPSHOTS)) * CHUNKS * SNAPSHOTS
+def sweeps_of(kind: Kind, asked: int) -> int:
+    """Of the measurement, a multiple of all parts. asked: sweeps of the sampling."""
+    sweeps = max(int(SHARE[kind] * asked), CHUNKS)
+    parts = CHUNKS * snapshots_of(kind, sweeps)
+    return -(-sweeps // parts) * parts
+
+
+def snapshots_of(kind: Kind, sweeps: int) -> int:
+    """Of each chunk."""
+    return min(SNAPSHOTS, sweeps // CHUNKS) if kind is Kind.COUPLED else 1
 
 
 def make_sheet(
@@ -119,7 +124,7 @@ def _random_states(system: System, seed: int, key: tuple[int, ...]) -> NDArray[n
 
 def _measured(lanes: Lanes, pattern: Pattern | None, task: Task, sweeps: int) -> Sheet:
     system, shape = lanes.system, (TEMPERATURES, WALKERS)
-    snapshots = SNAPSHOTS if task.kind is Kind.COUPLED else 1
+    snapshots = snapshots_of(task.kind, sweeps)
     fields, waves = ordered_fields(system.supercell, str(system.ion)), Waves(system.supercell)
     means, likeness, off, stars = [], [], [], []
     for _ in range(CHUNKS):

@@ -91,9 +91,12 @@ def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | No
     return Pattern(system.supercell, str(system.ion), system.any_state(end))
 
 
-def attempted_moves(n_sites: tuple[int, int], chemical_potentials: int) -> tuple[float, float]:
-    """Of the disordered phase, and at most of all ordered ones that there can be. n_sites: of the larger and the smaller cell."""
+def attempted_moves(n_sites: tuple[int, int], chemical_potentials: int, sweeps: int) -> tuple[float, float]:
+    """Of the disordered phase, and at most of all ordered ones that there can be.
+
+    n_sites: of the larger and the smaller cell. sweeps: of the sampling.
+    """
     number = min(chemical_potentials, MOST_MU)
-    each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, n_sites[0]) * LANES * sum(n_sites) for kind in Kind}
+    each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, sweeps) * LANES * sum(n_sites) for kind in Kind}
     coupled, both = STRENGTHS * each[Kind.COUPLED], number * each[Kind.COLD]
     return both + number * each[Kind.HOT] + 2 * coupled, MOST_PHASES * (coupled + both + 2 * number * each[Kind.FINE])

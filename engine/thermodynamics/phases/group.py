@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ...runtime.results.phases import Lines
 from ...runtime.results.phases import Phases as PhasesGroup
 from ...sampling.phases.sheets import sheet_temperatures_K
+from ...sampling.phases.tasks import DISORDERED
 from ...units import BOLTZMANN_EV_PER_K
 from .grand_potential import GrandPotential
 from .lines import Crossing
@@ -32,7 +33,7 @@ def phases_group(phases: Phases, names: list[str]) -> PhasesGroup | None:
         temperature_K=temperature_K,
         chemical_potential_eV=mu_eV,
         name=np.array(names),
-        metastable_up_to_K=np.array([_highest(g) for g in found]),
+        limit_K=np.array([_limit_K(g) for g in found]),
         closure_kT=np.array([g.closure_kT for g in found]),
         closure_kT_error=np.array([g.closure_kT_error for g in found]),
         grand_potential_eV=value,
@@ -66,9 +67,12 @@ def _spread(values: Float, at: NDArray[np.int64], number: int) -> Float:
     return full[::-1]
 
 
-def _highest(g: GrandPotential) -> float:
-    beta = g.surface.beta_per_eV[g.surface.exists.any(axis=1) & (g.surface.beta_per_eV > 0)]
-    return float(1 / (BOLTZMANN_EV_PER_K * beta[0])) if len(beta) else float("nan")
+def _limit_K(g: GrandPotential) -> float:
+    """Of metastability: the highest temperature of an ordered phase, the lowest one of the disordered phase everywhere."""
+    disordered, s = g.surface.phase == DISORDERED, g.surface
+    there = s.exists.all(axis=1) if disordered else s.exists.any(axis=1)
+    beta = s.beta_per_eV[there & (s.beta_per_eV > 0)]
+    return float(1 / (BOLTZMANN_EV_PER_K * (beta[-1] if disordered else beta[0]))) if len(beta) else float("nan")
 
 
 def _lines(phases: Phases) -> Lines:
