@@ -112,7 +112,7 @@ class WorkOfCell:
         if EnsembleKind.SEMIGRAND not in ensembles_of(self.system.ions, self.config) or not with_phases(self.system, smaller):
             return Work(), Work()
         sites = self._n_sites, smaller.supercell.n_sites
-        certain, more = attempted_moves_of_phases(sites, self._chemical_potentials, self.config.sampler.sweeps.measure)
+        certain, more = attempted_moves_of_phases(sites, self.config.sampler.sweeps.measure)
         return Work(lanes=certain), Work(lanes=more)
 
     @property

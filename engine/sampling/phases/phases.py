@@ -21,7 +21,7 @@ from .catalogue import Phase, find_phases
 from .lanes import Means
 from .pattern import Pattern
 from .sheets import Kind, Sheet, Task, make_sheet, sweeps_of
-from .tasks import MOST_MU, Catalogue, fine_tasks, pattern_of, tasks_of
+from .tasks import MU_POINTS, Catalogue, fine_tasks, pattern_of, tasks_of
 
 Float = NDArray[np.float64]
 GroundStates = Sequence[tuple[Supercell, Lowest]]
@@ -51,7 +51,7 @@ def run_phases(
         return
     mixed = systems[0].with_mix(plan.mix), systems[1].with_mix(plan.mix)
     asked_K, sweeps = sampling.temperature_K, sampling.sweeps.measure
-    mu_eV = plan.mu_eV[0][:: -(-len(plan.mu_eV[0]) // MOST_MU)]
+    mu_eV = np.linspace(plan.mu_eV[0].min(), plan.mu_eV[0].max(), MU_POINTS)
 
     def catalogue_on_root() -> Catalogue:
         if (known := read_catalogue(store, systems[1])) is not None:

@@ -79,10 +79,13 @@ def betas_of(task: Task, asked_K: tuple[float, ...]) -> Float:
 
 
 def strengths_eV(asked_K: tuple[float, ...]) -> tuple[Float, Float]:
-    """Nodes and weights of the integral over the coupling, from 0 on."""
+    """Nodes and weights of the integral over the coupling, from 0 on: even in its cubic root.
+
+    A weak coupling already orders what is degenerate.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(STRENGTHS)
-    half = STRONGEST_KT * BOLTZMANN_EV_PER_K * max(asked_K) / 2
-    return half * (nodes + 1), half * weights
+    root, strongest_eV = (nodes + 1) / 2, STRONGEST_KT * BOLTZMANN_EV_PER_K * max(asked_K)
+    return strongest_eV * root**3, strongest_eV * 3 * root**2 * weights / 2
 
 
 def sweeps_of(kind: Kind, asked: int) -> int:

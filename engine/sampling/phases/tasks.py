@@ -17,7 +17,7 @@ from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K, sweeps_o
 
 Float = NDArray[np.float64]
 DISORDERED = -1
-MOST_MU = 33  # chemical potentials of a sheet
+MU_POINTS = 45  # of the grid of the sheets
 BELOW, ABOVE = 0.98, 1.02  # range of the chains around the end of an order, times the last and first temperatures
 MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground state, at the highest temperature
 
@@ -91,12 +91,12 @@ def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | No
     return Pattern(system.supercell, str(system.ion), system.any_state(end))
 
 
-def attempted_moves(n_sites: tuple[int, int], chemical_potentials: int, sweeps: int) -> tuple[float, float]:
+def attempted_moves(n_sites: tuple[int, int], sweeps: int) -> tuple[float, float]:
     """Of the disordered phase, and at most of all ordered ones that there can be.
 
     n_sites: of the larger and the smaller cell. sweeps: of the sampling.
     """
-    number = min(chemical_potentials, MOST_MU)
+    number = MU_POINTS
     each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, sweeps) * LANES * sum(n_sites) for kind in Kind}
     coupled, both = STRENGTHS * each[Kind.COUPLED], number * each[Kind.COLD]
     return both + number * each[Kind.HOT] + 2 * coupled, MOST_PHASES * (coupled + both + 2 * number * each[Kind.FINE])
