@@ -129,7 +129,7 @@ def identity(run: Run, data: RootData, cells: Cells, committed: Committed) -> li
         refinement.read_text() if refinement.exists() else None,
         config.analysis.model_dump(mode="json"),
         committed.other.attributes.fingerprint if committed.other else None,
-        config.sampler.second_supercell,
+        cells.second.supercell.matrix.tolist() if cells.second else None,
         committed.second.n_sweeps if committed.second else 0,
         *([[s.mu_eV for s in committed.scans]] if committed.scans else []),
         *([[g.x for g in committed.gaps]] if committed.gaps else []),

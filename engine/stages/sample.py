@@ -33,7 +33,7 @@ def identity(run: Run, defaults: bool = True) -> dict[str, Any]:
     """
     config = run.config.model_dump(mode="json", exclude_defaults=not defaults)
     sampling = dict(config.get("sampling") or {})
-    for name in ("walltime_s", "refine", "second_supercell"):
+    for name in ("walltime_s", "refine", "sizes", "second_supercell"):
         sampling.pop(name, None)
     sampling["sweeps"] = {k: v for k, v in sampling.get("sweeps", {}).items() if k != "measure"}
     return {

@@ -142,6 +142,8 @@ def _check_second(source: InputFile, lattice: Lattice, check: Checker) -> None:
     given = source.config.sampling
     if given is None or given.second_supercell is None:
         return
+    if given.sizes == "off":
+        check.wrong(("sampling", "second_supercell"), "found beside sizes: off; allowed: one of them")
     first, second = (
         Supercell(lattice, supercell_matrix(s)).n_cells for s in (source.config.lattice.supercell, given.second_supercell)
     )

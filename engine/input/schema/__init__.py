@@ -6,6 +6,8 @@ Checks that need the structure are in `input.checks`, those that need the data i
 import json
 import re
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from .analysis import AnalysisInput, CorrectionInput, GroundStatesInput
@@ -76,6 +78,11 @@ class Config(Model):
         """The section sampling of a run that has an energy."""
         assert self.sampling is not None
         return self.sampling
+
+    @property
+    def second_matrix(self) -> NDArray[np.int64] | None:
+        """The matrix (3, 3) of the smaller supercell, if there is one."""
+        return self.sampler.second_matrix(self.lattice.matrix)
 
     @property
     def makes_labels(self) -> bool:

@@ -11,6 +11,18 @@ from .base import Auto, Count, Energy, Model, Shape, Temperature, supercell_matr
 LEAST_SHARE = 0.01  # of the weight of the moves that connect all states
 
 
+LEAST_REPEATS = 4  # along an axis that is halved: a sheet of few cells stays as thick as it is
+
+
+def half_matrix(matrix: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Of repeats (3, 3) with half as many along each axis that has LEAST_REPEATS or more; None if one of these is odd."""
+    repeats = np.diag(matrix)
+    halved = repeats >= LEAST_REPEATS
+    if np.any(matrix != np.diag(repeats)) or not halved.any() or np.any(repeats[halved] % 2):
+        return None
+    return np.diag(np.where(halved, repeats // 2, repeats))
+
+
 class ChemicalPotentialInput(Model):
     """A grid of chemical potentials in eV, on the zero of the energies; without limits it is chosen automatically."""
 
@@ -112,17 +124,23 @@ class SamplingInput(Model):
     )
     moves: Auto | MixInput = Field(default="auto", description="weights of the moves; auto: tuned after annealing")
     refine: RefineInput = Field(default=RefineInput(), description="refinement of uncertain phase boundaries")
+    sizes: Literal["two", "off"] = Field(
+        default="two",
+        description="two: also a cell of half as many repeats along each axis that has four or more, if all of these are even; "
+        "it tells phases from effects of the finite cell. off: the supercell alone",
+    )
     second_supercell: Shape | None = Field(
-        default=None, description="smaller supercell, as under lattice, by which phases are told from effects of the finite cell"
+        default=None, description="the smaller supercell, as under lattice, in place of the half one"
     )
     walltime_s: PositiveFloat | None = Field(
         default=None, description="after this time in seconds the run commits its samples and stops with exit code 75"
     )
 
-    @property
-    def second_matrix(self) -> NDArray[np.int64] | None:
-        """The matrix (3, 3) of the second supercell, if there is one."""
-        return None if self.second_supercell is None else supercell_matrix(self.second_supercell)
+    def second_matrix(self, matrix: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The matrix (3, 3) of the second supercell, if there is one. matrix (3, 3): of the supercell."""
+        if self.second_supercell is not None:
+            return supercell_matrix(self.second_supercell)
+        return half_matrix(matrix) if self.sizes == "two" else None
 
     @field_validator("temperature_K")
     @classmethod

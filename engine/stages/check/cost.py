@@ -106,7 +106,7 @@ def cost_of(run: Run, data: RootData) -> Cost:
     """For an input that samples. A quick pilot places the temperatures as the run will, if the kernels are compiled."""
     config = run.config
     lattice = ions_lattice(run.lattice) if _grounded(run) else run.lattice
-    second = config.sampler.second_matrix
+    second = config.second_matrix
     cells, key = [], energy_key(run)
     for matrix in (run.matrix, *([] if second is None else [second])):
         supercell = Supercell(lattice, matrix)

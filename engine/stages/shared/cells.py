@@ -43,7 +43,7 @@ class Cells:
 def build_cells(run: Run, short_range: Hamiltonian, comm: Any) -> Cells:
     """short_range: the Hamiltonian without point charges, of the fit stage. Collective."""
     of = hamiltonian_of(run, short_range)
-    second = run.config.sampler.second_matrix
+    second = run.config.second_matrix
     return Cells(
         of,
         _system(run, of, run.matrix, comm),
