@@ -18,7 +18,7 @@ from .lanes import CHUNKS, EQUILIBRATION, TEMPERATURES, WALKERS, Lanes, Means, c
 from .pattern import Pattern, ordered_fields
 
 Float = NDArray[np.float64]
-SHARE = {"cold": 1.0, "hot": 0.25, "coupled": 0.25, "fine": 0.5}  # of the sweeps of the sampling, in the measurement
+SHARE = {"cold": 0.4, "hot": 0.15, "coupled": 0.2, "fine": 0.3}  # of the sweeps of the sampling, in the measurement
 COOLING_STEPS = 10
 SNAPSHOTS = 10  # at most, of each chunk, in which the sites off the pattern are counted
 STRENGTHS = 16  # Gauss–Legendre nodes of the coupling

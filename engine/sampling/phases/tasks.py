@@ -17,7 +17,7 @@ from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K, sweeps_o
 
 Float = NDArray[np.float64]
 DISORDERED = -1
-MU_POINTS = 45  # of the grid of the sheets
+MU_POINTS = 33  # of the grid of the sheets
 BELOW, ABOVE = 0.98, 1.02  # range of the chains around the end of an order, times the last and first temperatures
 MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground state, at the highest temperature
 
