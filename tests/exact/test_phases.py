@@ -51,7 +51,8 @@ def made(system: System, catalogue: Catalogue, phase: int, kinds: Sequence[Kind]
     if Kind.COUPLED in kinds:
         tasks += [Task(phase, Kind.COUPLED, catalogue.reference_mu_eV(phase), 0, node) for node in range(STRENGTHS)]
     return [
-        make_sheet(system, pattern_of(catalogue, t, system), t, ASKED_K, sweeps, SEED, (k, phase + 1)) for k, t in enumerate(tasks)
+        make_sheet(system, pattern_of(catalogue, t, system), t, ASKED_K, sweeps, SEED, (k, phase + 1))
+        for k, t in enumerate(tasks)
     ]
 
 
@@ -132,4 +133,6 @@ def test_the_coupling_to_the_pattern_gives_onsagers_grand_potential() -> None:
 
 def anchors_of(system: System, phase: Phase, surface, sheets: Sequence[Sheet]) -> list[Anchor]:
     coupled_ones = [s for s in sheets if s.task.kind is Kind.COUPLED]
-    return coupling_anchors(surface, coupled_ones, ASKED_K, (phase.energy_neV / NEV_PER_EV, phase.n), system.n_formula_units, SEED)
+    return coupling_anchors(
+        surface, coupled_ones, ASKED_K, (phase.energy_neV / NEV_PER_EV, phase.n), system.n_formula_units, SEED
+    )

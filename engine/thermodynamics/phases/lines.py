@@ -23,7 +23,7 @@ class Along(Enum):
     TEMPERATURE = "temperature"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crossing:
     """phases: numbers in the catalogue, that of low x first. x (2, 1 + resamples); temperature_K, mu_eV (1 + resamples,)."""
 

@@ -64,7 +64,7 @@ def melting(
             continue
         columns = [_column(of[s.task.phase], fine_surface(s, catalogue, n_fu, seed)) for s in (ordered, disordered)]
         if columns[0] is not None and columns[1] is not None:
-            lines += _first_order(ordered.task.phase, ordered.task.mu_eV, columns[0], columns[1])
+            lines += first_order(ordered.task.phase, ordered.task.mu_eV, columns[0], columns[1])
     return lines
 
 
@@ -99,7 +99,7 @@ def _column(coarse: GrandPotential, fine: Surface) -> Column | None:
     return Column(beta[kept], value[:, kept], g[:, kept], fine.x[:, kept, 0], slopes)
 
 
-def _first_order(phase: int, mu_eV: float, ordered: Column, disordered: Column) -> list[Crossing]:
+def first_order(phase: int, mu_eV: float, ordered: Column, disordered: Column) -> list[Crossing]:
     """The transition, if there is a latent heat that does not come from fluctuations.
 
     It lies between the ends of both columns. There it is where they cross. If they cross elsewhere, the cell has many variants
