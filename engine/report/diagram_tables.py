@@ -79,7 +79,7 @@ def _boundaries(diagram: PhaseDiagram) -> Table:
         [
             f"{points.temperature_K[k]:g}",
             *(_with_error(points.x[i], points.x_error[i], 4) for i in (k, k + 1)),
-            f"{1e3 * points.height_eV[k]:.3f}",
+            f"{1e3 * points.height_eV[k]:.3f}" if np.isfinite(points.height_eV[k]) else "–",
         ]
         for k in np.flatnonzero(points.side == 0)
     ]

@@ -6,12 +6,14 @@ from ..runtime.results import Results
 from .diagram_tables import diagram_tables
 from .energy_tables import correction_tables, fit_tables, ground_state_tables, learning_tables
 from .page import Table
+from .phase_tables import phase_tables
 
 
 def result_tables(results: Results, fit: dict[str, Any] | None) -> list[Table]:
     """Those for which there are data."""
     return [
         *diagram_tables(results),
+        *phase_tables(results.phases),
         *ground_state_tables(results.ground_states),
         *fit_tables(fit),
         *learning_tables(fit),

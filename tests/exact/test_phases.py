@@ -21,7 +21,7 @@ from redoxmc.engine.thermodynamics.phases.grand_potential import (
     grand_potential,
     states_anchors,
 )
-from redoxmc.engine.thermodynamics.phases.surface import surface_of
+from redoxmc.engine.thermodynamics.phases.surface import Surface, surface_of
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
 from .test_order_scans import COUPLING_EV, antiferromagnet, exact_grand_potential
@@ -50,10 +50,8 @@ def made(system: System, catalogue: Catalogue, phase: int, kinds: Sequence[Kind]
     tasks = [Task(phase, kind, mu, 0) for kind in kinds for mu in catalogue.mu_of(phase).tolist() if kind is not Kind.COUPLED]
     if Kind.COUPLED in kinds:
         tasks += [Task(phase, Kind.COUPLED, catalogue.reference_mu_eV(phase), 0, node) for node in range(STRENGTHS)]
-    return [
-        make_sheet(system, pattern_of(catalogue, t, system), t, ASKED_K, sweeps, SEED, (k, phase + 1))
-        for k, t in enumerate(tasks)
-    ]
+    patterns = [pattern_of(catalogue, t, system) for t in tasks]
+    return [make_sheet(system, p, t, ASKED_K, sweeps, SEED, (k, phase + 1)) for k, (t, p) in enumerate(zip(tasks, patterns))]
 
 
 def test_coupled_energies_are_exact() -> None:
@@ -131,8 +129,6 @@ def test_the_coupling_to_the_pattern_gives_onsagers_grand_potential() -> None:
     assert abs(grand_potential(surface, mistaken, 64).closure_kT) > 10 * found.closure_kT_error  # ln 2 for each site
 
 
-def anchors_of(system: System, phase: Phase, surface, sheets: Sequence[Sheet]) -> list[Anchor]:
-    coupled_ones = [s for s in sheets if s.task.kind is Kind.COUPLED]
-    return coupling_anchors(
-        surface, coupled_ones, ASKED_K, (phase.energy_neV / NEV_PER_EV, phase.n), system.n_formula_units, SEED
-    )
+def anchors_of(system: System, phase: Phase, surface: Surface, sheets: Sequence[Sheet]) -> list[Anchor]:
+    nodes, pattern = [s for s in sheets if s.task.kind is Kind.COUPLED], (phase.energy_neV / NEV_PER_EV, phase.n)
+    return coupling_anchors(surface, nodes, ASKED_K, pattern, system.n_formula_units, SEED)

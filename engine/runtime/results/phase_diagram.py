@@ -38,7 +38,10 @@ class Boundaries(Group):
     region: Int = variable(BOUNDARY, "1", "number of the two-phase region")
     side: Int = variable(BOUNDARY, "1", "0: low-x side, 1: high-x side of the region")
     height_eV: Float = variable(
-        BOUNDARY, "eV/fu", "barrier between the two phases, kT ln(p_max / p_min) of the whole cell per formula unit"
+        BOUNDARY,
+        "eV/fu",
+        "barrier between the two phases, kT ln(p_max / p_min) of the whole cell per formula unit; "
+        "nan: the region is from the grand potentials of both phases",
     )
     trusted: Bool = variable(
         BOUNDARY,
