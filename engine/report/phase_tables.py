@@ -26,7 +26,7 @@ def _phases(found: Phases) -> Table:
     ]
     caption = (
         f"Method: {found.method}. Limit: of metastability, up to which chains stay in an ordered phase, and down to which "
-        "they stay in the disordered one. Closure: from one anchor to another, of the whole cell. Stable: share of the points (T, μ)."
+        "they stay in the disordered one. Closure: from one anchor to another, of the whole cell. Stable: share of the points."
     )
     return Table("Grand potentials of the phases", ["phase", "limit (K)", "closure (kT)", "stable"], rows, caption)
 
