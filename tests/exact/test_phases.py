@@ -1,18 +1,27 @@
 """Phases as objects: their catalogue, the coupling to a pattern, and grand potentials against enumeration and Onsager."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ase import Atoms
+from mpi4py import MPI
 from scipy.integrate import quad
 
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
+from redoxmc.engine.input.schema.sampling import SamplingInput, SweepsInput
+from redoxmc.engine.runtime.mpi import StopWatch
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.phases import phases, sheets, tasks
 from redoxmc.engine.sampling.phases.catalogue import Phase, find_phases
 from redoxmc.engine.sampling.phases.coupling import coupled, off_pattern
+from redoxmc.engine.sampling.phases.phases import read_phases, run_phases
 from redoxmc.engine.sampling.phases.sheets import STRENGTHS, Kind, Sheet, Task, make_sheet
 from redoxmc.engine.sampling.phases.tasks import DISORDERED, Catalogue, pattern_of
 from redoxmc.engine.thermodynamics.phases.grand_potential import (
@@ -132,3 +141,31 @@ def test_the_coupling_to_the_pattern_gives_onsagers_grand_potential() -> None:
 def anchors_of(system: System, phase: Phase, surface: Surface, sheets: Sequence[Sheet]) -> list[Anchor]:
     nodes, pattern = [s for s in sheets if s.task.kind is Kind.COUPLED], (phase.energy_neV / NEV_PER_EV, phase.n)
     return coupling_anchors(surface, nodes, ASKED_K, pattern, system.n_formula_units, SEED)
+
+
+def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits at once or in two parts; more sweeps make all again; another smaller cell has another catalogue."""
+    systems, comm = (antiferromagnet(4), antiferromagnet(2)), MPI.COMM_SELF
+    plan = SimpleNamespace(mu_eV=(np.array([-0.01, 0.01]),), mix=systems[0].mix)
+    monkeypatch.setattr(phases, "read_ladder", lambda store: (plan, None))
+    monkeypatch.setattr(phases, "MU_POINTS", 2)
+    for module in (tasks, sheets):
+        monkeypatch.setattr(module, "STRENGTHS", 2)
+    store = SampleStore(tmp_path)
+
+    def contents(sweeps: int, smaller: System = systems[1]) -> dict[str, str]:
+        given = SamplingInput(temperature_K=ASKED_K, sweeps=SweepsInput(measure=sweeps))
+        run_phases((systems[0], smaller), given, list, 1, store, comm, StopWatch(comm, None))
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(store.phases.iterdir())}
+
+    first = contents(40)
+    made_at = {p.name: p.stat().st_mtime_ns for p in store.phases.iterdir()}
+    for lost in list(first)[::3]:
+        if lost != "catalogue.h5":
+            (store.phases / lost).unlink()
+    assert contents(40) == first
+    kept = {name: at for name, at in made_at.items() if (store.phases / name).stat().st_mtime_ns == at}
+    assert 0 < len(kept) < len(made_at)
+    found = read_phases(store, systems[1])
+    assert found is not None and {s.task.kind for s in found[1]} >= {Kind.HOT, Kind.COLD, Kind.COUPLED}
+    assert contents(80) != first and read_phases(store, antiferromagnet(3)) is None and read_phases(store, None) is None

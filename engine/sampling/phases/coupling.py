@@ -20,9 +20,10 @@ def coupled(system: System, pattern: NDArray[np.int8], strength_neV: int) -> Sys
     number = len(system.couplings.point)
     prefers = np.asarray(pattern, np.int64)
     geometry = system.geometry._replace(template=(system.geometry.template + number * prefers).astype(np.int16))
-    return replace(
-        system, geometry=geometry, couplings=_doubled(system.couplings, int(prefers.sum()), strength_neV), domains=None
-    )
+    couplings = _doubled(system.couplings, int(prefers.sum()), strength_neV)
+    found = replace(system, geometry=geometry, couplings=couplings, domains=None)
+    vars(found)["moves"] = system.moves  # they do not depend on the energy
+    return found
 
 
 def _doubled(couplings: Couplings, preferring: int, strength_neV: int) -> Couplings:
