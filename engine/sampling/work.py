@@ -107,6 +107,7 @@ class WorkOfCell:
         if not (self._has_windows and applies(self.system)):
             return Work()
         return Work(lanes=gap_scan.MOST_GAPS * gap_scan.attempted_moves((self._n_sites, smaller._n_sites)))
+
     def phases(self, smaller: System) -> tuple[Work, Work]:
         """Of all phases in this cell and the smaller one: of the disordered phase, and at most of the ordered ones."""
         if EnsembleKind.SEMIGRAND not in ensembles_of(self.system.ions, self.config) or not with_phases(self.system, smaller):

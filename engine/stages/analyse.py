@@ -22,7 +22,6 @@ from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
 from ..sampling.order_scans.gap_scan import GapScan
 from ..sampling.order_scans.order_scans import ScansAt, read_gap_scans, read_order_scans
-from ..sampling.order_scans.order_scans import ScansAt, read_order_scans
 from ..sampling.phases.phases import read_phases
 from ..sampling.phases.sheets import Sheet
 from ..sampling.phases.tasks import Catalogue
@@ -54,12 +53,9 @@ NOT_BESIDE = "analysis: beside: {} has no phase diagram yet; run it, then this i
 class Committed:
     """What there is to analyse; the run may still continue.
 
-    second: samples of the second cell. scans, gaps: of order over temperature, and of ends of gaps. correction: None until
-    all its walks are finished. other: results of the run whose phase diagram is drawn beside this one's. pending: what the
-    run has not reached yet.
-    second: samples of the second cell. scans: of order over temperature in both cells. phases: their catalogue and chains.
-    correction: None until all its walks are finished. other: results of the run whose phase diagram is drawn beside this one's.
-    pending: what the run has not reached yet.
+    second: samples of the second cell. scans, gaps: of order over temperature, and of ends of gaps. phases: their catalogue and
+    chains. correction: None until all its walks are finished. other: results of the run whose phase diagram is drawn beside
+    this one's. pending: what the run has not reached yet.
     """
 
     samples: Samples
@@ -105,13 +101,12 @@ def read_committed(run: Run, cells: Cells) -> Committed:
     if correction is not None and not correction.is_sampled:
         pending.append("the potential has not been sampled yet: no corrected free energies")
         correction = None
-    scans, gaps = read_order_scans(store, cells.second), read_gap_scans(store, cells.second)
-    return Committed(read_samples(store), second, correction, scans, gaps, _other_results(run), tuple(pending))
     return Committed(
         read_samples(store),
         second,
         correction,
         read_order_scans(store, cells.second),
+        read_gap_scans(store, cells.second),
         read_phases(store, cells.second),
         _other_results(run),
         tuple(pending),

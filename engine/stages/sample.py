@@ -3,20 +3,16 @@
 import json
 from typing import Any
 
+from ..crystal.lattice import Supercell
 from ..runtime.mpi import StopWatch, bcast_from_root
 from ..runtime.sample_store import SampleStore
 from ..runtime.storage import write_json
 from ..sampling.chains.system import System
-from ..sampling.ground_states.ground_states import run_ground_states
+from ..sampling.ground_states.ground_state_search import Lowest
+from ..sampling.ground_states.ground_states import read_ground_states, run_ground_states
 from ..sampling.ladder.ladder_file import read_ladder
 from ..sampling.order_scans.gap_scan import GapEnd
 from ..sampling.order_scans.order_scans import run_gap_scans, run_order_scans
-from ..crystal.lattice import Supercell
-from ..runtime.mpi import StopWatch
-from ..runtime.storage import write_json
-from ..sampling.ground_states.ground_state_search import Lowest
-from ..sampling.ground_states.ground_states import read_ground_states, run_ground_states
-from ..sampling.order_scans.order_scans import run_order_scans
 from ..sampling.phases.phases import run_phases
 from ..sampling.run import run_sampling
 from ..thermodynamics.analysis import has_free_energies
@@ -67,15 +63,12 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
         run_order_scans(both, asked_K, config.seed, store, comm, watch)
         ends = bcast_from_root(comm, lambda: _ends(both, asked_K, store))
         run_gap_scans(both, ends, config.seed, store, comm, watch)
+        run_phases(both, config.sampler, lambda: known_ground_states(run), config.seed, store, comm, watch)
 
 
 def _ends(systems: tuple[System, System], asked_K: tuple[float, ...], store: SampleStore) -> list[GapEnd]:
     plans = read_ladder(store)[0], read_ladder(store.second(systems[1].supercell.matrix))[0]
     return ends_to_scan(systems, plans, asked_K) if has_free_energies(systems[0], plans[0]) else []
-        run_phases(both, asked_K, lambda: known_ground_states(run), config.seed, store, comm, watch)
-        both = cells.main, cells.second
-        run_order_scans(both, config.sampler.temperature_K, config.seed, store, comm, watch)
-        run_phases(both, config.sampler, lambda: known_ground_states(run), config.seed, store, comm, watch)
 
 
 def known_ground_states(run: Run) -> list[tuple[Supercell, Lowest]]:

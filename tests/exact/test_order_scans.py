@@ -33,7 +33,6 @@ def exact_means(levels: Levels, temperature_K: float, mu_eV: float) -> tuple[flo
     return float(p @ energy / p.sum()), float(p @ count / p.sum())
 
 
-def deviations_of(lanes: Lanes, rounds: int) -> np.ndarray:
 def exact_grand_potential(kT_eV: float, mu_eV: float) -> float:
     """beta Phi of the 4 x 4 cell times kT, eV."""
     levels = ising_levels(4, COUPLING_EV)
@@ -42,7 +41,7 @@ def exact_grand_potential(kT_eV: float, mu_eV: float) -> float:
     return float(-kT_eV * np.logaddexp.reduce(np.concatenate(terms)))
 
 
-def deviations_of(lanes: Lanes, mu_eV: float, rounds: int) -> np.ndarray:
+def deviations_of(lanes: Lanes, rounds: int) -> np.ndarray:
     """Of mean energies and counts at each temperature from exact ones, in standard errors by the walkers, (2, temperatures)."""
     energy, ions = [], []
     for _ in range(rounds):

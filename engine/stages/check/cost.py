@@ -69,12 +69,8 @@ class Cost:
         """With all that refinement, and the ends of orders and gaps, may add."""
         found = self.certain + self.cells[0].refinement
         for smaller in self.cells[1:]:
-            found += self.cells[0].order_scans[1] + self.cells[0].gap_scans(smaller)
+            found += self.cells[0].order_scans[1] + self.cells[0].gap_scans(smaller) + self._phases[1]
         return found
-        """With all that refinement, and the ends of orders, may add."""
-        _, orders = self.cells[0].order_scans if len(self.cells) > 1 else (Work(), Work())
-        _, phases = self._phases
-        return self.certain + self.cells[0].refinement + orders + phases
 
     @property
     def _phases(self) -> tuple[Work, Work]:
