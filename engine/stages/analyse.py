@@ -107,7 +107,7 @@ def read_committed(run: Run, cells: Cells) -> Committed:
         correction,
         read_order_scans(store, cells.second),
         read_gap_scans(store, cells.second),
-        read_phases(store, cells.second),
+        read_phases(store, cells.main, cells.second),
         _other_results(run),
         tuple(pending),
     )

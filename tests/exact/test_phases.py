@@ -51,7 +51,7 @@ def alloy(size: int) -> System:
 
 def catalogue_of(system: System, mu_eV: Sequence[float]) -> Catalogue:
     """The checkerboard alone."""
-    phases = [p for p in find_phases(system, np.array([0.0]), ASKED_K, [], SEED) if 2 * p.n == system.supercell.n_sites]
+    phases = [p for p in find_phases((system, system), np.array([0.0]), ASKED_K, [], SEED) if 2 * p.n == system.supercell.n_sites]
     return Catalogue(tuple(phases), np.array(mu_eV), ASKED_K)
 
 
@@ -75,7 +75,7 @@ def test_coupled_energies_are_exact() -> None:
 
 def test_the_catalogue_tells_one_arm_from_three() -> None:
     """L1_0 has one arm of the star (100), L1_2 all three; the many tied states with domain walls are merged."""
-    found = find_phases(alloy(2), np.linspace(-0.48, 0.48, 7), ASKED_K, [], SEED)
+    found = find_phases((alloy(2), alloy(2)), np.linspace(-0.48, 0.48, 7), ASKED_K, [], SEED)
     assert [p.n for p in found] == [8, 16, 24]
     quarter, half, _ = (p.pattern for p in found)
     to_order, to_stars, _ = half.likeness(np.array([half.species, quarter.species]))
@@ -84,7 +84,7 @@ def test_the_catalogue_tells_one_arm_from_three() -> None:
 
 
 def test_likeness_to_a_translation_is_full_and_its_correlation_negative() -> None:
-    (phase,) = find_phases(antiferromagnet(4), np.array([0.0]), ASKED_K, [], SEED)
+    (phase,) = find_phases((antiferromagnet(4), antiferromagnet(4)), np.array([0.0]), ASKED_K, [], SEED)
     found = phase.pattern.likeness(np.array([phase.pattern.species, 1 - phase.pattern.species]))
     assert found[0] == pytest.approx([1, 1]) and found[2] == pytest.approx([1, -1])
 
@@ -166,6 +166,10 @@ def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeyp
     assert contents(40) == first
     kept = {name: at for name, at in made_at.items() if (store.phases / name).stat().st_mtime_ns == at}
     assert 0 < len(kept) < len(made_at)
-    found = read_phases(store, systems[1])
+    found = read_phases(store, *systems)
     assert found is not None and {s.task.kind for s in found[1]} >= {Kind.HOT, Kind.COLD, Kind.COUPLED}
-    assert contents(80) != first and read_phases(store, antiferromagnet(3)) is None and read_phases(store, None) is None
+    assert (
+        contents(80) != first
+        and read_phases(store, systems[0], antiferromagnet(3)) is None
+        and read_phases(store, systems[0], None) is None
+    )

@@ -27,25 +27,39 @@ COLDEST = 0.02  # of the lowest temperature: what is left is the nearest minimum
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """An ordered phase. mu_eV: between which it is the ground state of its cell."""
+    """An ordered phase. n, energy_neV: of its ground state in the larger cell. mu_eV: between which it is the ground state.
+
+    small: its pattern in the smaller cell; None: it does not fit.
+    """
 
     pattern: Pattern
+    small: Pattern | None
     n: int
     energy_neV: int
     mu_eV: tuple[float, float]
 
 
 def find_phases(
-    system: System, mu_eV: Float, temperature_K: Sequence[float], ground_states: Sequence[tuple[Supercell, Lowest]], seed: int
+    systems: tuple[System, System],
+    mu_eV: Float,
+    temperature_K: Sequence[float],
+    ground_states: Sequence[tuple[Supercell, Lowest]],
+    seed: int,
 ) -> list[Phase]:
-    """Ordered phases that fit into the cell of the system, by ascending x. temperature_K: of the sampling."""
-    known = [_annealed(system, float(mu), min(temperature_K), max(temperature_K), seed, k) for k, mu in enumerate(mu_eV)]
-    ends = np.array([system.any_state(n) for n in system.n_range])
-    states = np.concatenate([*known, ends, _tiled(ground_states, system)])
-    ions = np.array([system.count_ions(s)[0] for s in states])
-    energy = np.array([system.energy_neV(s) for s in states])
+    """Ordered phases that fit into the larger cell, by ascending x.
+
+    systems: the larger cell and the smaller one, in which states are annealed. temperature_K: of the sampling. ground_states: of
+    small supercells; those that fit are repeated.
+    """
+    larger, smaller = systems
+    known = [_annealed(smaller, float(mu), min(temperature_K), max(temperature_K), seed, k) for k, mu in enumerate(mu_eV)]
+    ends = [larger.any_state(n) for n in larger.n_range]
+    states = np.concatenate([ends, _repeated(smaller.supercell, np.concatenate(known), larger), _tiled(ground_states, larger)])
+    ions = np.array([larger.count_ions(s)[0] for s in states])
+    energy = np.array([larger.energy_neV(s) for s in states])
     kT_neV = 1 / inverse_temperature(min(temperature_K))
-    found = [_phase(system, states, ions, energy, *corner) for corner in _corners(ions, energy, LEAST_DEPTH_KT * kT_neV)]
+    corners = _corners(ions, energy, LEAST_DEPTH_KT * kT_neV)
+    found = [_phase(systems, states[(ions == n) & (energy == e)], n, e, limits) for n, e, limits in corners]
     ordered = [p for p in found if p.pattern.field is not None]
     widest = sorted(ordered, key=lambda p: p.mu_eV[0] - p.mu_eV[1])[:MOST_PHASES]
     return sorted(widest, key=lambda p: p.n)
@@ -70,8 +84,13 @@ def _tiled(ground_states: Sequence[tuple[Supercell, Lowest]], system: System) ->
     for small, lowest in ground_states:
         times = system.supercell.matrix @ np.linalg.inv(small.matrix)
         if np.allclose(times, np.rint(times)):
-            found.append(np.array([Pattern(small, str(system.ion), s).within(system.supercell).species for s in lowest.states]))
+            found.append(_repeated(small, lowest.states, system))
     return np.concatenate(found)
+
+
+def _repeated(small: Supercell, states: NDArray[np.int8], system: System) -> NDArray[np.int8]:
+    states = np.unique(states, axis=0)
+    return np.array([Pattern(small, str(system.ion), s).within(system.supercell).species for s in states])
 
 
 def _corners(ions: Int, energy: Int, least_depth: float) -> list[tuple[int, int, tuple[float, float]]]:
@@ -94,11 +113,9 @@ def _below(n: Int, energy: Int) -> float:
     return float(energy[0] + (energy[2] - energy[0]) * (n[1] - n[0]) / (n[2] - n[0]) - energy[1])
 
 
-def _phase(
-    system: System, states: NDArray[np.int8], ions: Int, energy: Int, n: int, lowest: int, mu_eV: tuple[float, float]
-) -> Phase:
-    """Of tied states the one whose order is made of fewest waves, the rest being its variants with domain walls."""
-    tied = np.unique(states[(ions == n) & (energy == lowest)], axis=0)
-    patterns = [Pattern(system.supercell, str(system.ion), s) for s in tied]
+def _phase(systems: tuple[System, System], tied: NDArray[np.int8], n: int, lowest: int, mu_eV: tuple[float, float]) -> Phase:
+    """Of tied states (k, n_sites) the one whose order is made of fewest waves, the rest being its variants with domain walls."""
+    larger, smaller = (s.supercell for s in systems)
+    patterns = [Pattern(larger, str(systems[0].ion), s) for s in np.unique(tied, axis=0)]
     best = max(patterns, key=lambda p: round(float((p.shares**2).sum()), 9) if p.field is not None else 0.0)
-    return Phase(best, n, lowest, mu_eV)
+    return Phase(best, best.folded(smaller), n, lowest, mu_eV)

@@ -10,7 +10,7 @@ Bool = NDArray[np.bool_]
 BLOCKS = 4  # of each walker
 LEAST_LIKENESS = 0.15  # to the pattern, below which a chain has left the phase
 LEAST_PURITY = 0.5  # likeness over the share of the stars of the pattern
-MOST_DISAGREEMENT = 3.0  # of the means of the walkers, over what their own blocks let expect
+MOST_DISAGREEMENT = 4.0  # of the means of the walkers, over what their own blocks let expect
 
 
 def existence(sheet: Sheet) -> tuple[Float, Bool]:
@@ -28,13 +28,17 @@ def existence(sheet: Sheet) -> tuple[Float, Bool]:
 
 def units_of(chunks: Float) -> Float:
     """Means of BLOCKS blocks of every walker, (units, temperatures)."""
-    blocks = chunks.reshape(BLOCKS, -1, *chunks.shape[1:]).mean(axis=1)
-    return blocks.transpose(0, 2, 1).reshape(-1, chunks.shape[1])
+    return _blocks(chunks).transpose(0, 2, 1).reshape(-1, chunks.shape[1])
+
+
+def _blocks(chunks: Float) -> Float:
+    """(blocks, temperatures, walkers)."""
+    return np.asarray(chunks.reshape(BLOCKS, -1, *chunks.shape[1:]).mean(axis=1))
 
 
 def disagreement(chunks: Float) -> Float:
-    """Standard error of the mean by the walkers over that by the blocks, (temperatures,); 1 where nothing fluctuates."""
-    units, walkers = units_of(chunks), chunks.mean(axis=0)
-    expected = units.std(axis=0, ddof=1) / np.sqrt(len(units))
+    """Standard error of the mean by the walkers over that by the blocks of each, (temperatures,); 1 where nothing fluctuates."""
+    blocks, walkers = _blocks(chunks), chunks.mean(axis=0)
+    expected = np.sqrt(blocks.var(axis=0, ddof=1).mean(axis=-1) / (len(blocks) * blocks.shape[-1]))
     apart = walkers.std(axis=1, ddof=1) / np.sqrt(walkers.shape[1])
-    return np.divide(apart, expected, out=np.ones_like(apart), where=expected > 0)
+    return np.where(apart > 0, np.divide(apart, expected, out=np.full_like(apart, np.inf), where=expected > 0), 1.0)

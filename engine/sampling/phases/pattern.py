@@ -65,6 +65,14 @@ class Pattern:
         own = self.species.reshape(self.supercell.n_cells, -1)
         return Pattern(larger, self.ion, own[self.supercell.cell_index(larger.cells)].reshape(-1))
 
+    def folded(self, smaller: Supercell) -> "Pattern | None":
+        """In a supercell of which this one is a supercell; None if it does not have its periods."""
+        own = self.species.reshape(self.supercell.n_cells, -1)
+        first = np.zeros((smaller.n_cells, own.shape[1]), np.int8)
+        first[smaller.cell_index(self.supercell.cells)] = own
+        found = Pattern(smaller, self.ion, first.reshape(-1))
+        return found if np.array_equal(found.within(self.supercell).species, self.species) else None
+
     def _normalised(self, states: NDArray[np.int8]) -> NDArray[np.complex128]:
         """Amplitudes of the leading field, (k, waves, sites), of norm 1; 0 where it does not vary."""
         assert self.field is not None

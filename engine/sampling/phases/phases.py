@@ -54,10 +54,10 @@ def run_phases(
     mu_eV = np.linspace(plan.mu_eV[0].min(), plan.mu_eV[0].max(), MU_POINTS)
 
     def catalogue_on_root() -> Catalogue:
-        if (known := read_catalogue(store, systems[1])) is not None:
+        if (known := read_catalogue(store, systems)) is not None:
             return known
-        found = Catalogue(tuple(find_phases(mixed[1], mu_eV, asked_K, ground_states(), seed)), mu_eV, asked_K)
-        _write_catalogue(store, found, systems[1])
+        found = Catalogue(tuple(find_phases(mixed, mu_eV, asked_K, ground_states(), seed)), mu_eV, asked_K)
+        _write_catalogue(store, found, systems)
         return found
 
     catalogue = bcast_from_root(comm, catalogue_on_root)
@@ -105,17 +105,18 @@ def _catalogue_file(store: SampleStore) -> Path:
     return store.phases / "catalogue.h5"
 
 
-def _write_catalogue(store: SampleStore, catalogue: Catalogue, smaller: System) -> None:
+def _write_catalogue(store: SampleStore, catalogue: Catalogue, systems: tuple[System, System]) -> None:
     """The first file of the folder. Sheets of another smaller cell, or other temperatures, are removed."""
     for old in store.phases.glob("*.h5"):
         old.unlink()
     phases = catalogue.phases
     states = [p.pattern.species for p in phases]
+    n_sites = systems[0].supercell.n_sites
     data = {
-        "smaller": smaller.supercell.matrix,
+        "smaller": systems[1].supercell.matrix,
         "mu_eV": catalogue.mu_eV,
         "asked_K": np.array(catalogue.asked_K),
-        "states": np.array(states, np.int8).reshape(len(states), smaller.supercell.n_sites),
+        "states": np.array(states, np.int8).reshape(len(states), n_sites),
         "n": np.array([p.n for p in phases], np.int64),
         "energy_neV": np.array([p.energy_neV for p in phases], np.int64),
         "phase_mu_eV": np.array([p.mu_eV for p in phases]).reshape(-1, 2),
@@ -123,16 +124,18 @@ def _write_catalogue(store: SampleStore, catalogue: Catalogue, smaller: System) 
     write_h5(_catalogue_file(store), data, {})
 
 
-def read_catalogue(store: SampleStore, smaller: System) -> Catalogue | None:
+def read_catalogue(store: SampleStore, systems: tuple[System, System]) -> Catalogue | None:
     """None if there is none of this smaller cell."""
     if not _catalogue_file(store).exists():
         return None
     data, _ = read_h5(_catalogue_file(store))
-    if not np.array_equal(data["smaller"], smaller.supercell.matrix):
+    larger, smaller = (s.supercell for s in systems)
+    if not np.array_equal(data["smaller"], smaller.matrix):
         return None
+    patterns = [Pattern(larger, str(systems[0].ion), state) for state in data["states"]]
     phases = [
-        Phase(Pattern(smaller.supercell, str(smaller.ion), state), int(n), int(e), (float(low), float(high)))
-        for state, n, e, (low, high) in zip(data["states"], data["n"], data["energy_neV"], data["phase_mu_eV"])
+        Phase(pattern, pattern.folded(smaller), int(n), int(e), (float(low), float(high)))
+        for pattern, n, e, (low, high) in zip(patterns, data["n"], data["energy_neV"], data["phase_mu_eV"])
     ]
     return Catalogue(tuple(phases), data["mu_eV"], tuple(data["asked_K"].tolist()))
 
@@ -146,9 +149,9 @@ def _write(path: Path, sheet: Sheet, asked: int) -> None:
     write_h5(path, {**means, "likeness": sheet.likeness, "ordered": sheet.ordered, "off": sheet.off}, {"sweeps": asked})
 
 
-def read_phases(store: SampleStore, smaller: System | None) -> tuple[Catalogue, list[Sheet]] | None:
+def read_phases(store: SampleStore, larger: System, smaller: System | None) -> tuple[Catalogue, list[Sheet]] | None:
     """The catalogue and all finished sheets; None without a smaller cell, or if nothing was made with it."""
-    catalogue = read_catalogue(store, smaller) if smaller is not None else None
+    catalogue = read_catalogue(store, (larger, smaller)) if smaller is not None else None
     if catalogue is None:
         return None
     first = read_sheets(store, catalogue, tasks_of(catalogue))

@@ -24,11 +24,21 @@ MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground stat
 
 @dataclass(frozen=True)
 class Catalogue:
-    """phases: ordered ones, patterns in the smaller cell. mu_eV (k,): the grid of the sheets. asked_K: temperatures."""
+    """phases: ordered ones. mu_eV (k,): the grid of the sheets. asked_K: temperatures."""
 
     phases: tuple[Phase, ...]
     mu_eV: Float
     asked_K: tuple[float, ...]
+
+    def fitting(self, cell: int) -> list[int]:
+        """Numbers of the phases that fit into the larger (0) or the smaller cell (1), the disordered one first."""
+        return [DISORDERED, *(k for k, p in enumerate(self.phases) if cell == 0 or p.small is not None)]
+
+    def pattern(self, phase: int, cell: int) -> Pattern:
+        """Of an ordered phase that fits into this cell."""
+        found = self.phases[phase].small if cell else self.phases[phase].pattern
+        assert found is not None
+        return found
 
     def mu_of(self, phase: int) -> Float:
         """Chemical potentials of the grid at which chains of a phase run: those where it can be stable, and some beyond."""
@@ -51,7 +61,7 @@ def tasks_of(catalogue: Catalogue) -> list[Task]:
     """All chains of all phases, in both cells."""
     found: list[Task] = []
     for cell in (0, 1):
-        for phase in range(DISORDERED, len(catalogue.phases)):
+        for phase in catalogue.fitting(cell):
             mu_eV = catalogue.mu_of(phase).tolist()
             found += [Task(phase, Kind.COLD, mu, cell) for mu in mu_eV]
             if phase == DISORDERED:
@@ -76,7 +86,7 @@ def fine_tasks(catalogue: Catalogue, sheets: Sequence[Sheet]) -> list[Task]:
             continue
         last, first = int(np.argmin(exists)) - 1, len(t) - int(np.argmin(disordered[::-1])) if not disordered.all() else 0
         span_K = (BELOW * float(t[min(last, first)]), ABOVE * float(t[max(last, first)]))
-        for cell in (0, 1):
+        for cell in (0, 1) if phase in catalogue.fitting(1) else (0,):
             found += [Task(which, Kind.FINE, mu_eV, cell, phase, span_K) for which in (phase, DISORDERED)]
     return found
 
@@ -84,7 +94,7 @@ def fine_tasks(catalogue: Catalogue, sheets: Sequence[Sheet]) -> list[Task]:
 def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | None:
     """In the cell of the system. The disordered phase has none, but is coupled to the states at the ends of composition."""
     if task.phase != DISORDERED:
-        return catalogue.phases[task.phase].pattern.within(system.supercell)
+        return catalogue.pattern(task.phase, task.cell)
     if task.kind is not Kind.COUPLED:
         return None
     end = system.n_range[0 if task.mu_eV == catalogue.mu_eV[0] else -1]

@@ -46,7 +46,7 @@ def find_all(catalogue: Catalogue, sheets: Sequence[Sheet], systems: tuple[Syste
 
 def _of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell: int, seed: int) -> PhasesOfCell:
     n_fu, found = system.n_formula_units, []
-    for phase in range(DISORDERED, len(catalogue.phases)):
+    for phase in catalogue.fitting(cell):
         surface = surface_of(catalogue, sheets, phase, cell, n_fu, seed)
         if surface is not None:
             found.append(grand_potential(surface, _anchors(catalogue, sheets, surface, system, cell, seed), n_fu))
@@ -73,7 +73,7 @@ def _anchors(
             low = mu_eV == catalogue.mu_eV[0]
             pattern = (system.end_energies_neV[0 if low else -1] / NEV_PER_EV, system.n_range[0 if low else -1])
         else:
-            state = catalogue.phases[phase].pattern.within(system.supercell).species
+            state = catalogue.pattern(phase, cell).species
             pattern = (system.energy_neV(state) / NEV_PER_EV, int(system.count_ions(state)[0]))
         anchors += coupling_anchors(surface, nodes, catalogue.asked_K, pattern, n_fu, seed)
     return anchors

@@ -101,7 +101,7 @@ def resampled(chunks: Float, seed: int, key: tuple[int, ...]) -> Float:
     Units are blocks of each walker; where walkers differ by more than their blocks, the spread is that of the walkers.
     """
     units, mean = units_of(chunks), chunks.mean(axis=(0, 2))
-    wider = np.maximum(disagreement(chunks), 1.0)
+    wider = np.minimum(np.maximum(disagreement(chunks), 1.0), len(units) ** 0.5)
     picks = generator(seed, Stream.PHASES, Stream.BOOTSTRAP, *key).integers(len(units), size=(RESAMPLES, len(units)))
     spread = (units[picks].mean(axis=1) - mean) * wider * student_factor(len(units))
     return np.concatenate([mean[None], mean + spread])
