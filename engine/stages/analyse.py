@@ -149,7 +149,8 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]
     results, ground_states = _with_second(analysis.results, other, cells), []
-    results = replace(results, transitions=transitions_group(committed.scans, cells.main.n_formula_units))
+    sizes = cells.main.n_formula_units, (cells.second or cells.main).n_formula_units
+    results = replace(results, transitions=transitions_group(committed.scans, sizes))
     if results.phase_diagram is not None:
         results = replace(results, phase_diagram=with_scanned_ends(results.phase_diagram, committed.gaps))
     results = replace(results, phases=phases_group(found, _names(found, run.lattice)) if found else None)

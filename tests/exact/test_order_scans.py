@@ -16,11 +16,11 @@ from redoxmc.engine.sampling.order_scans.crossing import PARTS, Crossing, Cumula
 from redoxmc.engine.sampling.order_scans.lanes import TEMPERATURES, WALKERS, Lanes, cooled_lanes
 from redoxmc.engine.sampling.order_scans.order_scans import ScansAt, read_order_scans, run_order_scans
 from redoxmc.engine.sampling.order_scans.scan import MOVES, OrderScan, scan_order
-from redoxmc.engine.thermodynamics.order.transitions import transitions_group
+from redoxmc.engine.thermodynamics.order.transitions import composition, transitions_group
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.coverage import Levels, ising_levels
-from ..helpers.ising import COUPLING_EV, T_CRITICAL_K, antiferromagnet
+from ..helpers.ising import COUPLING_EV, T_CRITICAL_K, antiferromagnet, hard_hexagons
 
 
 def exact_means(levels: Levels, temperature_K: float, mu_eV: float) -> tuple[float, float]:
@@ -128,12 +128,23 @@ def test_the_group_of_transitions() -> None:
     rng, shape = np.random.default_rng(2), (400, TEMPERATURES, WALKERS)
     ions = np.broadcast_to(np.rint(40 + (t - 500))[:, None], shape).astype(np.int64)
     larger = np.where(t[:, None] < 525, 0.9, rng.chisquare(1, shape) * 0.1)
-    scan = OrderScan("Li", np.array([0.5, 0.5, 0.0]), 1, t, np.array([larger, np.abs(0.6 + 0.1 * rng.normal(size=shape))]), ions)
+    both = np.array([ions, np.broadcast_to(np.rint(10 + (t - 500) / 4)[:, None], shape)]).astype(np.int64)
+    scan = OrderScan("Li", np.array([0.5, 0.5, 0.0]), 1, t, np.array([larger, np.abs(0.6 + 0.1 * rng.normal(size=shape))]), both)
     flat = replace(scan, share=np.full((2, *shape), 0.6))
-    group = transitions_group([ScansAt(0.0, [scan]), ScansAt(0.1, [flat])], 100)
+    group = transitions_group([ScansAt(0.0, [scan]), ScansAt(0.1, [flat])], (100, 25))
     assert group is not None and group.q.tolist() == [[0.5, 0.5, 0.0]] and group.chemical_potential_eV.tolist() == [0.0]
     assert group.x[0] == pytest.approx((40 + group.temperature_K[0] - 500) / 100, abs=0.011)
-    assert transitions_group([ScansAt(0.0, [])], 100) is None
+    assert transitions_group([ScansAt(0.0, [])], (100, 25)) is None
+
+
+def test_the_composition_of_the_infinite_crystal() -> None:
+    """x away from 0.2764 by 0.08 L^(1/nu - 2), as in hard hexagons with 1/nu = 6/5; that of the larger cell alone is wrong."""
+    t, n_fu = np.linspace(230.0, 250.0, TEMPERATURES), (24**2 * 100, 12**2 * 100)
+    ions = np.array([np.full((400, TEMPERATURES, WALKERS), round(n * (0.2764 + 0.08 * s**-0.8))) for n, s in zip(n_fu, (24, 12))])
+    scan = OrderScan("Li", np.array([1 / 3, 1 / 3, 0.0]), 2, t, np.ones(ions.shape), ions)
+    x, error, shift = composition(scan, Crossing(240.0, 1.0, False, (-2 * 2**0.2, -1.0)), n_fu)
+    assert abs(x - 0.2764) < 1e-4 and error == pytest.approx(abs(shift) / 2) and x - shift > 0.2764 + 0.005
+    assert composition(scan, Crossing(240.0, 1.0, True, (-3.0, -1.0)), n_fu)[2] == 0
 
 
 def test_scans_are_kept_and_belong_to_a_smaller_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +170,17 @@ def test_the_antiferromagnet_orders_at_its_temperature(tmp_path: Path) -> None:
     """32 x 32 and 16 x 16 sites: 526.7 K within 3 errors and 3 K; at the field that aligns all spins nothing is ordered."""
     systems = (antiferromagnet(32), antiferromagnet(16))
     (scan,) = scan_order(systems, 0.0, (300.0, 700.0), seed=1, number=0)
-    group = transitions_group([ScansAt(0.0, [scan])], 1024)
+    group = transitions_group([ScansAt(0.0, [scan])], (1024, 256))
     assert group is not None and group.kind.tolist() == ["continuous"] and abs(group.x[0] - 0.5) < 0.01
     assert abs(group.temperature_K[0] - T_CRITICAL_K) < min(3.0, 3 * group.temperature_K_error[0])
     assert scan_order(systems, 0.3, (300.0, 700.0), seed=1, number=1) == []
+
+
+@pytest.mark.validate
+def test_hard_hexagons_order_at_their_density() -> None:
+    """36 x 36 and 18 x 18 sites: 0.2764 within 0.005 and three errors (Baxter, J. Phys. A 13, L61, 1980); mu/kT = 2.406."""
+    (scan,) = scan_order((hard_hexagons(36), hard_hexagons(18)), 0.07, (200.0, 450.0), seed=1, number=0)
+    group = transitions_group([ScansAt(0.07, [scan])], (36**2, 18**2))
+    assert group is not None and group.kind.tolist() == ["continuous"] and np.allclose(np.abs(group.q[0, :2]), 1 / 3)
+    assert abs(group.x[0] - 0.2764) < min(0.005, 3 * group.x_error[0])
+    assert group.temperature_K[0] == pytest.approx(0.07 / BOLTZMANN_EV_PER_K / np.log((11 + 5 * np.sqrt(5)) / 2), rel=0.02)

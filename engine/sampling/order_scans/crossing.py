@@ -33,11 +33,15 @@ class Cumulants:
 
 @dataclass(frozen=True)
 class Crossing:
-    """temperature_K: its error by leaving out one part of a chain at a time. first_order: the cumulant has a dip that deepens."""
+    """temperature_K: its error by leaving out one part of a chain at a time. first_order: the cumulant has a dip that deepens.
+
+    slopes_per_K: of the cumulants of the larger and of the smaller cell, at the crossing.
+    """
 
     temperature_K: float
     error_K: float
     first_order: bool
+    slopes_per_K: tuple[float, float]
 
 
 def jackknife_error(left_out: Float) -> float:
@@ -129,7 +133,18 @@ def crossing(temperature_K: Float, larger: Cumulants, smaller: Cumulants) -> Cro
     at = int(larger.all.argmin())
     dip, noise = float(larger.all[at]), float(np.hypot(larger.error(at), smaller.error(at)))
     first_order = dip < -FIRST_ORDER * noise and dip < smaller.all.min() - FIRST_ORDER * noise
-    return Crossing(found, error, bool(first_order))
+    near = _near(temperature_K, int(np.abs(temperature_K - found).argmin()))
+    slopes = [_fit(temperature_K[near], of.all[near]).deriv()(found) for of in (larger, smaller)]
+    return Crossing(found, error, bool(first_order), (float(slopes[0]), float(slopes[1])))
+
+
+def _near(t: Float, at: int) -> NDArray[np.bool_]:
+    place = np.arange(len(t))
+    return ((place > at - AROUND) & (place <= at + AROUND)) | (np.abs(t - t[at]) <= REACH * t[at])
+
+
+def _fit(t: Float, values: Float) -> np.polynomial.Polynomial:
+    return np.polynomial.Polynomial.fit(t, values, DEGREE)
 
 
 def zero(t: Float, difference: Float) -> float:
@@ -147,9 +162,8 @@ def zero(t: Float, difference: Float) -> float:
         return float("nan")
     falls = [difference[max(k - FALL + 1, 0) : k + 1].mean() - difference[k + 1 : k + 1 + FALL].mean() for k in changes]
     at = int(changes[np.argmax(falls)])
-    place = np.arange(len(t))
-    near = ((place > at - AROUND) & (place <= at + AROUND)) | (np.abs(t - t[at]) <= REACH * t[at])
-    fit = np.polynomial.Polynomial.fit(t[near], difference[near], DEGREE)
+    near = _near(t, at)
+    fit = _fit(t[near], difference[near])
     roots = fit.roots()
     real = roots[np.isreal(roots)].real
     inside = real[(real >= t[near][0]) & (real <= t[near][-1]) & (fit.deriv()(real) < 0)]

@@ -22,6 +22,10 @@ LEAST_SAMPLES, MOST_SAMPLES, SWEEPS = 400, 4000, 10  # samples of each chain, ev
 COOLING_SWEEPS = 400
 MOST_GAPS = 2  # whose ends are scanned, those of the highest barriers first
 NEAR = 0.04  # half the range of the measurement over its temperature
+OFF = (
+    0.1  # cumulants at an Ising critical point are away from those of the infinite crystal by OFF L^-w, about; L in formula units
+)
+W = {2: 1.75, 3: 0.83}  # of L by dimensions (Ferrenberg, Xu, Landau, Phys. Rev. E 97, 043301, 2018; in 2D from the background)
 LINE = 2  # degree of the polynomial in T of the corrections of the chemical potential
 KEY = 1_000_000  # first number of the keys of random streams; those of order scans begin with the number of a chemical potential
 
@@ -60,8 +64,20 @@ class GapScan:
 
     @property
     def crossing(self) -> Crossing | None:
+        """Its error contains that by the size of the cells."""
         both = [of_count(ions, float(m)) for ions, m in zip((self.of_larger, self.of_smaller), self.middle)]
-        return crossing(self.temperature_K, both[0], both[1])
+        found = crossing(self.temperature_K, both[0], both[1])
+        if found is None:
+            return None
+        by_size = self._cumulant_error() / abs(found.slopes_per_K[0] - found.slopes_per_K[1])
+        return replace(found, error_K=float(np.hypot(found.error_K, by_size)))
+
+    def _cumulant_error(self) -> float:
+        """Difference of the cumulants of both cells at the critical point, about; d: directions that the larger cell doubles."""
+        n_fu = self.middle / self.x
+        d = 2 if n_fu[0] / n_fu[1] < 2**2.5 else 3
+        off = OFF * n_fu ** (-W[d] / d)
+        return float(off[1] - off[0])
 
 
 def scan_gap(systems: tuple[System, System], end: GapEnd, seed: int, number: int) -> GapScan | None:

@@ -17,7 +17,7 @@ from ..ladder.ladder_file import read_ladder
 from .gap_scan import GapEnd, GapScan, scan_gap
 from .scan import OrderScan, scan_order
 
-CELL = "smaller"  # the matrix of the smaller cell
+CELL = "smaller_cell"  # its matrix
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _share(name: str, paths: list[Path], smaller: System, made: Callable[[int], 
 
 
 def _is_made(path: Path, smaller: System) -> bool:
-    return path.exists() and _mark(smaller) == read_h5(path, (CELL,))[0][CELL].tolist()
+    return path.exists() and _mark(smaller) == read_h5(path)[0].get(CELL, np.zeros(0)).tolist()
 
 
 def _mark(smaller: System) -> list[int]:
@@ -110,7 +110,7 @@ def read_order_scans(store: SampleStore, smaller: System | None) -> list[ScansAt
     found = []
     for path in sorted(store.order_scans.glob("mu_*.h5")):
         data, a = read_h5(path)
-        if data[CELL].tolist() != _mark(smaller):
+        if data.get(CELL, np.zeros(0)).tolist() != _mark(smaller):
             continue
         scans = [
             OrderScan(str(s), data[f"q_{k}"], int(c), data[f"temperature_K_{k}"], data[f"share_{k}"], data[f"ions_{k}"])

@@ -31,7 +31,7 @@ class OrderScan:
     """One order that ends. species: what is ordered; q (3,): its wave; components: waves of its star.
 
     temperature_K (temperatures,); share (2, samples, temperatures, walkers): of the star, in the larger and in the smaller cell;
-    ions (samples, temperatures, walkers): count in the larger cell.
+    ions (2, samples, temperatures, walkers): counts likewise.
     """
 
     species: str
@@ -105,7 +105,7 @@ def _followed(
             return None
         span = at.temperature_K * (1 - NEAR), at.temperature_K * (1 + NEAR)
     share = np.array([m.share[:, 0, 0] for m in both])
-    return OrderScan(star.field.name, star.q, star.components, temperature_K, share, both[0].ions)
+    return OrderScan(star.field.name, star.q, star.components, temperature_K, share, np.array([m.ions for m in both]))
 
 
 def attempted_moves(n_sites: int) -> tuple[float, float]:
