@@ -197,6 +197,14 @@ class Supercell:
         a, b, c = (int(v) for v in np.diag(self.hermite))
         return a, b, c
 
+    @cached_property
+    def layers(self) -> tuple[int, int, int]:
+        """Number of different cells along each axis of the cell."""
+        volume = int(round(abs(float(np.linalg.det(self.matrix)))))
+        cofactors = np.rint(np.linalg.inv(self.matrix) * volume).astype(np.int64)
+        along = [volume // int(np.gcd.reduce([volume, *row])) for row in cofactors.tolist()]
+        return along[0], along[1], along[2]
+
     @property
     def cells(self) -> NDArray[np.int64]:
         """Indices (n_cells, 3) of all cells in C order; the row is the number of the cell."""

@@ -29,8 +29,13 @@ def ideal(x: Float, temperature_K: float) -> Float:
         return 2 * BOLTZMANN_EV_PER_K * temperature_K * np.nan_to_num(x * np.log(x) + (1 - x) * np.log(1 - x))
 
 
-def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int = 1200, noise_eV: float = 0.0) -> Isotherms:
-    """free_energy(x, T) in eV/fu; U and the variance by differences. Resamples differ by smooth noise of this size."""
+def isotherms_of(
+    free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int = 1200, noise_eV: float = 0.0, layers: int = 1
+) -> Isotherms:
+    """free_energy(x, T) in eV/fu; U and the variance by differences. Resamples differ by smooth noise of this size.
+
+    layers: of the cell, along its last axis.
+    """
     n = np.arange(n_fu + 1)
     x, rng = n / n_fu, np.random.default_rng(3)
     shapes = rng.normal(size=(NOISES, 6)) @ np.sin(np.pi * np.arange(1, 7)[:, None] * x) / np.sqrt(6)
@@ -48,7 +53,8 @@ def isotherms_of(free_energy: FreeEnergy, temperatures_K: list[float], n_fu: int
         resampled = [curve(scale * s) for s in shapes]
         curves.append(Curves(curve(0 * x), resampled, curve(0 * x), curve(0 * x), 100))
     log_states = 2 * (gammaln(n_fu + 1) - gammaln(n + 1) - gammaln(n_fu - n + 1))
-    system: Any = SimpleNamespace(n_formula_units=n_fu, step=1, ion="Na+", neutral_counts=(n, log_states))
+    cell = SimpleNamespace(layers=(1, 1, layers))
+    system: Any = SimpleNamespace(supercell=cell, n_formula_units=n_fu, step=1, ion="Na+", neutral_counts=(n, log_states))
     asked = np.ones(len(temperatures_K), bool)
     plan = Plan(Ladder(np.array(temperatures_K), asked), (), np.array([0.0]), 1.0, (), np.zeros((len(asked), n_fu + 2)), 2)
     energies = tuple(int(round(float(curves[0].all.energy_neV[k]))) for k in (0, -1))

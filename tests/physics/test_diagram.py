@@ -99,20 +99,40 @@ def test_two_sizes_find_the_critical_point_and_nothing_beyond() -> None:
     assert alone.temperature_K + 5 < ends[0] < t_c + 1 and ends[1] < t_c + 15
 
 
+def layered(layers: int, area: float) -> FreeEnergy:
+    def f(x: Float, t: float) -> Float:
+        return 0.1 * x**2 + area / layers * 0.004 * (1 - np.cos(2 * np.pi * layers * x)) + ideal(x, t) / 50
+
+    return f
+
+
 @pytest.mark.runs
 def test_layers_of_the_cell_are_no_phases() -> None:
     """A barrier between every two numbers of layers, proportional to their area: twelve layers, and six of half the area."""
 
-    def layered(layers: int, area: float) -> FreeEnergy:
-        def f(x: Float, t: float) -> Float:
-            return 0.1 * x**2 + area / layers * 0.004 * (1 - np.cos(2 * np.pi * layers * x)) + ideal(x, t) / 50
-
-        return f
-
-    larger, smaller = (isotherms_of(layered(n, a), [300.0, 350.0], n_fu=m) for n, a, m in ((12, 12.0, 960), (6, 6.0, 120)))
+    larger, smaller = (
+        isotherms_of(layered(n, a), [300.0, 350.0], n_fu=m, layers=n) for n, a, m in ((12, 12.0, 960), (6, 6.0, 120))
+    )
     alone, both = build_diagram(larger), build_diagram(larger, smaller)
     assert len(alone.rows[0]) == 12 and len(build_diagram(smaller).rows[0]) == 6
     assert not any(both.rows) and len(both.unresolved[0]) == 12 and not both.invariants
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("layers", [3, 6, 12])
+def test_the_same_verdict_for_any_number_of_layers(layers: int) -> None:
+    """By a cell of half the area, of half as many layers, and of both; a cell that does not know its layers takes them for
+    phases."""
+    half = max(layers // 2, 1)
+    larger, *smaller = (
+        isotherms_of(layered(n, a), [300.0, 350.0], n_fu=int(n * a * 7), layers=n)
+        for n, a in ((layers, 12.0), (layers, 6.0), (half, 12.0), (half, 6.0))
+    )
+    for other in smaller:
+        both = build_diagram(larger, other)
+        assert not any(both.rows) and len(both.unresolved[0]) == layers
+    unaware = build_diagram(*(isotherms_of(layered(layers, a), [300.0], n_fu=int(layers * a * 7)) for a in (12.0, 6.0)))
+    assert len(unaware.rows[0]) == layers
 
 
 @pytest.mark.runs

@@ -1,16 +1,19 @@
 """What two sizes of the cell say of a two-phase region: whether it exists in the infinite crystal, and where it ends.
 
 - The barrier between two phases grows with the size of the cell (Lee, Kosterlitz, Phys. Rev. Lett. 65, 137, 1990).
-- A region whose width follows the size of the cell is an effect of the cell: layers that fill one by one.
+- A region whose width follows the size of the cell is an effect of the cell: layers that fill one by one. Where both cells have
+  the same number of layers, a region as wide as the share of one of them may be such an effect.
 - The fourth-order cumulants of the composition of both sizes cross at a critical point (Binder, Z. Phys. B 43, 119, 1981).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...crystal.lattice import Supercell
 from ...sampling.order_scans.crossing import zero
 from .boundaries import Gap, connect_regions, find_gaps
 from .coexistence import Domain, domain_at, fourth_cumulants
@@ -22,6 +25,7 @@ GROWTH = 3.0  # standard errors by which the barrier must grow for a region
 EXCLUDED = 1.645  # standard errors by which growth is excluded with 95 %
 LEAST_KT = 0.5  # barrier that is compared; the error of one that is lower
 FOLLOWS = 2**0.5  # ratio of the widths in the smaller and the larger cell from which on a region follows the cell
+ONE_LAYER = 0.3  # difference of the width of a gap from the share of one layer, over the latter, up to which it may be one
 LAYERS_SHARE = 0.2  # of the temperatures at which a region must follow the cell to be layers at all of them
 REACH_K = 40.0  # from the end of a region within which the cumulants are compared
 LEAST_CROSSINGS = 0.9  # share of the resamples whose cumulants cross there
@@ -44,23 +48,31 @@ class Judged:
     unresolved: list[list[Gap]]
 
 
-def judged(larger: Trace, smaller: Trace) -> Judged:
+def same_layers(larger: Supercell, smaller: Supercell) -> tuple[int, ...]:
+    """Numbers of layers along the axes of the cell on which both have as many, and more than one."""
+    return tuple(n for n, other in zip(larger.layers, smaller.layers) if n == other and n > 1)
+
+
+def judged(larger: Trace, smaller: Trace, layers: tuple[int, ...]) -> Judged:
     """Verdicts on the certain gaps of the larger cell; both traces have the same temperatures.
+
+    layers: numbers of layers along the axes on which both cells have as many, and more than one.
 
     Gaps that are connected over temperature are layers of the cell together, if some of them are.
     """
     candidates, verdicts = [], []
+    shares = [float(np.ptp(larger.x)) / n for n in layers]
     for k in range(len(larger.temperature_K)):
         at, other = larger.at(k), smaller.at(k)
         of_smaller = find_gaps(other, LEAST_KT)
         candidates.append([g for g in find_gaps(at, LEAST_KT) if g.certain])
-        verdicts.append([verdict(g, at.per_kT, of_smaller, other.per_kT) for g in candidates[-1]])
+        verdicts.append([verdict(g, at.per_kT, of_smaller, other.per_kT, shares) for g in candidates[-1]])
     numbered = connect_regions(candidates)
-    layers = _layers(numbered, verdicts)
+    of_cell = _layers(numbered, verdicts)
     kept: dict[Verdict, list[list[Gap]]] = {v: [[] for _ in numbered] for v in Verdict}
     for k, (row, of_row) in enumerate(zip(numbered, verdicts)):
         for gap, found in zip(row, of_row):
-            kept[Verdict.LAYERS if gap.region in layers else found][k].append(gap)
+            kept[Verdict.LAYERS if gap.region in of_cell else found][k].append(gap)
     both = zip(kept[Verdict.UNRESOLVED], kept[Verdict.LAYERS])
     return Judged(kept[Verdict.REGION], [sorted([*a, *b], key=lambda g: g.x) for a, b in both])
 
@@ -72,8 +84,14 @@ def _layers(numbered: list[list[Gap]], verdicts: list[list[Verdict]]) -> set[int
     return {r for r in regions if np.mean([layer for region, layer in pairs if region == r]) >= LAYERS_SHARE}
 
 
-def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float) -> Verdict:
-    """On a gap of the larger cell, by the gap of the smaller one that overlaps it most."""
+def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float, shares: Sequence[float] = ()) -> Verdict:
+    """On a gap of the larger cell, by the gap of the smaller one that overlaps it most.
+
+    shares: widths in x of one layer along the axes on which the cells have as many. The barrier between two numbers of layers
+    grows with their area: that both cells have such a gap does not tell it from a phase.
+    """
+    if any(abs((gap.x[1] - gap.x[0]) / share - 1) < ONE_LAYER for share in shares):
+        return Verdict.LAYERS
     other = max(of_smaller, key=gap.overlap, default=None)
     low, low_error = 0.0, LEAST_KT
     if other is not None and gap.overlap(other) > 0:
