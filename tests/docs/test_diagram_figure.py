@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redoxmc.engine.report.figures.diagnostics import phase_diagram_diagnostics
-from redoxmc.engine.report.figures.diagram import phase_diagram
+from redoxmc.engine.report.figures.diagram import phase_diagram, phase_diagrams
 from redoxmc.engine.report.figures.fields import DRAWN, outlines, transition_lines
 from redoxmc.engine.report.figures.names import REMARK, short_names
 from redoxmc.engine.report.figures.style import STYLE, lay_out
@@ -107,6 +107,20 @@ def test_a_name_without_room_gets_a_number() -> None:
     figure, axes = drawn(made_up(narrow=True))
     legend = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert "1" in written(axes) and "Na₂/₃FePO₄" not in written(axes) and "Na₂/₃FePO₄" in legend
+    plt.close(figure)
+
+
+def test_two_runs_side_by_side_have_names_too() -> None:
+    """A phase has one number in both panels, and one entry in the legend; both panels have the same temperatures."""
+    other = made_up(narrow=True).phase_diagram
+    assert other is not None
+    with plt.rc_context(STYLE):
+        figure = phase_diagrams(replace(made_up(narrow=True), phase_diagram_beside=replace(other, title="other")), None)
+    assert figure is not None
+    left, right = (written(axes) for axes in figure.axes)
+    assert {"1", "disordered"} <= left.keys() & right.keys() and "2" not in left.keys() | right.keys()
+    assert [t.get_text() for legend in figure.legends for t in legend.get_texts()].count("Na₂/₃FePO₄") == 1
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     plt.close(figure)
 
 

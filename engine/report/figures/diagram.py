@@ -15,9 +15,9 @@ from ...runtime.results.phase_diagram import PhaseDiagram
 from ...runtime.results.transitions import Transitions
 from ..exports.formula import formula_unit
 from .experiment import draw_experiment
-from .fields import Line, draw_fields, draw_invariants, draw_lines, draw_second, draw_three_phases, outlines, transition_lines
-from .names import write_names
-from .style import legend_above, one_column, plain, side_by_side
+from .fields import draw_fields, draw_invariants, draw_lines, draw_second, draw_three_phases, outlines, transition_lines
+from .names import Panel, name_phases
+from .style import one_column, plain, side_by_side
 
 Float = NDArray[np.float64]
 ZERO_C_IN_K = 273.15
@@ -31,22 +31,14 @@ def phase_diagram(results: Results, fit: dict[str, Any] | None) -> Figure | None
     figure, axes = one_column(3.0)
     full = _style(results) == "full"
     band = diagram.boundary.x_fit_uncertainty if full else None
-    lines = draw_diagram(axes, diagram, results.transitions, results.experiment, band)
+    panel = draw_diagram(axes, diagram, results.transitions, results.experiment, band)
     if full:
         draw_invariants(axes, diagram)
         if results.phase_diagram_second is not None:
             draw_second(axes, results.phase_diagram_second)
     axes.set(xlabel=x_label(results))
     celsius(axes)
-    legend_above(figure)
-    figure.draw_without_rendering()  # the room for a name depends on the size of the axes
-    entries = write_names(axes, diagram, outlines(diagram, band), lines, results.experiment)
-    if entries:
-        for legend in figure.legends:
-            legend.remove()
-        for entry in entries:
-            axes.add_line(entry)
-        legend_above(figure)
+    name_phases(figure, [panel])
     return figure
 
 
@@ -55,18 +47,18 @@ def phase_diagrams(results: Results, fit: dict[str, Any] | None) -> Figure | Non
     own, other, experiment = results.phase_diagram, results.phase_diagram_beside, results.experiment
     if own is None or other is None:
         return None
-    figure, panels = side_by_side(2, 3.0, sharey=True)
-    left, right = panels[0]
-    known = [own.temperature_K, other.temperature_K]
-    for panel, diagram, title in ((left, own, "this run"), (right, other, plain(str(other.title)))):
-        draw_diagram(
-            panel, diagram, results.transitions if diagram is own else None, experiment, temperature_K=np.concatenate(known)
-        )
-        panel.set_title(title, wrap=True)
-        panel.set(xlabel=x_label(results))
-    right.set(ylabel="")
+    figure, axes = side_by_side(2, 3.0, sharey=True)
+    left, right = axes[0]
+    known = np.concatenate([own.temperature_K, other.temperature_K])
+    panels = [
+        draw_diagram(left, own, results.transitions, experiment, temperature_K=known),
+        draw_diagram(right, other, None, experiment, temperature_K=known),
+    ]
+    left.set(title="this run", xlabel=x_label(results))
+    right.set(xlabel=x_label(results), ylabel="")
+    right.set_title(plain(str(other.title)), wrap=True)
     celsius(right)
-    legend_above(figure)
+    name_phases(figure, panels)
     return figure
 
 
@@ -77,15 +69,16 @@ def draw_diagram(
     experiment: ExperimentalPoints | None,
     band: Float | None = None,
     temperature_K: Float | None = None,
-) -> list[Line]:
-    """Two-phase fields, isotherms of three phases, transitions and measured points; return the lines of the transitions.
+) -> Panel:
+    """Two-phase fields, isotherms of three phases, transitions and measured points.
 
     band: errors (boundary points,) that are drawn in place of those of the sampling. temperature_K: what the axis contains.
     """
     known = diagram.temperature_K if temperature_K is None else temperature_K
     axes.set(xlim=(diagram.x[0], diagram.x[-1]), ylim=(known.min(), known.max()), ylabel="temperature (K)")
     axes.grid(False)
-    draw_fields(axes, outlines(diagram, band))
+    fields = outlines(diagram, band)
+    draw_fields(axes, fields)
     draw_three_phases(axes, diagram)
     lines = transition_lines(transitions) if transitions is not None else []
     draw_lines(axes, lines)
@@ -93,7 +86,7 @@ def draw_diagram(
         draw_experiment(axes, experiment)
     for side in ("top", "right"):
         axes.spines[side].set_visible(True)
-    return lines
+    return Panel(axes, diagram, fields, lines, experiment)
 
 
 def celsius(axes: Axes) -> None:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from ...runtime.results.experiment import ExperimentalPoints
 from ...runtime.results.phase_diagram import PhaseDiagram
 from .fields import Line, Outline
+from .style import legend_above
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -53,25 +56,51 @@ def field_map(axes: Axes, diagram: PhaseDiagram, fields: list[Outline]) -> Int:
     return filled
 
 
-def write_names(
-    axes: Axes, diagram: PhaseDiagram, fields: list[Outline], lines: list[Line], measured: ExperimentalPoints | None
-) -> list[Line2D]:
-    """Write the names, and one remark where the largest part is not resolved; return entries of the legend for the numbers.
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn in a panel, which names must not cover."""
 
-    The figure is laid out.
-    """
-    free = field_map(axes, diagram, fields)
-    _take(axes, free, lines, measured)
-    entries: list[Line2D] = []
-    for k, name in enumerate(short_names(diagram.phase_name.tolist())):
+    axes: Axes
+    diagram: PhaseDiagram
+    fields: list[Outline]
+    lines: list[Line]
+    measured: ExperimentalPoints | None
+
+
+def name_phases(figure: Figure, panels: Sequence[Panel]) -> None:
+    """Write names and legend. Room depends on the size of the axes, which depends on the numbers that the legend explains."""
+    numbers: list[str] = []
+    for _ in range(2):
+        legend_above(figure, _entries(numbers))
+        figure.draw_without_rendering()
+        before, numbers = numbers, []
+        for panel in panels:
+            for text in list(panel.axes.texts):
+                text.remove()
+            _write_names(panel, numbers)
+        if len(before) == len(numbers):
+            break
+    legend_above(figure, _entries(numbers))
+
+
+def _entries(numbers: list[str]) -> list[Line2D]:
+    """Of the legend, for the names that are numbered 1, 2, ..."""
+    look: Any = {"ls": "", "ms": 4, "mew": 0, "color": "k"}
+    return [Line2D([], [], marker=f"${k}$", label=name.replace("\n", ", "), **look) for k, name in enumerate(numbers, 1)]
+
+
+def _write_names(panel: Panel, numbers: list[str]) -> None:
+    """Write names, and one remark where the largest part is not resolved; a name without room is added to the numbers."""
+    axes, free = panel.axes, field_map(panel.axes, panel.diagram, panel.fields)
+    _take(axes, free, panel.lines, panel.measured)
+    for k, name in enumerate(short_names(panel.diagram.phase_name.tolist())):
         if not (free == k).any() or _placed(axes, name, free == k, NAME):
             continue
-        number = str(len(entries) + 1)
-        if _placed(axes, number, free == k, NUMBER):
-            entries.append(Line2D([], [], ls="", marker=f"${number}$", ms=4, mew=0, color="k", label=name.replace("\n", ", ")))
+        number = numbers.index(name) + 1 if name in numbers else len(numbers) + 1
+        if _placed(axes, str(number), free == k, NUMBER) and number > len(numbers):
+            numbers.append(name)
     if (free == NOT_RESOLVED).mean() > LEAST_HOLE:
         _placed(axes, REMARK, free == NOT_RESOLVED, ROOMY, color="0.45", style="italic")
-    return entries
 
 
 def _pixels(axes: Axes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,6 @@
 """Shared by all figures: column widths, colours, legends, marks of results that are not trusted, files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ...runtime.results.canonical import Canonical
@@ -38,9 +39,12 @@ def side_by_side(panels: int, height_in: float = 2.7, rows: int = 1, **shared: A
     return plt.subplots(rows, panels, figsize=(PAGE_IN if panels > 1 else COLUMN_IN, height_in), squeeze=False, **shared)
 
 
-def legend_above(figure: Figure) -> None:
-    """One legend for all panels above them, in as few rows as fit."""
-    entries = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
+def legend_above(figure: Figure, more: Sequence[Line2D] = ()) -> None:
+    """One legend for all panels above them, in as few rows as fit, in place of an earlier one; more: further entries."""
+    for legend in list(figure.legends):
+        legend.remove()
+    entries: dict[Any, Any] = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
+    entries |= {line.get_label(): line for line in more}
     for rows in range(1, len(entries) + 1):
         columns = -(-len(entries) // rows)
         legend = figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns, columnspacing=1.0)
