@@ -14,13 +14,12 @@ from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, c
 from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_phase_fields
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
 from redoxmc.engine.thermodynamics.phase_diagram.invariants import invariants
-from redoxmc.engine.thermodynamics.phase_diagram.sizes import verdict
 from redoxmc.engine.thermodynamics.phase_diagram.trace import trace
 from redoxmc.engine.thermodynamics.phase_diagram.trusted import trusted_part
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.blank import blank
-from ..helpers.mean_field import Float, FreeEnergy, all_trusted, ideal, isotherms_of, no_order
+from ..helpers.mean_field import Float, all_trusted, ideal, isotherms_of, no_order
 
 LADDER = [250.0, 300.0, 350.0, 400.0, 500.0, 600.0]
 W_EV, SPLITTING_EV = 0.16, 0.05
@@ -69,23 +68,6 @@ def test_a_gap_is_traced_between_the_rungs() -> None:
     assert abs(point.temperature_K - t_c) < 2 * point.error_K and point.error_K < 5 and point.found > 0.9
 
 
-def test_verdicts_on_a_gap_by_two_sizes() -> None:
-    """The barrier must grow by more than its error; a gap twice as wide in half the cell is one of its layers."""
-    small, kT = 1 / 10.0, 1.0  # formula units over kT
-
-    def gap(barrier_kT: float, error_kT: float, per_kT: float, x: tuple[float, float] = (0.2, 0.6)) -> Gap:
-        return Gap(x, (0.01, 0.01), barrier_kT / per_kT, error_kT / per_kT)
-
-    def found(large: Gap, *others: Gap) -> str:
-        return verdict(large, kT, list(others), small).value
-
-    assert found(gap(8, 0.3, kT), gap(4, 0.2, small)) == "region"
-    assert found(gap(4.5, 0.3, kT), gap(4, 0.2, small)) == "unresolved"
-    assert found(gap(3, 0.3, kT), gap(4, 0.2, small)) == "none"
-    assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.2, 1.0))) == "layers"
-    assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.65, 0.9))) == "region", "the smaller cell has nothing there"
-
-
 @pytest.mark.runs
 def test_two_sizes_find_the_critical_point_and_nothing_beyond() -> None:
     """Cells of 600 and 150 formula units: regions are found beyond where one size resolves them, and not beyond the critical
@@ -97,42 +79,6 @@ def test_two_sizes_find_the_critical_point_and_nothing_beyond() -> None:
     ends = [max(t for t, row in zip(diagram.trace.temperature_K, rows) if row) for rows in (diagram.rows, diagram.unresolved)]
     (alone,) = build_diagram(larger).invariants
     assert alone.temperature_K + 5 < ends[0] < t_c + 1 and ends[1] < t_c + 15
-
-
-def layered(layers: int, area: float) -> FreeEnergy:
-    def f(x: Float, t: float) -> Float:
-        return 0.1 * x**2 + area / layers * 0.004 * (1 - np.cos(2 * np.pi * layers * x)) + ideal(x, t) / 50
-
-    return f
-
-
-@pytest.mark.runs
-def test_layers_of_the_cell_are_no_phases() -> None:
-    """A barrier between every two numbers of layers, proportional to their area: twelve layers, and six of half the area."""
-
-    larger, smaller = (
-        isotherms_of(layered(n, a), [300.0, 350.0], n_fu=m, layers=n) for n, a, m in ((12, 12.0, 960), (6, 6.0, 120))
-    )
-    alone, both = build_diagram(larger), build_diagram(larger, smaller)
-    assert len(alone.rows[0]) == 12 and len(build_diagram(smaller).rows[0]) == 6
-    assert not any(both.rows) and len(both.unresolved[0]) == 12 and not both.invariants
-
-
-@pytest.mark.runs
-@pytest.mark.parametrize("layers", [3, 6, 12])
-def test_the_same_verdict_for_any_number_of_layers(layers: int) -> None:
-    """By a cell of half the area, of half as many layers, and of both; a cell that does not know its layers takes them for
-    phases."""
-    half = max(layers // 2, 1)
-    larger, *smaller = (
-        isotherms_of(layered(n, a), [300.0, 350.0], n_fu=int(n * a * 7), layers=n)
-        for n, a in ((layers, 12.0), (layers, 6.0), (half, 12.0), (half, 6.0))
-    )
-    for other in smaller:
-        both = build_diagram(larger, other)
-        assert not any(both.rows) and len(both.unresolved[0]) == layers
-    unaware = build_diagram(*(isotherms_of(layered(layers, a), [300.0], n_fu=int(layers * a * 7)) for a in (12.0, 6.0)))
-    assert len(unaware.rows[0]) == layers
 
 
 @pytest.mark.runs
