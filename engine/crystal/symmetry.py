@@ -51,6 +51,22 @@ def site_permutations(supercell: Supercell) -> NDArray[np.int64]:
     return np.unique(permutations, axis=0)
 
 
+def cell_operations(supercell: Supercell) -> NDArray[np.int64]:
+    """Operations of the cell of the structure file that map the supercell on itself: image (operations, n_sites) of each site."""
+    lattice, found = supercell.lattice, []
+    places = lattice.atoms.get_scaled_positions(wrap=False)[lattice.site_atom]
+    for rotation, shift in zip(*space_group(lattice.atoms)):
+        turned = supercell.matrix @ rotation.T @ np.linalg.inv(supercell.matrix)
+        if not np.allclose(turned, np.rint(turned)):
+            continue
+        apart = (places @ rotation.T + shift)[:, None] - places
+        image = np.linalg.norm((apart - np.rint(apart)) @ np.asarray(lattice.atoms.cell), axis=-1).argmin(axis=1)
+        moved = np.rint(apart[np.arange(len(places)), image]).astype(np.int64)
+        cells = (supercell.cells @ rotation.T)[:, None] + moved
+        found.append((supercell.cell_index(cells) * len(places) + image).reshape(-1))
+    return np.unique(found, axis=0)
+
+
 def site_translations(supercell: Supercell) -> NDArray[np.int64]:
     """Translations of the lattice, without the identity, as permutations (n_cells - 1, n_sites) of the active sites."""
     moved = supercell.cell_index(supercell.cells[1:, None] + supercell.cells)

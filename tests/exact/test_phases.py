@@ -13,6 +13,7 @@ from mpi4py import MPI
 from scipy.integrate import quad
 
 from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
+from redoxmc.engine.crystal.symmetry import cell_operations
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters
 from redoxmc.engine.input.schema.sampling import SamplingInput, SweepsInput
 from redoxmc.engine.runtime.mpi import StopWatch
@@ -80,6 +81,9 @@ def test_the_catalogue_tells_one_arm_from_three() -> None:
     quarter, half, _ = (p.pattern for p in found)
     to_order, to_stars, _ = half.likeness(np.array([half.species, quarter.species]))
     assert to_order == pytest.approx([1, 1 / 3]) and to_stars == pytest.approx([1, 1])
+    images = np.array([half.species[np.argsort(image)] for image in cell_operations(half.supercell)])
+    energies = {alloy(2).energy_neV(s) for s in images}
+    assert len(half.variants) == 3 and half.likeness(images)[0] == pytest.approx(1) and energies == {found[1].energy_neV}
     assert found[1].mu_eV == pytest.approx((-0.16, 0.16))
 
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from ...crystal.lattice import Supercell
 from ...crystal.structure_factor import Field, Waves, deviations, electron_field, ion_field
+from ...crystal.symmetry import cell_operations
 
 Float = NDArray[np.float64]
+SAME = 1 - 1e-6  # likeness from which on two variants are one
 LEAST_SHARE = 0.02  # of a wave that belongs to the order
 
 
@@ -46,19 +48,31 @@ class Pattern:
         """Of each wave, (waves,)."""
         return np.asarray((np.abs(self.amplitudes) ** 2).sum(axis=-1))
 
+    @cached_property
+    def variants(self) -> NDArray[np.complex128]:
+        """Amplitudes of the pattern and of its images by the space group, but for translations, (variants, waves, sites)."""
+        found = [self.amplitudes]
+        for image in cell_operations(self.supercell):
+            moved = np.empty_like(self.species)
+            moved[image] = self.species
+            other = self._normalised(moved[None])[0]
+            if all(np.abs((other * v.conj()).sum(axis=-1)).sum() ** 2 < SAME for v in found):
+                found.append(other)
+        return np.array(found)
+
     def likeness(self, states: NDArray[np.int8]) -> Float:
         """Of states (k, n_sites), (3, k): to this order, to its stars, to this very state.
 
-        To this order: (sum over q of |inner product of the amplitudes on the sites|)^2, which is 1 for the pattern and its
-        translations by vectors of the lattice, and 1/3 for a state with three arms of a star of which the pattern has one. To
-        its stars: share of all their arms. To this very state: the real part of the inner product, negative for one of the
-        other translations.
+        To this order: (sum over q of |inner product of the amplitudes on the sites|)^2 with the variant that is most alike, which
+        is 1 for the pattern and its images, and 1/3 for a state with three arms of a star of which the pattern has one. To its
+        stars: share of all their arms. To this very state: the real part of the inner product, low or negative for its images.
         """
         found = self._normalised(states)
-        products = np.einsum("kqs,qs->kq", found, self.amplitudes.conj())
+        alike = [np.abs(np.einsum("kqs,qs->kq", found, v.conj())).sum(axis=1) ** 2 for v in self.variants]
         stars = np.isin(self.waves.star, self.waves.star[self.shares > LEAST_SHARE])
         of_stars = (np.abs(found[:, stars]) ** 2).sum(axis=(1, 2))
-        return np.array([np.abs(products).sum(axis=1) ** 2, of_stars, products.sum(axis=1).real])
+        very_state = np.einsum("kqs,qs->k", found, self.amplitudes.conj()).real
+        return np.array([np.max(alike, axis=0), of_stars, very_state])
 
     def within(self, larger: Supercell) -> "Pattern":
         """Repeated in a supercell of this supercell."""

@@ -23,6 +23,7 @@ Int = NDArray[np.int64]
 LEAST_VARIANCE = 1e-18
 JUMP = 0.5  # share of a change between two points that fluctuations may leave unexplained
 NOISE = 3.0  # standard errors of the change
+STAYED = 0.5  # least correlation with the pattern over that of a chain that did not leave its variant
 COUPLED = 9  # in the key of a random stream
 LEFT = 0.05  # share of the deviation of the trapezoidal rule that is left after Hermite's
 
@@ -87,7 +88,8 @@ def coupling_anchors(
     grand_eV = energy_eV - task.mu_eV * n - np.tensordot(weights, np.array(off), 1)
     at = int(np.flatnonzero(surface.mu_eV == task.mu_eV)[0])
     rows = [int(np.argmin(np.abs(surface.beta_per_eV - b))) for b in beta]
-    stayed = ~(nodes[0].likeness[:, 2].min(axis=(0, -1)) <= 0)  # nan: there is no other translation
+    to_order, _, to_state = nodes[0].likeness.swapaxes(0, 1)
+    stayed = ~(to_state.min(axis=(0, -1)) < STAYED * np.sqrt(to_order.mean(axis=(0, -1))))  # nan: there are no other variants
     return [Anchor(row, at, b * g / n_fu) for row, b, g, stays in zip(rows, beta, grand_eV.T, stayed) if stays]
 
 
