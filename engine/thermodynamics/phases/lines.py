@@ -13,6 +13,7 @@ from .grand_potential import GrandPotential
 
 Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
+MONOTONE = 3.0  # largest slope over that of the straight line with which x rises everywhere (Fritsch, Carlson 1980)
 SIGNIFICANT = 3.0  # standard errors by which the compositions must differ
 
 
@@ -104,5 +105,6 @@ class Curve:
         value = np.einsum("re,em->rm", self.value[:, ends], basis[:, 0]) - h * np.einsum(
             "re,em->rm", self.x[:, ends], basis[:, 1]
         )
-        x = np.einsum("re,em->rm", self.x[:, ends], basis[:, 0]) + h * (self.chi[ends] @ basis[:, 1])
+        chi = np.minimum(self.chi[ends], MONOTONE * max(float(np.diff(self.x[0, ends])[0]), 0.0) / h)
+        x = np.einsum("re,em->rm", self.x[:, ends], basis[:, 0]) + h * (chi @ basis[:, 1])
         return value, x
