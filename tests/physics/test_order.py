@@ -9,13 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
 from redoxmc.engine.crystal.lattice import (
     Lattice,
+    Species,
+    Sublattice,
     Supercell,
+    build_lattice,
     diagonal_form,
     hermite_form,
 )
@@ -24,6 +28,7 @@ from redoxmc.engine.crystal.structure_factor import Field, Waves, deviations, el
 from redoxmc.engine.report.figures.order import dilute_limits, order_parameters, short_range_order
 from redoxmc.engine.runtime.results import read_results
 from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
+from redoxmc.engine.runtime.results.phase_diagram import PhaseDiagram
 from redoxmc.engine.runtime.results.transitions import Transitions
 from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.samples import read_samples
@@ -208,6 +213,37 @@ def test_an_order_counts_below_its_end_and_if_the_cell_repeats_it(cubic: Lattice
     assert orders_found(cubic, 6, 1 / 3, None) == orders_found(cubic, 6, 1 / 3, 400.0) == third
     assert orders_found(cubic, 6, 1 / 3, 250.0) == [] and orders_found(cubic, 3, 1 / 3, None) == third
     assert orders_found(cubic, 6, 1 / 6, None) == [] and orders_found(cubic, 12, 1 / 6, None) == [[0, 1 / 6, 0]]
+
+
+def test_orders_of_one_star_are_phases_by_their_arms() -> None:
+    """fcc in its cubic cell, where both orders are waves at q = 0: L1_0 at 1/2, L1_2 at 1/4, and disorder elsewhere."""
+    alloy = Sublattice("Cu", (Species("Cu", 0), Species("Au", 0)))
+    supercell = Supercell(build_lattice(bulk("Cu", "fcc", a=4, cubic=True), (alloy,), {}), np.diag([4, 4, 4]))
+    x, y, z = np.rint(supercell.to_atoms(np.zeros(supercell.n_sites, np.int8)).positions / 2).astype(int).T % 2
+    layers, corners = z, np.where(x + y + z == 0, 0, 1)
+    states = [layers if c > 4 else corners for c in range(9)]
+    ordered = np.zeros((2, 9), bool)
+    ordered[0, 1:8] = True
+    ion = blank(LongRangeOrder, ordered=ordered, order_weight=0.9 * ordered, order_q=np.zeros((2, 9, 3)), species="Cu")
+    example = np.stack(np.broadcast_arrays(np.arange(9), np.full((2, 9), 10), 0), axis=-1)
+    order = blank(
+        Order, temperature_K=[300.0, 500.0], x=np.where(np.arange(9) > 4, 0.5, 0.25), chains=np.ones((2, 9), int),
+        ion=ion, electron=None, low_x="Au", high_x="Cu", example=example,
+    )  # fmt: skip
+
+    def snapshots(replica: int) -> SimpleNamespace:
+        return SimpleNamespace(sweep=np.array([10]), species=states[replica].astype(np.int8).reshape(1, 1, -1))
+
+    samples: Any = SimpleNamespace(snapshots=snapshots)
+    diagram = blank(PhaseDiagram, sampled_temperature_K=order.temperature_K, phase_number=np.zeros((2, 9), int), x=order.x)
+    found = phases_of(diagram, Seen(order, samples, supercell), None)
+    named = with_phases(diagram, order, found)
+    assert sorted(named.phase_name.tolist()) == [
+        "Cu₁/₂Au₁/₂, every second Cu along c", "Cu₁/₄Au₃/₄, ordered, 1×1×1 cell", "disordered CuₓAu₁₋ₓ",
+    ]  # fmt: skip
+    where = {name: np.flatnonzero((named.phase_number == k)[0]).tolist() for k, name in enumerate(named.phase_name.tolist())}
+    assert where["Cu₁/₂Au₁/₂, every second Cu along c"] == [5, 6, 7] and where["disordered CuₓAu₁₋ₓ"] == [0, 8]
+    assert all(p.cell is not None and p.cell.whole for p in found if ", " in p.name)
 
 
 @pytest.mark.runs

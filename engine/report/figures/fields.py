@@ -14,7 +14,7 @@ from ...runtime.results.transitions import Transitions
 Float = NDArray[np.float64]
 SHOWN = 0.9  # least share of the resamples with an invariant point for it to be drawn
 INVARIANTS = {"eutectoid": "v", "peritectoid": "^", "critical": "*", "congruent": "D"}
-THREE_PHASES = ("eutectoid", "peritectoid")
+THREE_PHASES, MEETING = ("eutectoid", "peritectoid"), ("critical", "congruent")
 FIELD, LINE, BAND, TIE = "#DFE5F2", "#1B2A4A", "#7C8DB5", "#A9B5D0"
 TIES = 28  # tie lines that would fill the height of the diagram
 LEAST_HEIGHT = 0.02  # of the range of T that a field covers
@@ -25,14 +25,11 @@ DRAWN = 200  # points of a smooth line
 
 @dataclass(frozen=True)
 class Outline:
-    """A two-phase field: its two boundaries x and their errors (temperatures, 2); n: how many were found, the others join them
-    to a critical point.
-    """
+    """A two-phase field: its two boundaries x and their errors (temperatures, 2), continued to a point in which they meet."""
 
     temperature_K: Float
     x: Float
     error: Float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -57,25 +54,25 @@ def outlines(diagram: PhaseDiagram, band: Float | None = None) -> list[Outline]:
         low, high = (np.flatnonzero((points.region == region) & (points.side == side)) for side in (0, 1))
         if np.ptp(points.temperature_K[low]) > LEAST_HEIGHT * np.ptp(diagram.temperature_K):
             pair = np.column_stack([low, high])
-            found.append(_capped(Outline(points.temperature_K[low], points.x[pair], error[pair], len(low)), diagram.invariant))
+            found.append(_capped(Outline(points.temperature_K[low], points.x[pair], error[pair]), diagram.invariant))
     return found
 
 
 def _capped(outline: Outline, points: Invariants) -> Outline:
-    """The field continued to the critical point in which it ends, as |x - x_c| ~ |T_c - T|^b with b from its slope there."""
+    """The field continued to the critical or congruent point in which it ends, as |x - x_c| ~ |T_c - T|^b, b from its slope."""
     t, x = outline.temperature_K, outline.x
-    for k in np.flatnonzero((points.kind == "critical") & (points.found > SHOWN)):
+    for k in np.flatnonzero(np.isin(points.kind, MEETING) & (points.found > SHOWN)):
         top, middle = points.temperature_K[k], points.x[k, 1]
         if not (x[-1, 0] < middle < x[-1, 1] and 0 < top - t[-1] < CAP * np.ptp([*t, top])):
             continue
         before = np.searchsorted(t, t[-1] - (top - t[-1]))
         before = min(int(before), len(t) - 2)
         steps = np.log((top - t[-1]) / (top - t[before]))
-        power = np.clip(np.log((x[-1] - middle) / (x[before] - middle)) / steps, 1 / 20, 1 / 2)
+        power = np.clip(np.log(np.clip((x[-1] - middle) / (x[before] - middle), 1e-3, 1)) / steps, 1 / 20, 1)
         above = top - (top - t[-1]) * np.linspace(1, 0, 60)[1:, None] ** 4
         cap = middle + (x[-1] - middle) * ((top - above) / (top - t[-1])) ** power
         error = np.repeat(outline.error[-1:], len(above), axis=0) * (top - above) / (top - t[-1])
-        return Outline(np.append(t, above), np.vstack([x, cap]), np.vstack([outline.error, error]), outline.n)
+        return Outline(np.append(t, above), np.vstack([x, cap]), np.vstack([outline.error, error]))
     return outline
 
 
