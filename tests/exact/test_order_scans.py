@@ -137,6 +137,29 @@ def test_the_group_of_transitions() -> None:
     assert transitions_group([ScansAt(0.0, [])], (100, 25)) is None
 
 
+def test_a_tricritical_interval_lies_between_a_continuous_and_a_first_order_transition() -> None:
+    """Of one order, at neighbouring chemical potentials; between two of one kind there is none."""
+    t = np.linspace(500.0, 550.0, TEMPERATURES)
+    rng, shape = np.random.default_rng(2), (400, TEMPERATURES, WALKERS)
+    ions, disorder = np.full((2, *shape), 40), rng.chisquare(1, shape) * 0.01
+    smaller = np.abs(0.6 + 0.1 * rng.normal(size=shape))
+
+    def scan(at_K: float, share_of_order: float) -> OrderScan:
+        """Just above, this share of the samples is still ordered."""
+        above = np.where((t[:, None] < at_K + 7) & (rng.random(shape) < share_of_order), 0.9, disorder)
+        larger = np.where(t[:, None] < at_K, 0.9, above)
+        return OrderScan("Li", np.array([0.5, 0.5, 0.0]), 1, t, np.array([larger, smaller]), ions)
+
+    scans = [ScansAt(mu, [scan(at, share)]) for mu, at, share in ((0.0, 525.0, 0.0), (0.1, 523.0, 0.0), (0.2, 520.0, 0.1))]
+    group = transitions_group(scans[::-1], (100, 25))
+    assert group is not None
+    assert group.kind.tolist() == ["first order", "continuous", "continuous", "tricritical interval"]
+    low, high = (group.temperature_K[3] + sign * group.temperature_K_error[3] for sign in (-1, 1))
+    assert low < group.temperature_K[0] < group.temperature_K[1] < high < group.temperature_K[2] + 5
+    assert group.chemical_potential_eV[3] == pytest.approx(0.15)
+    assert transitions_group(scans[:2], (100, 25)).kind.tolist() == ["continuous"] * 2  # type: ignore[union-attr]
+
+
 def test_the_composition_of_the_infinite_crystal() -> None:
     """x away from 0.2764 by 0.08 L^(1/nu - 2), as in hard hexagons with 1/nu = 6/5; that of the larger cell alone is wrong."""
     t, n_fu = np.linspace(230.0, 250.0, TEMPERATURES), (24**2 * 100, 12**2 * 100)

@@ -9,7 +9,12 @@ EACH = ("transition",)
 class Transitions(Group):
     """Order–disorder transitions, by crossings of fourth-order cumulants of the order parameter in two sizes of the cell."""
 
-    kind: Text = variable(EACH, "1", "continuous, or first order: the cumulant has a negative dip that deepens with the size")
+    kind: Text = variable(
+        EACH,
+        "1",
+        "continuous, or first order: the cumulant has a negative dip that deepens with the size; tricritical interval: between "
+        "neighbours of both kinds, with half its length in the errors",
+    )
     species: Text = variable(EACH, "1", "the species that are ordered below the transition")
     q: Float = variable((*EACH, "axis"), "1", "wave vector of the order, in reciprocal vectors of the cell of the structure file")
     temperature_K: Float = variable(EACH, "K", "temperature of the transition")

@@ -1,5 +1,7 @@
 """The group /transitions: where the order of ions and electrons ends, from the order scans."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,27 +17,67 @@ METHOD = (
 )
 
 
+TRICRITICAL = "tricritical interval"
 LEAST_EXPONENT = 1.0  # 1/nu of the correlation length; at most LEAST_EXPONENT + d/4: Potts models with two to four states
+
+
+@dataclass(frozen=True)
+class _Transition:
+    """One row of the group; mu_eV: middle of the interval of a tricritical point."""
+
+    kind: str
+    species: str
+    q: tuple[float, ...]
+    temperature_K: float
+    temperature_error_K: float
+    x: float
+    x_error: float
+    x_size_shift: float
+    mu_eV: float
 
 
 def transitions_group(scans: list[ScansAt], n_fu: tuple[int, int]) -> Transitions | None:
     """Of all orders that end in the range of temperatures; None if there are none. n_fu: of the larger and the smaller cell."""
-    found = [(s.mu_eV, scan, at) for s in scans for scan in s.orders if (at := _crossing(scan)) is not None]
+    found = [_transition(scan, at, s.mu_eV, n_fu) for s in scans for scan in s.orders if (at := _crossing(scan)) is not None]
+    found += tricritical(found)
     if not found:
         return None
-    x = np.array([composition(scan, at, n_fu) for _, scan, at in found])
     return Transitions(
-        kind=np.array(["first order" if at.first_order else "continuous" for _, _, at in found]),
-        species=np.array([scan.species for _, scan, _ in found]),
-        q=np.array([scan.q for _, scan, _ in found]),
-        temperature_K=np.array([at.temperature_K for _, _, at in found]),
-        temperature_K_error=np.array([at.error_K for _, _, at in found]),
-        x=x[:, 0],
-        x_error=x[:, 1],
-        x_size_shift=x[:, 2],
-        chemical_potential_eV=np.array([mu_eV for mu_eV, _, _ in found]),
+        kind=np.array([t.kind for t in found]),
+        species=np.array([t.species for t in found]),
+        q=np.array([t.q for t in found]),
+        temperature_K=np.array([t.temperature_K for t in found]),
+        temperature_K_error=np.array([t.temperature_error_K for t in found]),
+        x=np.array([t.x for t in found]),
+        x_error=np.array([t.x_error for t in found]),
+        x_size_shift=np.array([t.x_size_shift for t in found]),
+        chemical_potential_eV=np.array([t.mu_eV for t in found]),
         method=METHOD,
     )
+
+
+def _transition(scan: OrderScan, at: Crossing, mu_eV: float, n_fu: tuple[int, int]) -> _Transition:
+    kind, q = "first order" if at.first_order else "continuous", tuple(scan.q.round(9).tolist())
+    return _Transition(kind, scan.species, q, at.temperature_K, at.error_K, *composition(scan, at, n_fu), mu_eV)
+
+
+def tricritical(found: list[_Transition]) -> list[_Transition]:
+    """One interval for each two neighbours in mu, of one order, of which one is continuous and the other first order.
+
+    Its ends are those of both with their errors.
+    """
+    orders = sorted({(t.species, t.q) for t in found})
+    lines = [sorted((t for t in found if (t.species, t.q) == order), key=lambda t: t.mu_eV) for order in orders]
+    return [_between(a, b) for line in lines for a, b in zip(line, line[1:]) if a.kind != b.kind]
+
+
+def _between(a: _Transition, b: _Transition) -> _Transition:
+    t = [v.temperature_K + sign * v.temperature_error_K for v in (a, b) for sign in (-1, 1)]
+    x = [v.x + sign * v.x_error for v in (a, b) for sign in (-1, 1)]
+    middle = [(min(v) + max(v)) / 2 for v in (t, x)]
+    half = [(max(v) - min(v)) / 2 for v in (t, x)]
+    place = (middle[0], half[0], middle[1], half[1], float("nan"), (a.mu_eV + b.mu_eV) / 2)
+    return _Transition(TRICRITICAL, a.species, a.q, *place)
 
 
 def _crossing(scan: OrderScan) -> Crossing | None:
