@@ -59,5 +59,7 @@ def test_the_same_verdict_for_any_number_of_layers(layers: int) -> None:
     for other in smaller:
         both = build_diagram(larger, other)
         assert not any(both.rows) and len(both.unresolved[0]) == layers
+    two_per_cell = [isotherms_of(layered(layers * 2, a), [300.0], n_fu=int(layers * a * 14), layers=layers) for a in (24.0, 12.0)]
+    assert not any(build_diagram(*two_per_cell).rows)
     unaware = build_diagram(*(isotherms_of(layered(layers, a), [300.0], n_fu=int(layers * a * 7)) for a in (12.0, 6.0)))
     assert len(unaware.rows[0]) == layers

@@ -26,6 +26,7 @@ EXCLUDED = 1.645  # standard errors by which growth is excluded with 95 %
 LEAST_KT = 0.5  # barrier that is compared; the error of one that is lower
 FOLLOWS = 2**0.5  # ratio of the widths in the smaller and the larger cell from which on a region follows the cell
 ONE_LAYER = 0.3  # difference of the width of a gap from the share of one layer, over the latter, up to which it may be one
+PER_CELL = (1, 2)  # equal layers of sites in a cell: a glide plane or a screw axis makes two
 LAYERS_SHARE = 0.2  # of the temperatures at which a region must follow the cell to be layers at all of them
 REACH_K = 40.0  # from the end of a region within which the cumulants are compared
 LEAST_CROSSINGS = 0.9  # share of the resamples whose cumulants cross there
@@ -61,7 +62,7 @@ def judged(larger: Trace, smaller: Trace, layers: tuple[int, ...]) -> Judged:
     Gaps that are connected over temperature are layers of the cell together, if some of them are.
     """
     candidates, verdicts = [], []
-    shares = [float(np.ptp(larger.x)) / n for n in layers]
+    shares = [float(np.ptp(larger.x)) / (n * m) for n in layers for m in PER_CELL]
     for k in range(len(larger.temperature_K)):
         at, other = larger.at(k), smaller.at(k)
         of_smaller = find_gaps(other, LEAST_KT)
