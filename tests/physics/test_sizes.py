@@ -5,7 +5,7 @@ import pytest
 
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
-from redoxmc.engine.thermodynamics.phase_diagram.sizes import verdict
+from redoxmc.engine.thermodynamics.phase_diagram.sizes import Layers, verdict
 
 from ..helpers.mean_field import Float, FreeEnergy, ideal, isotherms_of
 
@@ -25,6 +25,19 @@ def test_verdicts_on_a_gap_by_two_sizes() -> None:
     assert found(gap(3, 0.3, kT), gap(4, 0.2, small)) == "none"
     assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.2, 1.0))) == "layers"
     assert found(gap(8, 0.3, kT), gap(4, 0.2, small, x=(0.65, 0.9))) == "region", "the smaller cell has nothing there"
+
+
+def test_a_gap_as_wide_as_one_layer() -> None:
+    """No phase if the smaller cell has as many layers, or has no such gap; one if a cell with half as many has it, as wide."""
+    wide, layers = Gap((0.41, 0.49), (0.01, 0.01), 8.0, 0.3), Layers(other=(1 / 6, 1 / 12))
+    same, elsewhere = Gap((0.4, 0.5), (0.01, 0.01), 0.4, 0.02), Gap((0.0, 0.3), (0.01, 0.01), 0.4, 0.02)
+
+    def found(gap: Gap, of_smaller: list[Gap], layers: Layers) -> str:
+        return verdict(gap, 1.0, of_smaller, 10.0, layers).value
+
+    assert found(wide, [elsewhere], layers) == "layers" and found(wide, [same], layers) == "region"
+    assert found(wide, [same], Layers(same=(1 / 12,))) == "layers"
+    assert found(Gap((0.3, 0.7), (0.01, 0.01), 8.0, 0.3), [elsewhere], layers) == "region", "five layers"
 
 
 def layered(layers: int, area: float) -> FreeEnergy:

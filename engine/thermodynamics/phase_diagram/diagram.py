@@ -12,7 +12,7 @@ from ..phases.lines import Crossing
 from .boundaries import Gap, connect_regions, gaps_of, without_flicker
 from .invariants import Invariant, invariants
 from .phase_lines import beside, congruent_points, gaps_of_lines, meets
-from .sizes import Judged, judged, same_layers, with_crossings
+from .sizes import Judged, judged, layers_of, with_crossings
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
 
@@ -45,7 +45,7 @@ def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None, lines:
     other = trace(smaller, traced.temperature_K) if smaller is not None else None
     found = Judged(gaps_of(traced), [[] for _ in traced.temperature_K])
     if smaller is not None and other is not None:
-        found = judged(traced, other, same_layers(isotherms.system.supercell, smaller.system.supercell))
+        found = judged(traced, other, layers_of(isotherms.system.supercell, smaller.system.supercell))
     of_f = without_flicker(found.regions, traced.temperature_K)
     of_phases = gaps_of_lines(lines, traced.temperature_K)
     rows = connect_regions([beside(row, own) for row, own in zip(of_f, of_phases)])

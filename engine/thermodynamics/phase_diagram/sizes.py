@@ -49,25 +49,36 @@ class Judged:
     unresolved: list[list[Gap]]
 
 
-def same_layers(larger: Supercell, smaller: Supercell) -> tuple[int, ...]:
-    """Numbers of layers along the axes of the cell on which both have as many, and more than one."""
-    return tuple(n for n, other in zip(larger.layers, smaller.layers) if n == other and n > 1)
+@dataclass(frozen=True)
+class Layers:
+    """Shares of the range of x of one layer of the larger cell, by axis and by layers of sites in a cell.
+
+    same: where the smaller cell has as many layers; other: where it has another number. An axis of one layer has no share.
+    """
+
+    same: tuple[float, ...] = ()
+    other: tuple[float, ...] = ()
 
 
-def judged(larger: Trace, smaller: Trace, layers: tuple[int, ...]) -> Judged:
+def layers_of(larger: Supercell, smaller: Supercell) -> Layers:
+    """Of two cells of one crystal."""
+    axes = [(n, n == other) for n, other in zip(larger.layers, smaller.layers) if n > 1]
+    same, other = (tuple(1 / (n * m) for n, alike in axes if alike is of for m in PER_CELL) for of in (True, False))
+    return Layers(same, other)
+
+
+def judged(larger: Trace, smaller: Trace, layers: Layers) -> Judged:
     """Verdicts on the certain gaps of the larger cell; both traces have the same temperatures.
-
-    layers: numbers of layers along the axes on which both cells have as many, and more than one.
 
     Gaps that are connected over temperature are layers of the cell together, if some of them are.
     """
     candidates, verdicts = [], []
-    shares = [float(np.ptp(larger.x)) / (n * m) for n in layers for m in PER_CELL]
+    span = float(np.ptp(larger.x))
     for k in range(len(larger.temperature_K)):
         at, other = larger.at(k), smaller.at(k)
         of_smaller = find_gaps(other, LEAST_KT)
         candidates.append([g for g in find_gaps(at, LEAST_KT) if g.certain])
-        verdicts.append([verdict(g, at.per_kT, of_smaller, other.per_kT, shares) for g in candidates[-1]])
+        verdicts.append([verdict(g, at.per_kT, of_smaller, other.per_kT, layers, span) for g in candidates[-1]])
     numbered = connect_regions(candidates)
     of_cell = _layers(numbered, verdicts)
     kept: dict[Verdict, list[list[Gap]]] = {v: [[] for _ in numbered] for v in Verdict}
@@ -85,13 +96,16 @@ def _layers(numbered: list[list[Gap]], verdicts: list[list[Verdict]]) -> set[int
     return {r for r in regions if np.mean([layer for region, layer in pairs if region == r]) >= LAYERS_SHARE}
 
 
-def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float, shares: Sequence[float] = ()) -> Verdict:
-    """On a gap of the larger cell, by the gap of the smaller one that overlaps it most.
+def verdict(
+    gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: float, layers: Layers = Layers(), span: float = 1.0
+) -> Verdict:
+    """On a gap of the larger cell, by the gap of the smaller one that overlaps it most. span: the range of x.
 
-    shares: widths in x of one layer along the axes on which the cells have as many. The barrier between two numbers of layers
-    grows with their area: that both cells have such a gap does not tell it from a phase.
+    The barrier between two numbers of layers grows with their area. A gap as wide as one of them is a phase only if a cell with
+    another number of layers has it too, and as wide.
     """
-    if any(abs((gap.x[1] - gap.x[0]) / share - 1) < ONE_LAYER for share in shares):
+    width = (gap.x[1] - gap.x[0]) / span
+    if _is_one_of(width, layers.same):
         return Verdict.LAYERS
     other = max(of_smaller, key=gap.overlap, default=None)
     low, low_error = 0.0, LEAST_KT
@@ -99,10 +113,16 @@ def verdict(gap: Gap, per_kT: float, of_smaller: list[Gap], per_kT_smaller: floa
         if other.x[1] - other.x[0] >= FOLLOWS * (gap.x[1] - gap.x[0]):
             return Verdict.LAYERS
         low, low_error = other.height_eV * per_kT_smaller, other.height_error_eV * per_kT_smaller
+    elif _is_one_of(width, layers.other):
+        return Verdict.LAYERS
     growth, error = gap.height_eV * per_kT - low, float(np.hypot(gap.height_error_eV * per_kT, low_error))
     if growth > GROWTH * error:
         return Verdict.REGION
     return Verdict.NONE if growth < -EXCLUDED * error else Verdict.UNRESOLVED
+
+
+def _is_one_of(width: float, shares: Sequence[float]) -> bool:
+    return any(abs(width / share - 1) < ONE_LAYER for share in shares)
 
 
 def with_crossings(events: list[Invariant], rows: list[list[Gap]], larger: Trace, smaller: Trace) -> list[Invariant]:
