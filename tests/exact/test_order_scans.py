@@ -117,6 +117,8 @@ def test_a_crossing_and_its_error() -> None:
     assert 0.8 < at.std() / np.sqrt((errors**2).mean()) < 1.25 and at.std() < 3
     assert not any(c.first_order for c in known)
     assert crossing(t, cumulants(curves(2e-3, 0.0) - 0.2), cumulants(curves(1e-3, 0.0))) is None
+    of_one_size = cumulants(curves(2e-3, 3e-3))
+    assert crossing(t, of_one_size, of_one_size) is None, "mutant: U4 of one size"
     dip = 0.5 * np.exp(-(((t - 530) / 5) ** 2))[:, None]
     sudden = crossing(t, cumulants(curves(2e-2, 1e-3) - 3 * dip), cumulants(curves(1e-3, 1e-3) - dip))
     assert isinstance(sudden, Crossing) and sudden.first_order
