@@ -6,6 +6,7 @@ import pytest
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
 from redoxmc.engine.thermodynamics.phase_diagram.phase_lines import beside, congruent_points, gaps_of_lines, meets
 from redoxmc.engine.thermodynamics.phases.grand_potential import GrandPotential
+from redoxmc.engine.thermodynamics.phases.hull import above_hull_eV
 from redoxmc.engine.thermodynamics.phases.lines import Along, Crossing, crossings
 from redoxmc.engine.thermodynamics.phases.melting import Column, first_order
 from redoxmc.engine.thermodynamics.phases.surface import Surface
@@ -90,3 +91,17 @@ def test_regions_follow_their_lines_and_take_the_place_of_others() -> None:
     assert meets(other, row) and beside([other, far], row) == [*row, far]
     (top,) = congruent_points(lines, rows, temperatures)
     assert (top.kind, top.temperature_K, top.x[1]) == ("congruent", 350.0, pytest.approx(0.65))
+
+
+def test_the_hull_of_all_phases() -> None:
+    """Stable points are on it; a phase 1 meV above a tie line is that much above it."""
+    both = [phase(-1, 0.0, 0.2, 0.1, 1e-6), phase(0, 0.013, 0.5, 0.1, 1e-6)]
+    mu = 0.013 / 0.3  # of the tie line, through F = mu x + phi
+    phi = -mu * 0.2 - 0.1 * mu**2 / 2
+    metastable = phase(1, 0.0, 0.35, 0.0, 1e-6)
+    shift = phi + mu * 0.35 + 0.001  # F(0.35) one meV above the line
+    metastable = GrandPotential(metastable.surface, metastable.value_eV + shift, 0.0, 0.0)
+    low, high, above = above_hull_eV([*both, metastable], 1)
+    stable = crossings(both, -1, T_K, BETA)[0].mu_eV[0]
+    assert low[0, 0, stable > MU_EV] == pytest.approx(0, abs=2e-4) and high[0, 0, stable < MU_EV] == pytest.approx(0, abs=2e-4)
+    assert above[0, 0] == pytest.approx(0.001, abs=2e-4) and (above[1:, 0].std(axis=0) < 1e-5).all()

@@ -9,6 +9,7 @@ from ...sampling.phases.sheets import sheet_temperatures_K
 from ...sampling.phases.tasks import DISORDERED
 from ...units import BOLTZMANN_EV_PER_K
 from .grand_potential import GrandPotential
+from .hull import above_hull_eV, free_energies_eV
 from .lines import Crossing
 from .phases import Phases
 
@@ -25,8 +26,11 @@ def phases_group(phases: Phases, names: list[str]) -> PhasesGroup | None:
     if len(found) < 2:
         return None
     temperature_K = sheet_temperatures_K(phases.catalogue.asked_K)
-    tables = [_table(g, len(temperature_K), mu_eV) for g in found]
-    value, value_error, x, x_error, energy, energy_error, order = (np.array(v) for v in zip(*tables))
+    above = above_hull_eV(found, len(temperature_K))
+    tables = [_table(g, height, mu_eV) for g, height in zip(found, above)]
+    value, value_error, x, x_error, energy, energy_error, free, free_error, height, height_error, order = (
+        np.array(v) for v in zip(*tables)
+    )
     with np.errstate(invalid="ignore"):
         stable = np.isfinite(value) & (value <= np.nanmin(np.where(np.isfinite(value), value, np.inf), axis=0))
     return PhasesGroup(
@@ -42,6 +46,10 @@ def phases_group(phases: Phases, names: list[str]) -> PhasesGroup | None:
         x_error=x_error,
         energy_eV=energy,
         energy_eV_error=energy_error,
+        free_energy_eV=free,
+        free_energy_eV_error=free_error,
+        energy_above_hull_eV=height,
+        energy_above_hull_eV_error=height_error,
         order_parameter=order,
         stable=stable,
         line=_lines(phases),
@@ -49,11 +57,14 @@ def phases_group(phases: Phases, names: list[str]) -> PhasesGroup | None:
     )
 
 
-def _table(g: GrandPotential, temperatures: int, mu_eV: Float) -> tuple[Float, ...]:
-    """Values and errors of phi, x and energy, and the order parameter, (temperatures ascending, mu) on the whole grid."""
-    s, at = g.surface, np.searchsorted(mu_eV, g.surface.mu_eV)
+def _table(g: GrandPotential, above_eV: Float, mu_eV: Float) -> tuple[Float, ...]:
+    """Values and errors of phi, x, energy, F and F above the hull, and the order parameter, on the whole grid.
+
+    above_eV (1 + resamples, temperatures, mu). Of all: (temperatures ascending, mu).
+    """
+    s, at, temperatures = g.surface, np.searchsorted(mu_eV, g.surface.mu_eV), above_eV.shape[1]
     exists, found = s.exists[-temperatures:], []
-    for values in (g.value_eV, s.x, s.energy_eV):
+    for values in (g.value_eV, s.x, s.energy_eV, free_energies_eV(g), above_eV):
         cold = values[:, -temperatures:]
         for part in (cold[0], cold[1:].std(axis=0, ddof=1)):
             found.append(_spread(np.where(exists, part, np.nan), at, len(mu_eV)))
