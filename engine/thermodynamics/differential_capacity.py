@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from ..runtime.results.electrochemistry import DifferentialCapacity
+from .free_energy.hull import hull_values, lower_hull
 from .free_energy.isotherms import Isotherms, spread
-from .phase_diagram.hull import hull_values, lower_hull
 from .phase_diagram.trusted_hull import trusted_steps
 from .voltage import capacity_per_x, voltage_of
 

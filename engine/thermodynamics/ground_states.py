@@ -12,7 +12,7 @@ from ..runtime.storage import write_text
 from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.samples import Samples
 from ..units import NEV_PER_EV, fraction
-from .phase_diagram.hull import hull_values, lower_hull
+from .free_energy.hull import hull_values, lower_hull
 
 Float = NDArray[np.float64]
 SAME_EV = (

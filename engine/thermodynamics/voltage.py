@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from ..crystal.lattice import Species
 from ..crystal.occupations import formula_unit
 from ..runtime.results.electrochemistry import Voltage
+from .free_energy.hull import hull_values, lower_hull
 from .free_energy.isotherms import Isotherms, spread
-from .phase_diagram.hull import hull_values, lower_hull
 from .phase_diagram.trusted_hull import trusted_hull
 
 Float = NDArray[np.float64]

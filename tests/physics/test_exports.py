@@ -19,7 +19,7 @@ from redoxmc.engine.report.exports.tdb import phase_name
 from redoxmc.engine.report.exports.two_sublattices import two_sublattices
 from redoxmc.engine.report.exports.write import write_exports, write_tdb
 from redoxmc.engine.runtime.results import Attributes, Results
-from redoxmc.engine.thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from redoxmc.engine.thermodynamics.free_energy.hull import hull_values, lower_hull
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
 from ..helpers.made_up import NASICON, OLIVINE, SPINEL, Formula, Material, made_up_results

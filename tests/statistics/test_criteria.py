@@ -10,13 +10,13 @@ import pytest
 from redoxmc.engine.runtime.results.canonical import TrustCriteria
 from redoxmc.engine.runtime.results.replicas import Semigrand
 from redoxmc.engine.sampling.ladder.slots import EnsembleKind, Slot
+from redoxmc.engine.thermodynamics.free_energy.hull import lower_hull
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import Curves
 from redoxmc.engine.thermodynamics.free_energy.trust import COMPARED, criteria
 from redoxmc.engine.thermodynamics.grand_potential import with_grand_potential
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group, hull_group
-from redoxmc.engine.thermodynamics.phase_diagram.hull import lower_hull
 from redoxmc.engine.thermodynamics.phase_diagram.trusted import trusted_part
 
 from ..helpers.blank import blank

@@ -6,11 +6,11 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.sampling.diagnostics import assess, autocorrelation_time, equilibration, split_r_hat
 from redoxmc.engine.sampling.preparation.place_temperatures import place_temperatures
+from redoxmc.engine.thermodynamics.free_energy.hull import facets, hull_values, lower_hull
 from redoxmc.engine.thermodynamics.free_energy.isotherms import spread, student_factor
 from redoxmc.engine.thermodynamics.free_energy.transition_matrix import local_mean
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import connect_regions, find_gaps
 from redoxmc.engine.thermodynamics.phase_diagram.coexistence import Domain, coexistence, domains, fourth_cumulants
-from redoxmc.engine.thermodynamics.phase_diagram.hull import facets, hull_values, lower_hull
 from redoxmc.engine.thermodynamics.phase_diagram.trace import Curves
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV, inverse_temperature
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results import Results
-from ...thermodynamics.phase_diagram.hull import facets, lower_hull
+from ...thermodynamics.free_energy.hull import facets, lower_hull
 from ...thermodynamics.phase_diagram.lever import gaps_at
 from ...units import BOLTZMANN_EV_PER_K
 from .calphad import CalphadModel, known_and_trusted

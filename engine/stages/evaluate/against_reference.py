@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from ...crystal.lattice import Lattice
 from ...errors import RedoxError
 from ...potentials.labelling.relaxations import Relaxations
-from ...thermodynamics.phase_diagram.hull import lower_hull
+from ...thermodynamics.free_energy.hull import lower_hull
 from .reference import ReferenceCell, formation_energies, series
 
 LEAST_ORDERS = 10  # at one ion arrangement, for a rank correlation

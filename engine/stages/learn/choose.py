@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ...thermodynamics.phase_diagram.hull import hull_values, lower_hull
+from ...thermodynamics.free_energy.hull import hull_values, lower_hull
 from .visited import Visited
 
 Float = NDArray[np.float64]

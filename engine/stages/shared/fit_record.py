@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...crystal.lattice import Lattice
 from ...hamiltonian.fit import Fit
-from ...thermodynamics.phase_diagram.hull import lower_hull
+from ...thermodynamics.free_energy.hull import lower_hull
 from .frame_table import summary
 from .run import FitData
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels.coexistence import cumulants, equal_weights
-from .hull import Facet, facets, lower_hull
+from ..free_energy.hull import Facet, facets, lower_hull
 
 Float = NDArray[np.float64]
 

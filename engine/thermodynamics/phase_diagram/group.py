@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from ...runtime.results.canonical import Canonical
 from ...runtime.results.order import Order
 from ...runtime.results.phase_diagram import Boundaries, Hull, Invariants, PhaseDiagram, Spinodals
+from ..free_energy.hull import hull_values, lower_hull
 from ..free_energy.isotherms import Isotherms, spread
 from .boundaries import DISTINCT_KT
 from .diagram import Diagram, congruent
 from .fields import labels, single_phase_fields
-from .hull import hull_values, lower_hull
 from .invariants import Invariant
 from .phases import name_ends
 from .spinodal import Spinodal

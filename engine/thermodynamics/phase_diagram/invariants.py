@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..free_energy.hull import facets, lower_hull
 from .boundaries import DISTINCT_KT, Gap
-from .hull import facets, lower_hull
 from .trace import Trace
 
 Float = NDArray[np.float64]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..free_energy.hull import lower_hull
 from ..free_energy.isotherms import Isotherms
-from .hull import lower_hull
 from .trusted import LEAST_INSIDE
 
 Bool = NDArray[np.bool_]

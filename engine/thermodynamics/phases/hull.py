@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phase_diagram.hull import hull_values, lower_hull
+from ..free_energy.hull import hull_values, lower_hull
 from .grand_potential import GrandPotential
 
 Float = NDArray[np.float64]
