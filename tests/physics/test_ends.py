@@ -1,14 +1,19 @@
 """Ends of gaps: where they are looked for, how they are found by semigrand chains, and how they enter the phase diagram."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
+from redoxmc.engine.runtime.mpi import StopWatch
 from redoxmc.engine.runtime.results.phase_diagram import Invariants, PhaseDiagram
+from redoxmc.engine.runtime.sample_store import SampleStore
 from redoxmc.engine.sampling.chains.system import System
-from redoxmc.engine.sampling.order_scans import gap_scan
+from redoxmc.engine.sampling.order_scans import gap_scan, order_scans
 from redoxmc.engine.sampling.order_scans.gap_scan import GapEnd, GapScan, scan_gap
+from redoxmc.engine.sampling.order_scans.order_scans import read_gap_scans, run_gap_scans
 from redoxmc.engine.thermodynamics.phase_diagram.ends import ends_to_scan, with_scanned_ends
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
@@ -102,6 +107,25 @@ def test_a_scanned_end_takes_the_place_of_that_of_the_windows() -> None:
     empty = blank(PhaseDiagram)
     assert with_scanned_ends(empty, [scan(400.0)]).invariant.kind.tolist() == ["critical"]
     assert with_scanned_ends(empty, []) is empty or with_scanned_ends(empty, []).invariant.kind.tolist() == []
+
+
+def test_scans_of_ends_are_kept_and_belong_to_a_smaller_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made once, also where nothing was found; made again for another smaller cell."""
+    cells, store, comm = (magnet(6), magnet(4), magnet(3)), SampleStore(tmp_path), MPI.COMM_SELF
+    made: list[int] = []
+
+    def found(systems: tuple[System, System], end: GapEnd, seed: int, number: int) -> GapScan | None:
+        made.append(number)
+        return scan(400.0) if number else None
+
+    monkeypatch.setattr(order_scans, "read_ladder", lambda store: (SimpleNamespace(mix=cells[0].mix), None))
+    monkeypatch.setattr(order_scans, "scan_gap", found)
+    for smaller in (cells[1], cells[1], cells[2]):
+        run_gap_scans((cells[0], smaller), [UNKNOWN, UNKNOWN], 1, store, comm, StopWatch(comm))
+    assert made == [0, 1, 0, 1]
+    (kept,) = read_gap_scans(store, cells[2])
+    assert (kept.of_larger == scan(400.0).of_larger).all() and kept.x == 0.5 and kept.crossing == scan(400.0).crossing
+    assert read_gap_scans(store, cells[1]) == [] == read_gap_scans(store, None)
 
 
 @pytest.mark.validate
