@@ -57,6 +57,7 @@ def plan_rows(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
         ("title", config.title or "-"),
         ("structure", f"{_formula(lattice)}, cell of {' x '.join(f'{a:.2f}' for a in lattice.atoms.cell.lengths())} A"),
         ("cell", f"{supercell.n_cells} cells, {supercell.n_formula_units} formula units, {supercell.n_sites} active sites"),
+        *_second_cell(run),
         ("species", species),
         ("spectators", ", ".join(f"{e} ({q:+d})" for e, q in lattice.spectators.items()) or "none"),
         ("neutral exchanges", "; ".join(e.describe(lattice) for e in run.exchanges) or "none"),
@@ -100,6 +101,15 @@ def _potentials(run: Run) -> list[tuple[str, str]]:
     if config.energy and config.energy.needs_labels and config.potential:
         rows.append(("label", f"{config.label.configurations} configurations, relaxed with {config.potential.model}"))
     return rows
+
+
+def _second_cell(run: Run) -> list[tuple[str, str]]:
+    """The smaller cell, if one is sampled."""
+    matrix = run.config.second_matrix if run.config.sampling else None
+    if matrix is None:
+        return []
+    second = Supercell(run.lattice, matrix)
+    return [("second cell", f"{second.n_cells} cells, {second.n_formula_units} formula units, {second.n_sites} active sites")]
 
 
 def _sampling(run: Run, data: RootData, n_ranks: int) -> list[tuple[str, str]]:
