@@ -22,6 +22,7 @@ from redoxmc.engine.sampling.conditional_entropies.conditional_entropy_sampling 
 from redoxmc.engine.sampling.diagnostics import LEAST_UNITS
 from redoxmc.engine.sampling.order_scans.order_scans import run_order_scans
 from redoxmc.engine.sampling.order_scans.scan import MOVES
+from redoxmc.engine.sampling.phases.phases import run_phases
 from redoxmc.engine.sampling.replicas.segments import blocks_of
 from redoxmc.engine.sampling.run import run_sampling
 from redoxmc.engine.stages import sample
@@ -82,13 +83,17 @@ def test_the_moves_promised_are_the_moves_made(change: tuple[str, str], tmp_path
         run_sampling(system, run.config, SampleStore(tmp_path / f"samples_{k}"), comm, StopWatch(comm))
     stages = {name: work.moves for name, work in promised.by_stage.items()}
     assert effort.EFFORT.moves - before == sum(
-        moves for name, moves in stages.items() if name not in ("conditional entropies", "order over temperature")
+        moves for name, moves in stages.items() if name not in ("conditional entropies", "order over temperature", "phases")
     )
     if len(systems) > 1:
         before, store = effort.EFFORT.moves, SampleStore(tmp_path / "samples_0")
         run_order_scans((systems[0], systems[1]), run.config.sampler.temperature_K, 1, store, comm, StopWatch(comm))
         at_most = stages["order over temperature"] + promised.cells[0].order_scans[1].moves
         assert stages["order over temperature"] / 2 <= effort.EFFORT.moves - before <= at_most
+        before, both = effort.EFFORT.moves, (systems[0], systems[1])
+        run_phases(both, run.config.sampler, list, 1, store, comm, StopWatch(comm))
+        at_most = stages["phases"] + promised.cells[0].phases(systems[1])[1].moves
+        assert stages["phases"] / 2 <= effort.EFFORT.moves - before <= at_most
     before = effort.EFFORT.moves
     run_conditional_entropies(systems[0], 3, run.config.seed, SampleStore(tmp_path / "samples_0"), comm, StopWatch(comm))
     assert stages["conditional entropies"] / 2 <= effort.EFFORT.moves - before <= stages["conditional entropies"]
