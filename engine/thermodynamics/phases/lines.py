@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from ...sampling.phases.tasks import DISORDERED
 from ..free_energy.hermite import hermite_basis
 from .grand_potential import GrandPotential
 
 Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
+UNKNOWN = 0.3  # share of the last known term of a continued phi that may be missing after it
+STEP_EV = 1e-6  # of a derivative
 MONOTONE = 3.0  # largest slope over that of the straight line with which x rises everywhere (Fritsch, Carlson 1980)
 SIGNIFICANT = 3.0  # standard errors by which the compositions must differ
 
@@ -56,55 +59,66 @@ def crossings(found: Sequence[GrandPotential], row: int, temperature_K: float, b
     grid = np.unique(np.concatenate([g.surface.mu_eV for g in found]))
     lines = []
     for a, b in zip(grid, grid[1:]):
-        inside = [c for c in curves if c.covers(a, b)]
+        inside = [c for c in curves if c.known(a, b) == 2 or (c.known(a, b) and c.phase != DISORDERED)]
         if len(inside) < 2:
             continue
         fine = np.linspace(a, b, FINE + 1)
-        values = np.array([c.at(fine)[0][0] for c in inside])
-        lowest = values.argmin(axis=0)
+        lowest = np.array([c.at(fine, a, b)[0][0] for c in inside]).argmin(axis=0)
         for k in np.flatnonzero(np.diff(lowest)):
             pair = inside[lowest[k]], inside[lowest[k + 1]]
-            lines.append(_crossing(pair, float(fine[k]), float(fine[k + 1]), temperature_K))
+            continued = any(c.known(a, b) == 1 for c in pair)
+            if not (continued and DISORDERED in (pair[0].phase, pair[1].phase)):
+                lines.append(_crossing(pair, (float(fine[k]), float(fine[k + 1])), (a, b), temperature_K))
     return lines
 
 
-def _crossing(pair: tuple["Curve", "Curve"], low: float, high: float, temperature_K: float) -> Crossing:
+def _crossing(
+    pair: tuple["Curve", "Curve"], between: tuple[float, float], interval: tuple[float, float], temperature_K: float
+) -> Crossing:
     def difference(mu: float) -> float:
-        (one, _), (other, _) = (c.at(np.array([mu])) for c in pair)
+        (one, _), (other, _) = (c.at(np.array([mu]), *interval) for c in pair)
         return float(one[0, 0] - other[0, 0])
 
-    root = float(brentq(difference, low, high, xtol=1e-12))
-    (one, x_one), (other, x_other) = (c.at(np.array([root])) for c in pair)
-    x = np.array([x_one[:, 0], x_other[:, 0]])
-    mu = root + (one - other)[:, 0] / (x[0, 0] - x[1, 0])
-    slope = np.array([[(c.at(np.array([root + 1e-6]))[1] - c.at(np.array([root - 1e-6]))[1])[0, 0] / 2e-6] for c in pair])
+    root = float(brentq(difference, *between, xtol=1e-12))
+    near = np.array([root - STEP_EV, root, root + STEP_EV])
+    (one, x_one), (other, x_other) = (c.at(near, *interval) for c in pair)
+    x = np.array([x_one[:, 1], x_other[:, 1]])
+    mu = root + (one - other)[:, 1] / (x[0, 0] - x[1, 0])
+    slope = np.array([[v[0, 2] - v[0, 0]] for v in (x_one, x_other)]) / (2 * STEP_EV)
     return Crossing((pair[0].phase, pair[1].phase), np.full(len(mu), temperature_K), mu, x + slope * (mu - root), Along.MU)
 
 
 class Curve:
-    """phi and x of one phase over mu at one temperature."""
+    """phi and x of one phase over mu at one temperature, from the points of the grid at which it is known."""
 
     def __init__(self, found: GrandPotential, row: int, beta_per_eV: float) -> None:
         s = found.surface
-        self.phase, self.mu = s.phase, s.mu_eV
-        self.value, self.x, self.chi = found.value_eV[:, row], s.x[:, row], beta_per_eV * s.variance[2, row]
-        self.known = s.exists[row] & np.isfinite(self.value).all(axis=0)
+        known = s.exists[row] & np.isfinite(found.value_eV[:, row]).all(axis=0)
+        self.phase, self.mu = s.phase, s.mu_eV[known]
+        self.value, self.x = found.value_eV[:, row, known], s.x[:, row, known]
+        self.chi = beta_per_eV * s.variance[2, row, known]
 
-    def covers(self, low: float, high: float) -> bool:
-        """Whether the phase is known at both ends of this interval of the grid."""
-        ends = np.isclose(self.mu, low) | np.isclose(self.mu, high)
-        return int(ends.sum()) == 2 and bool(self.known[ends].all())
+    def known(self, low: float, high: float) -> int:
+        """At how many ends of an interval of the grid the phase is known."""
+        return int((np.isclose(self.mu, low) | np.isclose(self.mu, high)).sum())
 
-    def at(self, mu: Float) -> tuple[Float, Float]:
-        """phi and x, (1 + resamples, mu), within one interval of the grid."""
-        k = int(np.clip(np.searchsorted(self.mu, mu.mean()) - 1, 0, len(self.mu) - 2))
-        h = self.mu[k + 1] - self.mu[k]
-        t = (mu - self.mu[k]) / h
-        basis = hermite_basis(t, 2)  # (ends, derivatives, mu)
-        ends = slice(k, k + 2)
+    def at(self, mu: Float, low: float, high: float) -> tuple[Float, Float]:
+        """phi and x, (1 + resamples, mu), within an interval of the grid: between both ends, or continued from one of them."""
+        ends = np.flatnonzero(np.isclose(self.mu, low) | np.isclose(self.mu, high))
+        return self._between(mu, ends) if len(ends) == 2 else self._continued(mu, int(ends[0]))
+
+    def _between(self, mu: Float, ends: NDArray[np.int64]) -> tuple[Float, Float]:
+        h = self.mu[ends[1]] - self.mu[ends[0]]
+        basis = hermite_basis((mu - self.mu[ends[0]]) / h, 2)  # (ends, derivatives, mu)
         value = np.einsum("re,em->rm", self.value[:, ends], basis[:, 0]) - h * np.einsum(
             "re,em->rm", self.x[:, ends], basis[:, 1]
         )
         chi = np.minimum(self.chi[ends], MONOTONE * max(float(np.diff(self.x[0, ends])[0]), 0.0) / h)
-        x = np.einsum("re,em->rm", self.x[:, ends], basis[:, 0]) + h * (chi @ basis[:, 1])
-        return value, x
+        return value, np.einsum("re,em->rm", self.x[:, ends], basis[:, 0]) + h * (chi @ basis[:, 1])
+
+    def _continued(self, mu: Float, end: int) -> tuple[Float, Float]:
+        """By x and dx/dmu. A share of the last term is added to the error, along the deviations of the resamples."""
+        d, last = mu - self.mu[end], self.chi[end] * (mu - self.mu[end]) ** 2 / 2
+        own = self.value[:, end] - self.value[0, end]
+        value = self.value[:, [end]] - self.x[:, [end]] * d - last + UNKNOWN * last * (own / max(own.std(), 1e-12))[:, None]
+        return value, self.x[:, [end]] + self.chi[end] * d
