@@ -15,6 +15,7 @@ from .grand_potential import GrandPotential
 Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
 UNKNOWN = 0.3  # share of the last known term of a continued phi that may be missing after it
+MOST_CHANGE = 0.05  # of x over an interval, for a phase to be continued
 STEP_EV = 1e-6  # of a derivative
 MONOTONE = 3.0  # largest slope over that of the straight line with which x rises everywhere (Fritsch, Carlson 1980)
 SIGNIFICANT = 3.0  # standard errors by which the compositions must differ
@@ -99,8 +100,10 @@ class Curve:
         self.chi = beta_per_eV * s.variance[2, row, known]
 
     def known(self, low: float, high: float) -> int:
-        """At how many ends of an interval of the grid the phase is known."""
-        return int((np.isclose(self.mu, low) | np.isclose(self.mu, high)).sum())
+        """At how many ends of an interval of the grid the phase is known; 0 if it is at one, and x changes much beyond it."""
+        ends = np.isclose(self.mu, low) | np.isclose(self.mu, high)
+        stiff = bool((self.chi[ends] * (high - low) <= MOST_CHANGE).all())
+        return int(ends.sum()) if ends.sum() == 2 or stiff else 0
 
     def at(self, mu: Float, low: float, high: float) -> tuple[Float, Float]:
         """phi and x, (1 + resamples, mu), within an interval of the grid: between both ends, or continued from one of them."""
