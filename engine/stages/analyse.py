@@ -144,7 +144,7 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     drawn = drawn_systems(run, data.fit_data, cells.main)
     other = _second(run, data, cells, committed.second)
     found = _phases(committed, cells, config.seed)
-    beside = Beside(other.isotherms if other else None, found.larger.lines if found else ())
+    beside = Beside(other.isotherms if other else None, found.larger.lines if found else (), tuple(committed.gaps))
     analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, beside)
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]

@@ -13,6 +13,7 @@ from ..sampling.chains.tally import end_energies
 from ..sampling.diagnostics import Convergence
 from ..sampling.ladder.plan import Plan
 from ..sampling.ladder.slots import EnsembleKind
+from ..sampling.order_scans.gap_scan import GapScan
 from ..sampling.samples import Samples, convergence_of
 from .differential_capacity import differential_capacity_group
 from .exchange import exchange_group
@@ -54,10 +55,13 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Beside:
-    """What the phase diagram rests on beside F(T, n) of the cell: that of a smaller cell, and points of first-order lines."""
+    """What the phase diagram rests on beside F(T, n) of the cell: that of a smaller cell, points of first-order lines, ends of
+    gaps.
+    """
 
     smaller: Isotherms | None = None
     lines: tuple[Crossing, ...] = ()
+    ends: tuple[GapScan, ...] = ()
 
 
 def has_free_energies(system: System, plan: Plan) -> bool:
@@ -119,7 +123,7 @@ def _with_free_energies(
     system, uncertainty = isotherms.system, None
     canonical, semigrand, notes = free_energies(samples, isotherms, convergence, analysis.results.semigrand)
     order = order_group(samples, system, convergence, canonical.x)
-    diagram = build_diagram(isotherms, beside.smaller, beside.lines)
+    diagram = build_diagram(isotherms, beside.smaller, beside.lines, beside.ends)
     kept = trusted_part(diagram, canonical)
     phase_diagram = diagram_group(diagram, kept, canonical, order)
     if drawn:

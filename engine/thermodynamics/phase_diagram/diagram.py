@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.results.order import Order
+from ...sampling.order_scans.gap_scan import GapScan
 from ..free_energy.isotherms import Isotherms
 from ..phases.lines import Crossing
 from .boundaries import Gap, connect_regions, gaps_of, without_flicker
+from .ends import before_ends
 from .invariants import Invariant, invariants
 from .phase_lines import beside, congruent_points, gaps_of_lines, meets
 from .sizes import Judged, judged, layers_of, with_crossings
@@ -35,11 +37,14 @@ class Diagram:
     two_sizes: bool
 
 
-def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None, lines: Sequence[Crossing] = ()) -> Diagram:
+def build_diagram(
+    isotherms: Isotherms, smaller: Isotherms | None = None, lines: Sequence[Crossing] = (), ends: Sequence[GapScan] = ()
+) -> Diagram:
     """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points.
 
     smaller: of a smaller cell, by which regions are told from effects of the finite cell. Without it a region is what has a
     barrier of DISTINCT_KT in this cell. lines: between phases of different order; they take the place of regions of F(T, x).
+    ends: of gaps, beyond which none is unresolved.
     """
     traced = trace(isotherms)
     other = trace(smaller, traced.temperature_K) if smaller is not None else None
@@ -50,6 +55,7 @@ def build_diagram(isotherms: Isotherms, smaller: Isotherms | None = None, lines:
     of_phases = gaps_of_lines(lines, traced.temperature_K)
     rows = connect_regions([beside(row, own) for row, own in zip(of_f, of_phases)])
     unresolved = [[g for g in row if not meets(g, own)] for row, own in zip(found.unresolved, of_phases)]
+    unresolved = [before_ends(row, t, ends) for row, t in zip(unresolved, traced.temperature_K.tolist())]
     known = [[g for g in row if not g.of_phases] for row in rows]
     points = invariants(traced, known)
     points = points if other is None else with_crossings(points, known, traced, other)

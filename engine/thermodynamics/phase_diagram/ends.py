@@ -1,5 +1,6 @@
 """Ends of gaps: where to scan for them, by the first estimates of F(T, n) in two cells, and what the scans say in the diagram."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...sampling.chains.system import System
 from ...sampling.ladder.plan import Plan
 from ...sampling.order_scans.gap_scan import MOST_GAPS, GapEnd, GapScan
 from ...units import BOLTZMANN_EV_PER_K
-from .boundaries import DISTINCT_KT
+from .boundaries import DISTINCT_KT, Gap
 from .coexistence import coexistence, domains
 from .sizes import FOLLOWS
 
@@ -21,6 +22,7 @@ Float = NDArray[np.float64]
 LEAST_KT = 3.0  # barrier of a gap that has not ended; at a critical point one of 1 to 2 kT is left whatever the size
 BESIDE = 0.03  # the end lies between two temperatures of the ladder, and so much beyond either
 ENDS = ("closing", "critical")
+SURE = 3.0  # standard errors
 SAME_X = 0.05  # difference in x up to which an end of the windows is that of the scan, beside three errors
 
 
@@ -94,6 +96,12 @@ def _end(of: _Estimates, k: int, x: float, x_error: float) -> GapEnd:
     span = float(t[k]) * (1 - BESIDE), float(t[k + 1]) * (1 + BESIDE)
     line = [j for j in range(len(t)) if max(k - 2, 0) <= j <= k + 3]
     return GapEnd(x, x_error, span, t[line], np.array([of.mu_eV(j, x) for j in line]))
+
+
+def before_ends(gaps: list[Gap], temperature_K: float, scans: Sequence[GapScan]) -> list[Gap]:
+    """Those that no scan excludes: beyond the critical point of a gap by SURE standard errors there are not two phases."""
+    ends = [(s.x, at.temperature_K + SURE * at.error_K) for s in scans if (at := s.crossing) is not None]
+    return [g for g in gaps if not any(g.x[0] < x < g.x[1] and temperature_K > end_K for x, end_K in ends)]
 
 
 def with_scanned_ends(diagram: PhaseDiagram, scans: list[GapScan]) -> PhaseDiagram:
