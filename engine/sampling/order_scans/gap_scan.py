@@ -5,6 +5,7 @@ along temperature, so that those below it change between both phases by way of t
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,7 @@ LEAST_SAMPLES, MOST_SAMPLES, SWEEPS = 400, 4000, 10  # samples of each chain, ev
 COOLING_SWEEPS = 400
 MOST_GAPS = 2  # whose ends are scanned, those of the highest barriers first
 NEAR = 0.04  # half the range of the measurement over its temperature
-OFF = (
-    0.1  # cumulants at an Ising critical point are away from those of the infinite crystal by OFF L^-w, about; L in formula units
-)
+OFF = 0.1  # at an Ising critical point cumulants are away from those of the infinite crystal by OFF L^-w; L in formula units
 W = {2: 1.75, 3: 0.83}  # of L by dimensions (Ferrenberg, Xu, Landau, Phys. Rev. E 97, 043301, 2018; in 2D from the background)
 LINE = 2  # degree of the polynomial in T of the corrections of the chemical potential
 KEY = 1_000_000  # first number of the keys of random streams; those of order scans begin with the number of a chemical potential
@@ -62,7 +61,7 @@ class GapScan:
     of_smaller: Int
     middle: Float
 
-    @property
+    @cached_property
     def crossing(self) -> Crossing | None:
         """Its error contains that by the size of the cells."""
         both = [of_count(ions, float(m)) for ions, m in zip((self.of_larger, self.of_smaller), self.middle)]
