@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.results import Results
+from ..runtime.results.comparison import TransitionsCompared
 from ..runtime.results.experiment import ExperimentalPoints
 from ..runtime.results.phase_diagram import PhaseDiagram
 from ..runtime.results.transitions import Transitions
-from ..thermodynamics.phase_diagram.compare import transitions
+from ..thermodynamics.phase_diagram.compare import invariant_points, matched
 from ..thermodynamics.phase_diagram.lever import gaps_at
 from ..thermodynamics.phase_diagram.phases import wave
 from .page import Table
@@ -27,9 +28,9 @@ def diagram_tables(results: Results) -> list[Table]:
     if results.transitions is not None:
         found.append(_transitions(results.transitions))
     if results.phase_diagram_second is not None:
-        found.append(_compared(diagram, results.phase_diagram_second, "Transitions in the smaller cell"))
-    if results.phase_diagram_beside is not None:
-        found.append(_compared(diagram, results.phase_diagram_beside, "Transitions in the other run"))
+        found.append(_smaller(diagram, results.phase_diagram_second))
+    if results.transitions_compared is not None:
+        found.append(_other_run(results.transitions_compared))
     if results.experiment is not None:
         found.append(_experiment(diagram, results.experiment))
     return [table for table in found if table.rows]
@@ -99,18 +100,48 @@ def _transitions(found: Transitions) -> Table:
     return Table("Order–disorder transitions", ["order below", "kind", "x", "T (K)"], rows, f"Method: {found.method}.")
 
 
-def _compared(diagram: PhaseDiagram, other: PhaseDiagram, title: str) -> Table:
-    """Differences of the invariant points of another diagram."""
+def _smaller(diagram: PhaseDiagram, other: PhaseDiagram) -> Table:
+    """Differences of the invariant points in the smaller cell."""
     rows = [
         [
-            p.kind,
-            f"{p.x:.3f}",
-            *(_with_error(t, e, 1) for t, e in zip(p.temperature_K, p.error_K)),
+            p.either.kind,
+            f"{p.either.x:.3f}",
+            *(_with_error(q.temperature_K, q.error_K, 1) if q else "–" for q in (p.here, p.there)),
             _with_error(p.difference_K, p.difference_error_K, 1),
         ]
-        for p in transitions(diagram, other)
+        for p in matched(invariant_points(diagram), invariant_points(other))
     ]
-    return Table(f"{title} ({other.title})", ["kind", "x", "T here (K)", "T there (K)", "difference (K)"], rows)
+    columns = ["kind", "x", "T here (K)", "T there (K)", "difference (K)"]
+    return Table(f"Transitions in the smaller cell ({other.title})", columns, rows)
+
+
+def _other_run(found: TransitionsCompared) -> Table:
+    """Transitions of both runs, and of one alone."""
+    here, there = (
+        list(zip(t, e))
+        for t, e in (
+            (found.temperature_K, found.temperature_K_error),
+            (found.temperature_there_K, found.temperature_there_K_error),
+        )
+    )
+    only = ["only there" if np.isnan(t) else "only here" for t, _ in here]
+    rows = [
+        [
+            f"{found.kind[k]} ({found.of[k]})" if found.of[k] else str(found.kind[k]),
+            f"{found.x[k]:.3f}",
+            _with_error(*here[k], 1),
+            _with_error(*there[k], 1),
+            _with_error(found.difference_K[k], found.difference_K_error[k], 1) if np.isfinite(found.difference_K[k]) else only[k],
+        ]
+        for k in range(len(found.x))
+    ]
+    caption = (
+        f"Matched by kind and order; up to {found.tolerance_x:g} apart in x, beside three standard errors. Order–disorder lines "
+        "are compared at the x of the points here. Errors of both runs are added in quadrature. Of a tricritical interval the "
+        "error is half its length."
+    )
+    columns = ["kind", "x", "T here (K)", "T there (K)", "there less here (K)"]
+    return Table(f"Transitions here and in the other run ({found.title})", columns, rows, caption)
 
 
 def _experiment(diagram: PhaseDiagram, measured: ExperimentalPoints) -> Table:

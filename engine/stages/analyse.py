@@ -16,7 +16,6 @@ from ..runtime.hashes import fingerprint
 from ..runtime.results import LAYOUT, Results, read_results, write_results
 from ..runtime.results.canonical import Canonical
 from ..runtime.results.ground_states import GroundStates
-from ..runtime.results.phase_diagram import PhaseDiagram
 from ..sampling.chains.system import System
 from ..sampling.ground_states.ground_state_search import Lowest
 from ..sampling.ground_states.ground_states import read_ground_states
@@ -32,6 +31,7 @@ from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
 from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
+from ..thermodynamics.phase_diagram.two_runs import compared
 from ..thermodynamics.phases.group import phases_group
 from ..thermodynamics.phases.phases import Phases, find_all
 from ..units import fraction
@@ -168,9 +168,8 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     if data.experiment is not None:
         results = replace(results, experiment=data.experiment.group())
     if config.analysis.beside is not None:
-        diagram = _beside(committed.other)
-        results = replace(results, phase_diagram_beside=diagram)
-        notes += [] if diagram else [NOT_BESIDE.format(config.analysis.beside)]
+        results = _with_other(results, committed.other)
+        notes += [] if results.phase_diagram_beside else [NOT_BESIDE.format(config.analysis.beside)]
     return Analysed(results, tuple(notes), ground_states, phases)
 
 
@@ -219,11 +218,16 @@ def _other_results(run: Run) -> Results | None:
     return read_results(path) if path and path.exists() else None
 
 
-def _beside(other: Results | None) -> PhaseDiagram | None:
-    """The other run's diagram, if it has one."""
+def _with_other(results: Results, other: Results | None) -> Results:
+    """With the other run's diagram and transitions, if it has any, and the differences of the transitions."""
     if other is None or other.phase_diagram is None:
-        return None
-    return replace(other.phase_diagram, title=other.attributes.title, fingerprint=other.attributes.fingerprint)
+        return results
+    return replace(
+        results,
+        phase_diagram_beside=replace(other.phase_diagram, title=other.attributes.title, fingerprint=other.attributes.fingerprint),
+        transitions_beside=other.transitions,
+        transitions_compared=compared(results, other),
+    )
 
 
 def _second(run: Run, data: RootData, cells: Cells, samples: Samples | None) -> Analysis | None:

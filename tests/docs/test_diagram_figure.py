@@ -111,12 +111,14 @@ def test_a_name_without_room_gets_a_number() -> None:
 
 
 def test_two_runs_side_by_side_have_names_too() -> None:
-    """A phase has one number in both panels, and one entry in the legend; both panels have the same temperatures."""
-    other = made_up(narrow=True).phase_diagram
-    assert other is not None
+    """A phase has one number in both panels, and one entry in the legend. Both have the same temperatures, and own transitions."""
+    other = made_up(narrow=True)
+    assert other.phase_diagram is not None
+    beside = replace(other.phase_diagram, title="other")
     with plt.rc_context(STYLE):
-        figure = phase_diagrams(replace(made_up(narrow=True), phase_diagram_beside=replace(other, title="other")), None)
+        figure = phase_diagrams(replace(other, phase_diagram_beside=beside, transitions_beside=other.transitions), None)
     assert figure is not None
+    assert all("continuous transition" in axes.get_legend_handles_labels()[1] for axes in figure.axes)
     left, right = (written(axes) for axes in figure.axes)
     assert {"1", "disordered"} <= left.keys() & right.keys() and "2" not in left.keys() | right.keys()
     assert [t.get_text() for legend in figure.legends for t in legend.get_texts()].count("Na₂/₃FePO₄") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase.spacegroup import crystal
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from redoxmc.engine.crystal.lattice import Lattice, Species, Sublattice, Supercell, build_lattice
 from redoxmc.engine.errors import RedoxError
@@ -19,6 +19,7 @@ from redoxmc.engine.sampling.ground_states.electron_ground_state import (
 )
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 
+from ..helpers.cubic import cubic_lattice
 from ..helpers.enumeration import Enumeration, enumerate_states
 from ..helpers.systems import HOST, SODIUM
 
@@ -49,6 +50,33 @@ def test_energies_of_the_ions_are_the_minima_over_the_electrons(cell: str, reque
     hot = np.diff(e.log_z(1e9))
     assert hot == pytest.approx(np.diff(enumerate_states(alone).log_z(1e12)), abs=1e-3), "the ideal part is C(N, n), once"
     assert e.log_z(1e12)[1] == pytest.approx(np.log(system.n_formula_units), abs=1e-6)
+
+
+@pytest.mark.parametrize("attraction_eV", [0.0, -0.05])
+def test_degenerate_minima_of_the_electrons_count_once(attraction_eV: float) -> None:
+    """8 + 8 sites. With electrons in equilibrium all their arrangements count.
+
+    If the energy does not see them, F differs by kT ln C(8, n), at any temperature. Else, near T = 0, by kT times the logarithm
+    of the mean number of lowest electron arrangements of a lowest ion arrangement.
+    """
+    lattice, matrix = cubic_lattice(), np.diag([2, 2, 2])
+    clusters = pair_clusters(lattice, ("Na+", "Na+"), (3.9, 4.1), 0.08)
+    clusters += pair_clusters(lattice, ("Na+", "Fe2+"), (3.3, 3.6), attraction_eV) if attraction_eV else []
+    hamiltonian = Hamiltonian(lattice, tuple(clusters))
+    system = build_system(hamiltonian, matrix, ("Na+",))
+    found = ground_states(lattice, matrix, "Na+", lambda _: hamiltonian, (400.0,), 1)
+    both, alone = enumerate_states(system), enumerate_states(build_system(found.hamiltonian, matrix, ("Na+",)))
+    n = np.arange(9)
+    if not attraction_eV:
+        more = both.log_z(300.0) - alone.log_z(300.0)
+        assert more == pytest.approx(gammaln(9) - gammaln(n + 1) - gammaln(9 - n), abs=1e-4)
+        return
+    more = both.log_z(3.0) - alone.log_z(3.0)
+    for m in n:
+        states = both.states[(both.n == m)][both.energy_eV[both.n == m] < both.energy_eV[both.n == m].min() + 1e-6]
+        ions = {s.tobytes() for s in of_ions(system, states)}
+        assert more[m] == pytest.approx(np.log(len(states) / len(ions)), abs=1e-4)
+    assert more.max() > 1.5, "there are degenerate minima"
 
 
 def electronic(lattice: Lattice) -> Hamiltonian:

@@ -52,7 +52,7 @@ def phase_diagrams(results: Results, fit: dict[str, Any] | None) -> Figure | Non
     known = np.concatenate([own.temperature_K, other.temperature_K])
     panels = [
         draw_diagram(left, own, results.transitions, experiment, temperature_K=known),
-        draw_diagram(right, other, None, experiment, temperature_K=known),
+        draw_diagram(right, other, results.transitions_beside, experiment, temperature_K=known),
     ]
     left.set(title="this run", xlabel=x_label(results))
     right.set(xlabel=x_label(results), ylabel="")

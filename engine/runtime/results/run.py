@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from .canonical import Canonical
+from .comparison import TransitionsCompared
 from .corrected import Corrected
 from .electrochemistry import DifferentialCapacity, Voltage
 from .experiment import ExperimentalPoints
@@ -61,6 +62,8 @@ class Results:
     phases: Phases | None = None
     phase_diagram_second: PhaseDiagram | None = None
     phase_diagram_beside: PhaseDiagram | None = None
+    transitions_beside: Transitions | None = None
+    transitions_compared: TransitionsCompared | None = None
     dilute: Dilute | None = None
     voltage: Voltage | None = None
     differential_capacity: DifferentialCapacity | None = None

@@ -1,5 +1,6 @@
-"""Comparison of two phase diagrams: differences of their boundaries and of their transition temperatures."""
+"""Comparison of two phase diagrams: transitions of one kind near the same composition, and differences of their boundaries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,47 +9,72 @@ from numpy.typing import NDArray
 from ...runtime.results.phase_diagram import PhaseDiagram
 
 Float = NDArray[np.float64]
-SAME_X = 0.15  # largest distance in x of the middle phases of matching invariant points
+SAME_X = 0.15  # largest distance in x of matching points, beside SIGNIFICANT errors
+SIGNIFICANT = 3.0
+SHOWN = 0.5  # least share of the resamples with an invariant point for it to be compared
 
 
 @dataclass(frozen=True)
-class Transition:
-    """A pair of matching invariant points. temperature_K, error_K: in the first diagram and in the second; nan: it has none."""
+class Point:
+    """A transition. of: what is ordered there, or which phase; empty: an invariant point. x: of the middle phase of three."""
 
     kind: str
+    of: str
     x: float
-    temperature_K: tuple[float, float]
-    error_K: tuple[float, float]
+    x_error: float
+    temperature_K: float
+    error_K: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A transition in the first diagram and in the second one; None: it has none of this kind near this x."""
+
+    here: Point | None
+    there: Point | None
+
+    @property
+    def either(self) -> Point:
+        found = self.here or self.there
+        assert found is not None
+        return found
 
     @property
     def difference_K(self) -> float:
-        """Second minus first."""
-        return self.temperature_K[1] - self.temperature_K[0]
+        """Second less first; nan: one of them has none."""
+        return self.there.temperature_K - self.here.temperature_K if self.here and self.there else float("nan")
 
     @property
     def difference_error_K(self) -> float:
-        return float(np.hypot(*self.error_K))
+        return float(np.hypot(self.here.error_K, self.there.error_K)) if self.here and self.there else float("nan")
 
 
-def transitions(first: PhaseDiagram, second: PhaseDiagram) -> list[Transition]:
-    """All invariant points that more than half of the resamples show, matched by kind and x; ascending in temperature."""
-    ours, theirs = _points(first), _points(second)
-    found = []
-    for kind, x, t, error in ours:
-        same = [p for p in theirs if p[0] == kind and abs(p[1] - x) <= SAME_X]
-        best = min(same, key=lambda p: abs(p[2] - t), default=None)
-        if best is not None:
-            theirs.remove(best)
-        found.append(Transition(kind, x, (t, best[2] if best else np.nan), (error, best[3] if best else np.nan)))
-    found += [Transition(kind, x, (np.nan, t), (np.nan, error)) for kind, x, t, error in theirs]
-    return sorted(found, key=lambda p: np.nanmin(p.temperature_K))
+def matched(ours: Sequence[Point], theirs: Sequence[Point]) -> list[Pair]:
+    """By kind and by what they are of, the nearest in x first; then what one of them alone has. Ascending in temperature."""
+    near = [
+        (abs(a.x - b.x), abs(a.temperature_K - b.temperature_K), i, k)
+        for i, a in enumerate(ours)
+        for k, b in enumerate(theirs)
+        if (a.kind, a.of) == (b.kind, b.of) and abs(a.x - b.x) <= _reach(a, b)
+    ]
+    partner: dict[int, int] = {}
+    for _, _, i, k in sorted(near):
+        if i not in partner and k not in partner.values():
+            partner[i] = k
+    pairs = [Pair(a, theirs[partner[i]] if i in partner else None) for i, a in enumerate(ours)]
+    pairs += [Pair(None, b) for k, b in enumerate(theirs) if k not in partner.values()]
+    return sorted(pairs, key=lambda p: p.either.temperature_K)
 
 
-def _points(diagram: PhaseDiagram) -> list[tuple[str, float, float, float]]:
-    """Kind, x of the middle phase, temperature and its error."""
+def _reach(a: Point, b: Point) -> float:
+    return SAME_X + SIGNIFICANT * float(np.hypot(*np.nan_to_num([a.x_error, b.x_error])))
+
+
+def invariant_points(diagram: PhaseDiagram) -> list[Point]:
+    """Those that most resamples show."""
     i = diagram.invariant
-    rows = zip(i.kind, i.x[:, 1], i.temperature_K, i.temperature_K_error, i.found)
-    return [(str(kind), float(x), float(t), float(e)) for kind, x, t, e, share in rows if share > 0.5]
+    rows = zip(i.kind, i.x[:, 1], i.x_error[:, 1], i.temperature_K, i.temperature_K_error, i.found)
+    return [Point(str(kind), "", float(x), float(e), float(t), float(s)) for kind, x, e, t, s, share in rows if share > SHOWN]
 
 
 def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> Float:
