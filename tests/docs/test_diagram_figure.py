@@ -111,7 +111,7 @@ def test_a_name_without_room_gets_a_number() -> None:
 
 
 def test_two_runs_side_by_side_have_names_too() -> None:
-    """A phase has one number in both panels, and one entry in the legend. Both have the same temperatures, and own transitions."""
+    """A phase has one number in both panels, and one entry in the legend. Temperatures are the same, transitions its own."""
     other = made_up(narrow=True)
     assert other.phase_diagram is not None
     beside = replace(other.phase_diagram, title="other")
