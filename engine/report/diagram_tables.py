@@ -47,10 +47,12 @@ def _fields(diagram: PhaseDiagram) -> Table:
 
 def _invariants(diagram: PhaseDiagram) -> Table:
     points, uncertainty_K = diagram.invariant, diagram.invariant.temperature_K_fit_uncertainty
+    parts = points.temperature_K_interpolation, points.temperature_K_size
     rows = [
         [
             str(points.kind[k]),
             _with_error(points.temperature_K[k], points.temperature_K_error[k], 1),
+            *(_plus_minus(v[k]) if v is not None else "–" for v in parts),
             _range_K(points.height_vanishes_K[k]),
             ", ".join(_with_error(x, e, 3) for x, e in zip(points.x[k], points.x_error[k]) if np.isfinite(x)),
             f"{points.found[k]:.0%}",
@@ -59,13 +61,15 @@ def _invariants(diagram: PhaseDiagram) -> Table:
         ]
         for k in np.argsort(points.temperature_K)
     ]
-    columns = ["kind", "T (K)", "barrier vanishes (K)", "x of the phases", "in resamples", "trusted"]
+    columns = ["kind", "T (K)", "by interpolation", "by size", "barrier vanishes (K)", "x", "in resamples", "trusted"]
     columns += ["fit uncertainty (K)"] if uncertainty_K is not None else []
-    return Table("Invariant points", columns, rows, "" if np.isnan(points.height_vanishes_K).all() else NOT_RESOLVED)
+    caption = "By interpolation, by size: parts of the error of T (K); the rest is by the sampling."
+    caption += "" if np.isnan(points.height_vanishes_K).all() else " " + NOT_RESOLVED
+    return Table("Invariant points", columns, rows, caption)
 
 
 def _plus_minus(error_K: float) -> str:
-    return f"± {error_K:.0f}" if np.isfinite(error_K) else "–"
+    return f"± {error_K:.1f}" if np.isfinite(error_K) else "–"
 
 
 def _range_K(ends: NDArray[np.float64]) -> str:

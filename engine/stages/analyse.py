@@ -25,10 +25,11 @@ from ..sampling.phases.phases import read_phases
 from ..sampling.phases.sheets import Sheet
 from ..sampling.phases.tasks import Catalogue
 from ..sampling.samples import Samples, read_samples
-from ..thermodynamics.analysis import Analysis, Beside, analyse_samples
+from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.order.transitions import transitions_group
 from ..thermodynamics.phase_diagram.compare import boundary_shifts
+from ..thermodynamics.phase_diagram.diagram import Beside
 from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
 from ..thermodynamics.phase_diagram.two_runs import compared
@@ -144,7 +145,7 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     drawn = drawn_systems(run, data.fit_data, cells.main)
     other = _second(run, data, cells, committed.second)
     found = _phases(committed, cells, config.seed)
-    beside = Beside(other.isotherms if other else None, found.larger.lines if found else (), tuple(committed.gaps))
+    beside = Beside(other.isotherms if other else None, found, tuple(committed.gaps))
     analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, beside)
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
     notes = [*analysis.notes, *committed.pending, *of_ions, *input_warnings(run, data)]

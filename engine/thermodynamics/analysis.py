@@ -13,7 +13,6 @@ from ..sampling.chains.tally import end_energies
 from ..sampling.diagnostics import Convergence
 from ..sampling.ladder.plan import Plan
 from ..sampling.ladder.slots import EnsembleKind
-from ..sampling.order_scans.gap_scan import GapScan
 from ..sampling.samples import Samples, convergence_of
 from .differential_capacity import differential_capacity_group
 from .exchange import exchange_group
@@ -29,10 +28,9 @@ from .hysteresis import hysteresis_group, hysteresis_note
 from .observables import replica_group
 from .order.dilute import dilute_group
 from .order.group import order_group
-from .phase_diagram.diagram import build_diagram
+from .phase_diagram.diagram import ALONE, Beside, build_diagram
 from .phase_diagram.group import diagram_group, hull_group
 from .phase_diagram.trusted import trusted_part
-from .phases.lines import Crossing
 from .vibrations import Vibrations
 from .voltage import voltage_group
 from .warnings import chemical_potential_warning, voltage_warning
@@ -51,17 +49,6 @@ class Analysis:
     notes: tuple[str, ...]
     isotherms: Isotherms | None = None
     fit_uncertainty: FitUncertainty | None = None
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What the phase diagram rests on beside F(T, n) of the cell: that of a smaller cell, points of first-order lines, ends of
-    gaps.
-    """
-
-    smaller: Isotherms | None = None
-    lines: tuple[Crossing, ...] = ()
-    ends: tuple[GapScan, ...] = ()
 
 
 def has_free_energies(system: System, plan: Plan) -> bool:
@@ -88,7 +75,7 @@ def analyse_samples(
     seed: int,
     vibrations: Vibrations | None = None,
     drawn: Sequence[System] = (),
-    beside: Beside = Beside(),
+    beside: Beside = ALONE,
 ) -> Analysis:
     """All groups that follow from the samples of one cell.
 
@@ -123,7 +110,7 @@ def _with_free_energies(
     system, uncertainty = isotherms.system, None
     canonical, semigrand, notes = free_energies(samples, isotherms, convergence, analysis.results.semigrand)
     order = order_group(samples, system, convergence, canonical.x)
-    diagram = build_diagram(isotherms, beside.smaller, beside.lines, beside.ends)
+    diagram = build_diagram(isotherms, beside)
     kept = trusted_part(diagram, canonical)
     phase_diagram = diagram_group(diagram, kept, canonical, order)
     if drawn:

@@ -7,7 +7,7 @@ from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
 from redoxmc.engine.thermodynamics.phase_diagram.phase_lines import beside, congruent_points, gaps_of_lines, meets
 from redoxmc.engine.thermodynamics.phases.grand_potential import GrandPotential
 from redoxmc.engine.thermodynamics.phases.hull import above_hull_eV
-from redoxmc.engine.thermodynamics.phases.lines import Along, Crossing, crossings
+from redoxmc.engine.thermodynamics.phases.lines import Along, Crossing, crossings, joined
 from redoxmc.engine.thermodynamics.phases.melting import Column, first_order
 from redoxmc.engine.thermodynamics.phases.surface import Surface
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
@@ -82,14 +82,16 @@ def test_regions_follow_their_lines_and_take_the_place_of_others() -> None:
     lines += [point(t, mu, x, Along.TEMPERATURE) for mu, t, x in ((0.5, 340, (0.6, 0.62)), (0.6, 350, (0.65, 0.65)))]
     lines.append(point(342, 0.7, (0.68, 0.70), Along.TEMPERATURE))
     temperatures = np.arange(295.0, 355.0, 5.0)
-    rows = gaps_of_lines(lines, temperatures)
+    joined_lines = joined(lines, np.array([300.0, 310.0]), np.array([0.5, 0.6, 0.7]))
+    assert sorted(len(line) for line in joined_lines) == [2, 3]
+    rows = gaps_of_lines(joined_lines, temperatures)
     found = {t: [g.x for g in row] for t, row in zip(temperatures.tolist(), rows)}
     assert found[305.0] == [pytest.approx((0.25, 0.45))] and found[295.0] == found[310.0] == []
     assert found[345.0] == [pytest.approx((0.625, 0.635)), pytest.approx((0.66875, 0.68125), abs=1e-3)]
     other, far = Gap((0.4, 0.5), (0.01, 0.01), 1.0), Gap((0.8, 0.9), (0.01, 0.01), 1.0)
     row = rows[list(temperatures).index(305.0)]
     assert meets(other, row) and beside([other, far], row) == [*row, far]
-    (top,) = congruent_points(lines, rows, temperatures)
+    (top,) = congruent_points(joined_lines, rows, temperatures)
     assert (top.kind, top.temperature_K, top.x[1]) == ("congruent", 350.0, pytest.approx(0.65))
 
 

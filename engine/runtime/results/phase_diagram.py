@@ -57,6 +57,12 @@ class Invariants(Group):
     kind: Text = variable(INVARIANT, "1", "what happens there")
     temperature_K: Float = variable(INVARIANT, "K", "temperature of the invariant point")
     temperature_K_error: Float = error_of("temperature_K")
+    temperature_K_interpolation: Float | None = variable(
+        INVARIANT, "K", "part of invariant_temperature_K_error by the interpolation between temperatures", default=None
+    )
+    temperature_K_size: Float | None = variable(
+        INVARIANT, "K", "part of invariant_temperature_K_error by the size of the cell; nan: not known", default=None
+    )
     temperature_K_fit_uncertainty: Float | None = variable(
         INVARIANT,
         "K",

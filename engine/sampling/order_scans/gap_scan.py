@@ -68,8 +68,11 @@ class GapScan:
         found = crossing(self.temperature_K, both[0], both[1])
         if found is None:
             return None
-        by_size = self._cumulant_error() / abs(found.slopes_per_K[0] - found.slopes_per_K[1])
-        return replace(found, error_K=float(np.hypot(found.error_K, by_size)))
+        return replace(found, error_K=float(np.hypot(found.error_K, self.size_K(found))))
+
+    def size_K(self, found: Crossing) -> float:
+        """Standard error of the crossing by the size of the cells."""
+        return self._cumulant_error() / abs(found.slopes_per_K[0] - found.slopes_per_K[1])
 
     def _cumulant_error(self) -> float:
         """Difference of the cumulants of both cells at the critical point, about; d: directions that the larger cell doubles."""

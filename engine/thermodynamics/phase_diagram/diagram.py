@@ -1,6 +1,5 @@
 """The phase diagram of one cell: two-phase regions over temperature, invariant points and spinodals."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,11 +8,11 @@ from numpy.typing import NDArray
 from ...runtime.results.order import Order
 from ...sampling.order_scans.gap_scan import GapScan
 from ..free_energy.isotherms import Isotherms
-from ..phases.lines import Crossing
+from ..phases.phases import Phases
 from .boundaries import Gap, connect_regions, gaps_of, without_flicker
 from .ends import before_ends
 from .invariants import Invariant, invariants
-from .phase_lines import beside, congruent_points, gaps_of_lines, meets
+from .phase_lines import beside, congruent_points, gaps_of_lines, meets, three_phase_points
 from .sizes import Judged, judged, layers_of, with_crossings
 from .spinodal import Spinodal, spinodals
 from .trace import Trace, trace
@@ -37,29 +36,41 @@ class Diagram:
     two_sizes: bool
 
 
-def build_diagram(
-    isotherms: Isotherms, smaller: Isotherms | None = None, lines: Sequence[Crossing] = (), ends: Sequence[GapScan] = ()
-) -> Diagram:
-    """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points.
+@dataclass(frozen=True)
+class Beside:
+    """What the diagram rests on beside F(T, n) of the cell.
 
-    smaller: of a smaller cell, by which regions are told from effects of the finite cell. Without it a region is what has a
-    barrier of DISTINCT_KT in this cell. lines: between phases of different order; they take the place of regions of F(T, x).
-    ends: of gaps, beyond which none is unresolved.
+    smaller: F(T, n) of a smaller cell, by which regions are told from effects of the finite cell. Without it a region is what
+    has a barrier of DISTINCT_KT. phases: their lines take the place of regions of F(T, x). ends: of gaps, beyond which none is
+    unresolved.
     """
-    traced = trace(isotherms)
-    other = trace(smaller, traced.temperature_K) if smaller is not None else None
+
+    smaller: Isotherms | None = None
+    phases: Phases | None = None
+    ends: tuple[GapScan, ...] = ()
+
+
+ALONE = Beside()
+
+
+def build_diagram(isotherms: Isotherms, also: Beside = ALONE) -> Diagram:
+    """Trace F(T, x) over temperature, and find its two-phase regions and their invariant points."""
+    traced, lines = trace(isotherms), also.phases.larger.lines if also.phases else ()
+    other = trace(also.smaller, traced.temperature_K) if also.smaller is not None else None
     found = Judged(gaps_of(traced), [[] for _ in traced.temperature_K])
-    if smaller is not None and other is not None:
-        found = judged(traced, other, layers_of(isotherms.system.supercell, smaller.system.supercell))
+    if also.smaller is not None and other is not None:
+        found = judged(traced, other, layers_of(isotherms.system.supercell, also.smaller.system.supercell))
     of_f = without_flicker(found.regions, traced.temperature_K)
     of_phases = gaps_of_lines(lines, traced.temperature_K)
     rows = connect_regions([beside(row, own) for row, own in zip(of_f, of_phases)])
     unresolved = [[g for g in row if not meets(g, own)] for row, own in zip(found.unresolved, of_phases)]
-    unresolved = [before_ends(row, t, ends) for row, t in zip(unresolved, traced.temperature_K.tolist())]
+    unresolved = [before_ends(row, t, also.ends) for row, t in zip(unresolved, traced.temperature_K.tolist())]
     known = [[g for g in row if not g.of_phases] for row in rows]
     points = invariants(traced, known)
     points = points if other is None else with_crossings(points, known, traced, other)
-    points += congruent_points(lines, rows, traced.temperature_K)
+    if also.phases is not None:
+        points += congruent_points(lines, rows, traced.temperature_K)
+        points += three_phase_points(also.phases.larger.points, also.phases.smaller.points, rows, traced.temperature_K)
     counts, log_states = isotherms.system.neutral_counts
     ideal = np.interp(traced.x * isotherms.n_fu, counts, log_states) / isotherms.n_fu
     return Diagram(traced, rows, points, spinodals(traced, known, ideal), unresolved, other is not None)

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from ...runtime.results.phase_diagram import Invariants, PhaseDiagram
 from ...sampling.chains.system import System
 from ...sampling.ladder.plan import Plan
+from ...sampling.order_scans.crossing import Crossing
 from ...sampling.order_scans.gap_scan import MOST_GAPS, GapEnd, GapScan
 from ...units import BOLTZMANN_EV_PER_K
 from .boundaries import DISTINCT_KT, Gap
@@ -110,18 +111,20 @@ def with_scanned_ends(diagram: PhaseDiagram, scans: list[GapScan]) -> PhaseDiagr
     for scan in scans:
         at = scan.crossing
         if at is not None:
-            points = _with(points, scan, at.temperature_K, at.error_K)
+            points = _with(points, scan, at)
     return replace(diagram, invariant=points)
 
 
-def _with(points: Invariants, scan: GapScan, temperature_K: float, error_K: float) -> Invariants:
+def _with(points: Invariants, scan: GapScan, at: Crossing) -> Invariants:
     reach = SAME_X + 3 * np.hypot(points.x_error[:, 1], scan.x_error)
     same = np.isin(points.kind, ENDS) & (np.abs(points.x[:, 1] - scan.x) <= reach)
     nan, shift = float("nan"), points.temperature_K_fit_uncertainty
     row: dict[str, NDArray[Any]] = {
         "kind": np.array(["critical"]),
-        "temperature_K": np.array([temperature_K]),
-        "temperature_K_error": np.array([error_K]),
+        "temperature_K": np.array([at.temperature_K]),
+        "temperature_K_error": np.array([at.error_K]),
+        "temperature_K_interpolation": np.zeros(1),
+        "temperature_K_size": np.array([scan.size_K(at)]),
         "x": np.array([[nan, scan.x, nan]]),
         "x_error": np.array([[nan, scan.x_error, nan]]),
         "found": np.ones(1),

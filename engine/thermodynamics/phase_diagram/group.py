@@ -101,6 +101,8 @@ def _invariants(found: list[Invariant]) -> Invariants:
         kind=np.array([i.kind for i in found]),
         temperature_K=np.array([i.temperature_K for i in found]),
         temperature_K_error=np.array([i.error_K for i in found]),
+        temperature_K_interpolation=np.array([i.interpolation_K for i in found]),
+        temperature_K_size=np.array([i.size_K for i in found]),
         x=np.array([i.x for i in found], float).reshape(-1, 3),
         x_error=np.array([i.x_error for i in found], float).reshape(-1, 3),
         found=np.array([i.found for i in found]),

@@ -33,8 +33,9 @@ class Invariant:
     """One invariant point. kind: eutectoid, peritectoid, critical, congruent, closing or opening.
 
     x: of the low, middle and high phase; nan: no such phase. error_K: standard deviation over the resamples, or half the
-    difference between the walkers from either end if that is larger, combined with the change by a lower order of
-    interpolation between rungs. regions: numbers of the two-phase regions that meet. found: share of the resamples that show
+    difference between the walkers from either end if that is larger, combined with interpolation_K, by the interpolation
+    between temperatures, and size_K, by the size of the cell (nan: not known). regions: numbers of the two-phase regions that
+    meet. found: share of the resamples that show
     it within REACH_K. vanishes_K: range in which the barrier of a closing or opening vanishes; infinite: it does not
     decrease; nan: other kinds.
     """
@@ -47,6 +48,8 @@ class Invariant:
     regions: tuple[int, ...]
     found: float
     vanishes_K: tuple[float, float] = (NONE, NONE)
+    interpolation_K: float = NONE
+    size_K: float = NONE
 
 
 Spans = Callable[[int], list[Float]]  # row of the trace -> per curve the ends in x of its gaps, (gaps, 2)
@@ -64,7 +67,9 @@ def invariants(trace: Trace, rows: list[list[Gap]]) -> list[Invariant]:
         for event, count, colder in _events(low, high, t):
             found = _resampled(event, count, colder, trace.temperature_K, k, spans)
             by_rule, apart = (_width(_found_at(event, count, colder, trace.temperature_K, s)) for s in (rules, ends_of_walkers))
-            events.append(replace(found, error_K=float(np.hypot(max(found.error_K, apart / 2), by_rule))))
+            interpolation_K = float(np.hypot(found.interpolation_K, by_rule))
+            error_K = float(np.hypot(max(found.error_K, apart / 2), interpolation_K))
+            events.append(replace(found, error_K=error_K, interpolation_K=interpolation_K))
     ends = ("closing", "opening")
     known = [e for e in events if e.kind not in ends or e.found >= LEAST_FOUND]
     return [_shrinking(e, rows, trace.temperature_K) if e.kind in ends else e for e in known]
@@ -127,8 +132,14 @@ def _shrinking(event: Invariant, rows: list[list[Gap]], t: Float) -> Invariant:
         never = np.full(2, -np.inf if event.kind == "opening" else np.inf)
         gone = t_last + (_ahead(t_last, t_before, low, high, HEIGHT_EXPONENTS) if high > low else never)
         return replace(event, vanishes_K=(float(gone.min()), float(gone.max())))
-    error = float(np.hypot(event.error_K, np.ptp(ahead) / 2))
-    return replace(event, kind="critical", temperature_K=float(t_last + np.mean(ahead)), error_K=error)
+    beyond_K = float(np.ptp(ahead) / 2)
+    return replace(
+        event,
+        kind="critical",
+        temperature_K=float(t_last + np.mean(ahead)),
+        error_K=float(np.hypot(event.error_K, beyond_K)),
+        interpolation_K=float(np.hypot(event.interpolation_K, beyond_K)),
+    )
 
 
 def _ahead(t_last: float, t_before: float, last: float, before: float, exponents: tuple[float, float]) -> Float:
@@ -137,10 +148,10 @@ def _ahead(t_last: float, t_before: float, last: float, before: float, exponents
 
 
 def _resampled(event: Invariant, count: int, colder: bool, t: Float, k: int, spans: Spans) -> Invariant:
-    """The event with its error and share from the resamples."""
+    """The event with its error by the sampling, and that by the step in T, and its share of the resamples."""
     found, step = _found_at(event, count, colder, t, spans), float(t[k + 1] - t[k])
     spread = float(np.sqrt(np.mean((found - event.temperature_K) ** 2))) if len(found) > 1 else REACH_K
-    return replace(event, error_K=float(np.hypot(spread, step / np.sqrt(12))), found=len(found) / max(len(spans(k)), 1))
+    return replace(event, error_K=spread, interpolation_K=step / np.sqrt(12), found=len(found) / max(len(spans(k)), 1))
 
 
 def _width(temperatures_K: Float) -> float:

@@ -142,13 +142,14 @@ def _crossing(event: Invariant, rows: list[list[Gap]], larger: Trace, smaller: T
     known = resampled[np.isfinite(resampled)]
     if not np.isfinite(own) or len(known) < LEAST_CROSSINGS * len(resampled):
         return event
-    error = float(np.hypot(known.std(ddof=1), np.diff(t[near]).max() / np.sqrt(12)))
+    interpolation_K = float(np.diff(t[near]).max() / np.sqrt(12))
     nan, x_error = float("nan"), float(np.hypot(*gap.x_error)) / 2
     return replace(
         event,
         kind="critical",
         temperature_K=own,
-        error_K=error,
+        error_K=float(np.hypot(known.std(ddof=1), interpolation_K)),
+        interpolation_K=interpolation_K,
         x_error=(nan, x_error, nan),
         found=len(known) / len(resampled),
         vanishes_K=(nan, nan),

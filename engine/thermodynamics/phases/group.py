@@ -87,8 +87,8 @@ def _limit_K(g: GrandPotential) -> float:
 
 
 def _lines(phases: Phases) -> Lines:
-    points = phases.larger.lines
-    shifts = [_shift(p, phases.smaller.lines) for p in points]
+    points, of_smaller = ([p for line in cell.lines for p in line] for cell in (phases.larger, phases.smaller))
+    shifts = [_shift(p, of_smaller) for p in points]
     return Lines(
         low_phase=np.array([p.phases[0] + 1 for p in points], np.int64),
         high_phase=np.array([p.phases[1] + 1 for p in points], np.int64),
@@ -103,7 +103,7 @@ def _lines(phases: Phases) -> Lines:
     )
 
 
-def _shift(point: Crossing, smaller: tuple[Crossing, ...]) -> tuple[float, Float]:
+def _shift(point: Crossing, smaller: list[Crossing]) -> tuple[float, Float]:
     """Of T and x in the smaller cell, from the point there between the same phases at the same temperature or the same mu."""
     for other in smaller:
         if other.phases == point.phases and other.along is point.along and np.isclose(other.fixed, point.fixed):

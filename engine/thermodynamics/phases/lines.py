@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,9 @@ class Crossing:
         return bool(gap[0] > SIGNIFICANT * gap[1:].std(ddof=1))
 
 
+Line = tuple[Crossing, ...]  # points of one line between two phases, from one end to the other
+
+
 def crossings(found: Sequence[GrandPotential], row: int, temperature_K: float, beta_per_eV: float) -> list[Crossing]:
     """Along mu at one temperature, between the phases of lowest grand potential. row: of the cold part, the coldest being -1."""
     curves = [Curve(g, row, beta_per_eV) for g in found]
@@ -87,6 +91,30 @@ def _crossing(
     mu = root + (one - other)[:, 1] / (x[0, 0] - x[1, 0])
     slope = np.array([[v[0, 2] - v[0, 0]] for v in (x_one, x_other)]) / (2 * STEP_EV)
     return Crossing((pair[0].phase, pair[1].phase), np.full(len(mu), temperature_K), mu, x + slope * (mu - root), Along.MU)
+
+
+def joined(points: Sequence[Crossing], temperature_K: Float, mu_eV: Float) -> list[Line]:
+    """Lines through points, by T or, if that was varied, by mu. A line ends where a point of the grid has none of its points.
+
+    temperature_K, mu_eV: the grid.
+    """
+    found: list[Line] = []
+    for along, grid in ((Along.MU, temperature_K), (Along.TEMPERATURE, mu_eV)):
+        of: dict[frozenset[int], list[Crossing]] = {}
+        for point in points:
+            if point.along is along:
+                of.setdefault(frozenset(point.phases), []).append(point)
+        for pair in sorted(of, key=sorted):
+            own = sorted(of[pair], key=lambda c: c.fixed)
+            cuts = [k + 1 for k, (a, b) in enumerate(pairwise(own)) if _skipped(grid, a.fixed, b.fixed)]
+            found += [tuple(own[a:b]) for a, b in pairwise([0, *cuts, len(own)])]
+    return found
+
+
+def _skipped(grid: Float, a: float, b: float) -> bool:
+    """Whether a point of the grid lies between."""
+    margin = 1e-6 * (b - a)
+    return bool(((grid > a + margin) & (grid < b - margin)).any())
 
 
 class Curve:

@@ -11,22 +11,24 @@ from ...sampling.phases.sheets import Kind, Sheet
 from ...sampling.phases.tasks import DISORDERED, Catalogue
 from ...units import BOLTZMANN_EV_PER_K, NEV_PER_EV
 from .grand_potential import Anchor, GrandPotential, coupling_anchors, grand_potential, states_anchors
-from .lines import Crossing, crossings
+from .lines import Crossing, Line, crossings, joined
 from .melting import melting
 from .surface import Surface, surface_of
+from .triple_points import TriplePoint, extended, triple_points
 
 Float = NDArray[np.float64]
+ONE_STEP = 1.001  # of a grid, with room for rounding
 SIGNIFICANT = 3.0  # standard errors by which another phase must be more stable
-SAME_MU_EV = 1e-9
 
 
 @dataclass(frozen=True)
 class PhasesOfCell:
-    """grand: of the disordered phase and of the ordered ones. lines: points where two of them coexist."""
+    """grand: of the disordered phase and of the ordered ones. lines: where two of them coexist. points: where three do."""
 
     n_fu: int
     grand: tuple[GrandPotential, ...]
-    lines: tuple[Crossing, ...]
+    lines: tuple[Line, ...]
+    points: tuple[TriplePoint, ...]
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,16 @@ def _of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell
         if surface is not None:
             found.append(grand_potential(surface, _anchors(catalogue, sheets, surface, system, cell, seed), n_fu))
     cold = next((g.surface.beta_per_eV for g in found if g.surface.phase != DISORDERED), np.zeros(0))
-    lines = []
+    temperature_K = 1 / (BOLTZMANN_EV_PER_K * cold)
+    coexisting = []
     for row in range(-len(cold), 0):
-        temperature_K = 1 / (BOLTZMANN_EV_PER_K * cold[row])
-        lines += [c for c in crossings(found, row, float(temperature_K), float(cold[row])) if c.is_region]
-    lines += [c for c in melting(catalogue, sheets, found, cell, n_fu, seed) if _is_stable(c, found)]
-    return PhasesOfCell(n_fu, tuple(found), tuple(lines))
+        coexisting += [c for c in crossings(found, row, float(temperature_K[row]), float(cold[row])) if c.is_region]
+    coexisting += [c for c in melting(catalogue, sheets, found, cell, n_fu, seed) if _is_stable(c, found)]
+    points = triple_points(joined(coexisting, temperature_K, catalogue.mu_eV))
+    points = [p for p in points if _is_stable(p, found)]
+    return PhasesOfCell(
+        n_fu, tuple(found), tuple(extended(joined(coexisting, temperature_K, catalogue.mu_eV), points)), tuple(points)
+    )
 
 
 def _anchors(
@@ -79,23 +85,23 @@ def _anchors(
     return anchors
 
 
-def _is_stable(line: Crossing, found: Sequence[GrandPotential]) -> bool:
-    """Whether no third phase has a lower grand potential at the nearest temperature of the surfaces."""
-    temperature_K, mu_eV = float(line.temperature_K[0]), float(line.mu_eV[0])
-    of_both = [v for g in found if g.surface.phase in line.phases and (v := value_at(g, temperature_K, mu_eV)) is not None]
-    others = [v for g in found if g.surface.phase not in line.phases and (v := value_at(g, temperature_K, mu_eV)) is not None]
-    if not of_both:
+def _is_stable(point: Crossing | TriplePoint, found: Sequence[GrandPotential]) -> bool:
+    """Whether no other phase has a lower grand potential at the nearest point of the surfaces."""
+    temperature_K, mu_eV = float(point.temperature_K[0]), float(point.mu_eV[0])
+    values = [(g.surface.phase in point.phases, value_at(g, temperature_K, mu_eV)) for g in found]
+    of_point, others = ([v for own, v in values if own is of and v is not None] for of in (True, False))
+    if not of_point:
         return True
-    own = min(of_both, key=lambda v: float(v[0]))
+    own = min(of_point, key=lambda v: float(v[0]))
     return not any((own - v)[0] > SIGNIFICANT * (own - v)[1:].std(ddof=1) for v in others)
 
 
 def value_at(g: GrandPotential, temperature_K: float, mu_eV: float) -> Float | None:
-    """phi (1 + resamples,) at the point of the grid at this mu that is nearest in temperature; None where it is not known."""
-    beta = g.surface.beta_per_eV
-    at = np.flatnonzero(np.abs(g.surface.mu_eV - mu_eV) < SAME_MU_EV)
-    if not len(at):
+    """phi (1 + resamples,) by x at the point of the grid that is nearest in T, then in mu; None where it is not known."""
+    s = g.surface
+    row = int(np.abs(s.beta_per_eV - 1 / (BOLTZMANN_EV_PER_K * temperature_K)).argmin())
+    at = int(np.abs(s.mu_eV - mu_eV).argmin())
+    if abs(s.mu_eV[at] - mu_eV) > ONE_STEP * np.diff(s.mu_eV).max(initial=0.0) / 2:
         return None
-    row = int(np.abs(beta - 1 / (BOLTZMANN_EV_PER_K * temperature_K)).argmin())
-    value = g.value_eV[:, row, at[0]]
+    value = g.value_eV[:, row, at] - s.x[:, row, at] * (mu_eV - s.mu_eV[at])
     return np.asarray(value) if np.isfinite(value).all() else None
