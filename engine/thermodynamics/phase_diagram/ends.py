@@ -118,7 +118,7 @@ def with_scanned_ends(diagram: PhaseDiagram, scans: list[GapScan]) -> PhaseDiagr
 def _with(points: Invariants, scan: GapScan, at: Crossing) -> Invariants:
     reach = SAME_X + 3 * np.hypot(points.x_error[:, 1], scan.x_error)
     same = np.isin(points.kind, ENDS) & (np.abs(points.x[:, 1] - scan.x) <= reach)
-    nan, shift = float("nan"), points.temperature_K_fit_uncertainty
+    nan, drawn = float("nan"), points.temperature_K_fit_uncertainty
     row: dict[str, NDArray[Any]] = {
         "kind": np.array(["critical"]),
         "temperature_K": np.array([at.temperature_K]),
@@ -131,6 +131,7 @@ def _with(points: Invariants, scan: GapScan, at: Crossing) -> Invariants:
         "height_vanishes_K": np.full((1, 2), nan),
         "trusted": np.ones(1, bool),
     }
-    if shift is not None:
-        row["temperature_K_fit_uncertainty"] = shift[same][:1] if same.any() else np.full(1, nan)
-    return replace(points, **{name: np.concatenate([getattr(points, name)[~same], v]) for name, v in row.items()})
+    if drawn is not None:
+        row["temperature_K_fit_uncertainty"] = drawn[same][:1] if same.any() else np.full(1, nan)
+    known = {name: v for name, v in row.items() if getattr(points, name) is not None}
+    return replace(points, **{name: np.concatenate([getattr(points, name)[~same], v]) for name, v in known.items()})
