@@ -1,4 +1,4 @@
-"""Grand potentials of phases whose electrons are degenerate, from both kinds of anchors, against all 12 870 states of 8 + 8 sites."""
+"""Grand potentials of phases with degenerate electrons, from both kinds of anchors, against all 12 870 states of 8 + 8 sites."""
 
 from collections.abc import Sequence
 from dataclasses import replace
