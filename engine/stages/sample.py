@@ -1,6 +1,7 @@
 """The sample stage: the search for ground states, then the chains of each cell, in segments that are committed as they go."""
 
 import json
+from functools import partial
 from typing import Any
 
 from ..crystal.lattice import Supercell
@@ -14,9 +15,13 @@ from ..sampling.ladder.ladder_file import read_ladder
 from ..sampling.order_scans.gap_scan import GapEnd
 from ..sampling.order_scans.order_scans import run_gap_scans, run_order_scans
 from ..sampling.phases.phases import run_phases
+from ..sampling.phases.sheets import Sheet
+from ..sampling.phases.tasks import Catalogue
 from ..sampling.run import run_sampling
 from ..thermodynamics.analysis import has_free_energies
 from ..thermodynamics.phase_diagram.ends import ends_to_scan
+from ..thermodynamics.phases.phases import of_cell
+from ..thermodynamics.phases.uncertain import uncertain_eV
 from .shared.cells import Cells
 from .shared.identity import labelling, without_paths
 from .shared.run import Run
@@ -63,12 +68,17 @@ def run(run: Run, cells: Cells, comm: Any, watch: StopWatch) -> None:
         run_order_scans(both, asked_K, config.seed, store, comm, watch)
         ends = bcast_from_root(comm, lambda: _ends(both, asked_K, store))
         run_gap_scans(both, ends, config.seed, store, comm, watch)
-        run_phases(both, config.sampler, lambda: known_ground_states(run), config.seed, store, comm, watch)
+        uncertain = partial(_uncertain_eV, both[0], config.seed)
+        run_phases(both, config.sampler, lambda: known_ground_states(run), uncertain, config.seed, store, comm, watch)
 
 
 def _ends(systems: tuple[System, System], asked_K: tuple[float, ...], store: SampleStore) -> list[GapEnd]:
     plans = read_ladder(store)[0], read_ladder(store.second(systems[1].supercell.matrix))[0]
     return ends_to_scan(systems, plans, asked_K) if has_free_energies(systems[0], plans[0]) else []
+
+
+def _uncertain_eV(larger: System, seed: int, catalogue: Catalogue, sheets: list[Sheet]) -> list[float]:
+    return uncertain_eV(of_cell(catalogue, sheets, larger, 0, seed), catalogue)
 
 
 def known_ground_states(run: Run) -> list[tuple[Supercell, Lowest]]:

@@ -157,9 +157,11 @@ def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeyp
         monkeypatch.setattr(module, "STRENGTHS", 2)
     store = SampleStore(tmp_path)
 
+    more: list[float] = []
+
     def contents(sweeps: int, smaller: System = systems[1]) -> dict[str, str]:
         given = SamplingInput(temperature_K=ASKED_K, sweeps=SweepsInput(measure=sweeps))
-        run_phases((systems[0], smaller), given, list, 1, store, comm, StopWatch(comm, None))
+        run_phases((systems[0], smaller), given, list, lambda *_: list(more), 1, store, comm, StopWatch(comm, None))
         return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(store.phases.iterdir())}
 
     first = contents(40)
@@ -170,6 +172,8 @@ def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeyp
     assert contents(40) == first
     kept = {name: at for name, at in made_at.items() if (store.phases / name).stat().st_mtime_ns == at}
     assert 0 < len(kept) < len(made_at)
+    more.append(0.003)
+    assert contents(40) == first  # its rounds are over
     found = read_phases(store, *systems)
     assert found is not None and {s.task.kind for s in found[1]} >= {Kind.HOT, Kind.COLD, Kind.COUPLED}
     assert (
@@ -177,3 +181,36 @@ def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeyp
         and read_phases(store, systems[0], antiferromagnet(3)) is None
         and read_phases(store, systems[0], None) is None
     )
+
+
+def test_chemical_potentials_are_added_in_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in three rounds: more chains, the others as before; after an interruption between rounds the same files."""
+    systems, comm = (antiferromagnet(4), antiferromagnet(2)), MPI.COMM_SELF
+    plan = SimpleNamespace(mu_eV=(np.array([-0.01, 0.01]),), mix=systems[0].mix)
+    monkeypatch.setattr(phases, "read_ladder", lambda store: (plan, None))
+    monkeypatch.setattr(phases, "MU_POINTS", 2)
+    for module in (tasks, sheets):
+        monkeypatch.setattr(module, "STRENGTHS", 2)
+    given = SamplingInput(temperature_K=ASKED_K, sweeps=SweepsInput(measure=40))
+
+    def contents(store: SampleStore, rounds: list[list[float]]) -> dict[str, str]:
+        def uncertain(catalogue: Catalogue, sheets: list[Sheet]) -> list[float]:
+            assert len(sheets) >= len(tasks.tasks_of(catalogue))
+            found = rounds[catalogue.rounds]
+            if found is None:
+                raise InterruptedError
+            return found
+
+        run_phases(systems, given, list, uncertain, 1, store, comm, StopWatch(comm, None))
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(store.phases.iterdir())}
+
+    without = contents(SampleStore(tmp_path / "without"), [[]])
+    at_once = contents(SampleStore(tmp_path / "once"), [[0.0], [0.005], []])
+    assert {k: v for k, v in without.items() if k != "catalogue.h5"}.items() <= at_once.items()
+    catalogue = phases.read_catalogue(SampleStore(tmp_path / "once"), systems)
+    assert catalogue is not None and catalogue.added_eV == (0.0, 0.005) and catalogue.rounds == len(tasks.ADDED)
+    assert catalogue.grid_eV.tolist() == [-0.01, 0.0, 0.005, 0.01] and [catalogue.number(m) for m in (0.01, 0.005)] == [1, 3]
+    parted = SampleStore(tmp_path / "parted")
+    with pytest.raises(InterruptedError):
+        contents(parted, [[0.0], None])
+    assert contents(parted, [None, [0.005], []]) == at_once

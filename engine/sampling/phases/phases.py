@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .catalogue import Phase, find_phases
 from .lanes import Means
 from .pattern import Pattern
 from .sheets import Kind, Sheet, Task, make_sheet, sweeps_of
-from .tasks import MU_POINTS, Catalogue, fine_tasks, pattern_of, tasks_of
+from .tasks import ADDED, MU_POINTS, Catalogue, fine_tasks, pattern_of, tasks_of
 
 Float = NDArray[np.float64]
 GroundStates = Sequence[tuple[Supercell, Lowest]]
@@ -37,14 +38,17 @@ def run_phases(
     systems: tuple[System, System],
     sampling: SamplingInput,
     ground_states: Callable[[], GroundStates],
+    uncertain: Callable[[Catalogue, list[Sheet]], list[float]],
     seed: int,
     store: SampleStore,
     comm: Any,
     watch: StopWatch,
 ) -> None:
-    """Make the files that are missing, or of fewer sweeps. systems: the larger and the smaller cell. ground_states: on rank 0.
+    """Make the files that are missing, or of fewer sweeps. systems: the larger and the smaller cell.
 
-    Collective. Raises Interrupted when asked to stop; finished files are kept.
+    ground_states: on rank 0. uncertain: chemical potentials (eV) between those of the catalogue at which lines between phases
+    are uncertain, the worst first; they are added, in rounds. Collective. Raises Interrupted when asked to stop; finished files
+    are kept.
     """
     plan, _ = read_ladder(store)
     if not plan.mu_eV or len(plan.mu_eV[0]) < 2 or not applies(*systems):
@@ -57,13 +61,27 @@ def run_phases(
         if (known := read_catalogue(store, systems)) is not None:
             return known
         found = Catalogue(tuple(find_phases(mixed, mu_eV, asked_K, ground_states(), seed)), mu_eV, asked_K)
+        for old in store.phases.glob("*.h5"):  # of another smaller cell, or of other temperatures
+            old.unlink()
         _write_catalogue(store, found, systems)
         return found
 
+    def next_round(now: Catalogue) -> Catalogue:
+        more = uncertain(now, read_all_sheets(store, now))[: ADDED[now.rounds]]
+        found = now.with_more(more)
+        _write_catalogue(store, found, systems)
+        return found
+
+    def make(now: Catalogue) -> None:
+        _make(lambda: tasks_of(now), "phases", mixed, now, sweeps, seed, store, comm, watch)
+        fine = lambda: fine_tasks(now, read_sheets(store, now, tasks_of(now)))  # noqa: E731
+        _make(fine, "ends of orders", mixed, now, sweeps, seed, store, comm, watch)
+
     catalogue = bcast_from_root(comm, catalogue_on_root)
-    _make(lambda: tasks_of(catalogue), "phases", mixed, catalogue, sweeps, seed, store, comm, watch)
-    fine = lambda: fine_tasks(catalogue, read_sheets(store, catalogue, tasks_of(catalogue)))  # noqa: E731
-    _make(fine, "ends of orders", mixed, catalogue, sweeps, seed, store, comm, watch)
+    make(catalogue)
+    while catalogue.rounds < len(ADDED):
+        catalogue = bcast_from_root(comm, partial(next_round, catalogue))
+        make(catalogue)
 
 
 def _make(
@@ -92,8 +110,7 @@ def _make(
 
 
 def _key(catalogue: Catalogue, task: Task) -> tuple[int, ...]:
-    at = int(np.flatnonzero(catalogue.mu_eV == task.mu_eV)[0])
-    return task.cell, task.phase + 1, list(Kind).index(task.kind), at, task.node
+    return task.cell, task.phase + 1, list(Kind).index(task.kind), catalogue.number(task.mu_eV), task.node
 
 
 def _file(store: SampleStore, catalogue: Catalogue, task: Task) -> Path:
@@ -106,9 +123,6 @@ def _catalogue_file(store: SampleStore) -> Path:
 
 
 def _write_catalogue(store: SampleStore, catalogue: Catalogue, systems: tuple[System, System]) -> None:
-    """The first file of the folder. Sheets of another smaller cell, or other temperatures, are removed."""
-    for old in store.phases.glob("*.h5"):
-        old.unlink()
     phases = catalogue.phases
     states = [p.pattern.species for p in phases]
     n_sites = systems[0].supercell.n_sites
@@ -116,6 +130,8 @@ def _write_catalogue(store: SampleStore, catalogue: Catalogue, systems: tuple[Sy
         "smaller": systems[1].supercell.matrix,
         "mu_eV": catalogue.mu_eV,
         "asked_K": np.array(catalogue.asked_K),
+        "added_eV": np.array(catalogue.added_eV, float),
+        "rounds": np.array(catalogue.rounds),
         "states": np.array(states, np.int8).reshape(len(states), n_sites),
         "n": np.array([p.n for p in phases], np.int64),
         "energy_neV": np.array([p.energy_neV for p in phases], np.int64),
@@ -137,7 +153,8 @@ def read_catalogue(store: SampleStore, systems: tuple[System, System]) -> Catalo
         Phase(pattern, pattern.folded(smaller), int(n), int(e), (float(low), float(high)))
         for pattern, n, e, (low, high) in zip(patterns, data["n"], data["energy_neV"], data["phase_mu_eV"])
     ]
-    return Catalogue(tuple(phases), data["mu_eV"], tuple(data["asked_K"].tolist()))
+    asked_K, added_eV = (tuple(data[name].tolist()) for name in ("asked_K", "added_eV"))
+    return Catalogue(tuple(phases), data["mu_eV"], asked_K, added_eV, int(data["rounds"]))
 
 
 def _is_made(path: Path, asked: int) -> bool:
@@ -154,8 +171,13 @@ def read_phases(store: SampleStore, larger: System, smaller: System | None) -> t
     catalogue = read_catalogue(store, (larger, smaller)) if smaller is not None else None
     if catalogue is None:
         return None
+    return catalogue, read_all_sheets(store, catalogue)
+
+
+def read_all_sheets(store: SampleStore, catalogue: Catalogue) -> list[Sheet]:
+    """Those that are finished, of all kinds."""
     first = read_sheets(store, catalogue, tasks_of(catalogue))
-    return catalogue, first + read_sheets(store, catalogue, fine_tasks(catalogue, first))
+    return first + read_sheets(store, catalogue, fine_tasks(catalogue, first))
 
 
 def read_sheets(store: SampleStore, catalogue: Catalogue, tasks: Sequence[Task]) -> list[Sheet]:

@@ -1,7 +1,7 @@
 """The chains that the phases of a run need: each phase over its chemical potentials, in both cells."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,36 @@ Float = NDArray[np.float64]
 DISORDERED = -1
 MU_POINTS = 33  # of the grid of the sheets
 BELOW, ABOVE = 0.98, 1.02  # range of the chains around the end of an order, times the last and first temperatures
+ADDED = (4, 3, 3)  # chemical potentials that each round adds at most
 MARGIN_KT = 1.0  # beyond the interval of mu in which a phase is the ground state, at the highest temperature
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """phases: ordered ones. mu_eV (k,): the grid of the sheets. asked_K: temperatures."""
+    """phases: ordered ones. mu_eV (k,): evenly spaced. asked_K: temperatures.
+
+    added_eV: chemical potentials at which lines were uncertain, in the order in which they were added, in so many rounds.
+    """
 
     phases: tuple[Phase, ...]
     mu_eV: Float
     asked_K: tuple[float, ...]
+    added_eV: tuple[float, ...] = ()
+    rounds: int = 0
+
+    @property
+    def grid_eV(self) -> Float:
+        """All chemical potentials, ascending."""
+        return np.sort(np.concatenate([self.mu_eV, self.added_eV]))
+
+    def number(self, mu_eV: float) -> int:
+        """Of a chemical potential; it does not change when others are added."""
+        return int(np.flatnonzero(np.concatenate([self.mu_eV, self.added_eV]) == mu_eV)[0])
+
+    def with_more(self, mu_eV: Sequence[float]) -> "Catalogue":
+        """After one more round; the last one if nothing was added."""
+        rounds = self.rounds + 1 if mu_eV else len(ADDED)
+        return replace(self, added_eV=(*self.added_eV, *mu_eV), rounds=rounds)
 
     def fitting(self, cell: int) -> list[int]:
         """Numbers of the phases that fit into the larger (0) or the smaller cell (1), the disordered one first."""
@@ -42,19 +62,17 @@ class Catalogue:
 
     def mu_of(self, phase: int) -> Float:
         """Chemical potentials of the grid at which chains of a phase run: those where it can be stable, and some beyond."""
+        grid = self.grid_eV
         if phase == DISORDERED:
-            return self.mu_eV
+            return grid
         low, high = self.phases[phase].mu_eV
         margin = MARGIN_KT * BOLTZMANN_EV_PER_K * max(self.asked_K)
-        near = (self.mu_eV >= low - margin) & (self.mu_eV <= high + margin)
-        near[np.abs(self.mu_eV - np.clip((low + high) / 2, self.mu_eV[0], self.mu_eV[-1])).argmin()] = True
-        return self.mu_eV[near]
+        return grid[(grid >= low - margin) & (grid <= high + margin) | (grid == self.reference_mu_eV(phase))]
 
     def reference_mu_eV(self, phase: int) -> float:
         """Where the phase is coupled to its pattern: in the middle of its interval."""
         low, high = np.clip(self.phases[phase].mu_eV, self.mu_eV[0], self.mu_eV[-1])
-        own = self.mu_of(phase)
-        return float(own[np.abs(own - (low + high) / 2).argmin()])
+        return float(self.mu_eV[np.abs(self.mu_eV - (low + high) / 2).argmin()])
 
 
 def tasks_of(catalogue: Catalogue) -> list[Task]:
@@ -66,7 +84,7 @@ def tasks_of(catalogue: Catalogue) -> list[Task]:
             found += [Task(phase, Kind.COLD, mu, cell) for mu in mu_eV]
             if phase == DISORDERED:
                 found += [Task(phase, Kind.HOT, mu, cell) for mu in mu_eV]
-                couplings = mu_eV[:: len(mu_eV) - 1]
+                couplings = catalogue.mu_eV[[0, -1]].tolist()
             else:
                 couplings = [catalogue.reference_mu_eV(phase)]
             found += [Task(phase, Kind.COUPLED, mu, cell, node) for mu in couplings for node in range(STRENGTHS)]
@@ -102,11 +120,12 @@ def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | No
 
 
 def attempted_moves(n_sites: tuple[int, int], sweeps: int) -> tuple[float, float]:
-    """Of the disordered phase, and at most of all ordered ones that there can be.
+    """Of the disordered phase, and at most of all ordered ones that there can be and of what the rounds add.
 
     n_sites: of the larger and the smaller cell. sweeps: of the sampling.
     """
     number = MU_POINTS
     each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, sweeps) * LANES * sum(n_sites) for kind in Kind}
-    coupled, both = STRENGTHS * each[Kind.COUPLED], number * each[Kind.COLD]
-    return both + number * each[Kind.HOT] + 2 * coupled, MOST_PHASES * (coupled + both + 2 * number * each[Kind.FINE])
+    coupled, grid = STRENGTHS * each[Kind.COUPLED], each[Kind.COLD] + each[Kind.HOT]
+    ordered = MOST_PHASES * (coupled + (number + sum(ADDED)) * (each[Kind.COLD] + 2 * each[Kind.FINE]))
+    return number * grid + 2 * coupled, ordered + sum(ADDED) * grid

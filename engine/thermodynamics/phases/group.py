@@ -22,7 +22,7 @@ METHOD = (
 
 def phases_group(phases: Phases, names: list[str]) -> PhasesGroup | None:
     """Of the larger cell; names: of all phases, the disordered one first. None if there is nothing but the disordered phase."""
-    found, mu_eV = phases.larger.grand, phases.catalogue.mu_eV
+    found, mu_eV = phases.larger.grand, phases.catalogue.grid_eV
     if len(found) < 2:
         return None
     temperature_K = sheet_temperatures_K(phases.catalogue.asked_K)

@@ -42,11 +42,12 @@ class Phases:
 
 def find_all(catalogue: Catalogue, sheets: Sequence[Sheet], systems: tuple[System, System], seed: int) -> Phases:
     """systems: the larger and the smaller cell."""
-    larger, smaller = (_of_cell(catalogue, sheets, systems[cell], cell, seed) for cell in (0, 1))
+    larger, smaller = (of_cell(catalogue, sheets, systems[cell], cell, seed) for cell in (0, 1))
     return Phases(catalogue, larger, smaller)
 
 
-def _of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell: int, seed: int) -> PhasesOfCell:
+def of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell: int, seed: int) -> PhasesOfCell:
+    """cell: 0 the larger, 1 the smaller."""
     n_fu, found = system.n_formula_units, []
     for phase in catalogue.fitting(cell):
         surface = surface_of(catalogue, sheets, phase, cell, n_fu, seed)
