@@ -1,7 +1,7 @@
 """Order scans at all chemical potentials of the sampling, and scans of ends of gaps, shared among ranks, in one file each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def run_gap_scans(
 
     def made(k: int) -> None:
         found = scan_gap(both, ends[k], seed, k)
-        data = vars(found) if found is not None else {}
+        data = {f.name: getattr(found, f.name) for f in fields(GapScan)} if found is not None else {}
         write_h5(store.gap_scan(k), {**data, CELL: np.array(_mark(systems[1]))}, {})
 
     _share("ends of gaps", [store.gap_scan(k) for k in range(len(ends))], systems[1], made, comm, watch)
