@@ -141,8 +141,8 @@ def _other_run(found: TransitionsCompared) -> Table:
     ]
     caption = (
         f"Matched by kind and order; up to {found.tolerance_x:g} apart in x, beside three standard errors. Order–disorder lines "
-        "are compared at the x of the points here. Errors of both runs are added in quadrature. Of a tricritical interval the "
-        "error is half its length."
+        "are compared at one x: one of them is interpolated. Errors of both runs are added in quadrature. Of a tricritical "
+        "interval the error is half its length."
     )
     columns = ["kind", "x", "T here (K)", "T there (K)", "there less here (K)"]
     return Table(f"Transitions here and in the other run ({found.title})", columns, rows, caption)

@@ -116,8 +116,9 @@ def _with_free_energies(
     if drawn:
         uncertainty = FitUncertainty(kept.diagram, isotherms, changes(samples, isotherms, system, drawn))
         canonical, phase_diagram = with_fit_uncertainty(canonical, phase_diagram, uncertainty)
-    voltage = voltage_group(isotherms, reference_energy_eV, canonical.trusted)
-    capacity = differential_capacity_group(isotherms, voltage.reference_energy_eV, canonical.trusted) if voltage else None
+    voltage = voltage_group(isotherms, kept.diagram, reference_energy_eV, canonical.trusted)
+    reference_eV = voltage.reference_energy_eV if voltage else 0.0
+    capacity = differential_capacity_group(isotherms, kept.diagram, reference_eV, canonical.trusted) if voltage else None
     results = replace(
         analysis.results,
         semigrand=semigrand,

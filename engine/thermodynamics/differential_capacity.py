@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from ..runtime.results.electrochemistry import DifferentialCapacity
-from .free_energy.hull import hull_values, lower_hull
 from .free_energy.isotherms import Isotherms, spread
+from .phase_diagram.diagram import Diagram
 from .phase_diagram.trusted_hull import trusted_steps
+from .plateaus import Curve, curves
 from .voltage import capacity_per_x, voltage_of
 
 Float = NDArray[np.float64]
@@ -16,35 +17,35 @@ BROADENING_V = 0.005  # standard deviation; on a plateau, where dQ/dV diverges, 
 REACH = 5.0  # standard deviations by which the grid extends beyond the voltages: the integral over it is the whole charge
 LEAST_SHARE = 0.95  # of the charge near a voltage, that is stored at trusted compositions
 PORTIONS = 4000  # least number of portions of charge: in a small cell one ion changes V by more than the broadening
+NODES = 160  # compositions at which mu is found, closest at the ends; between them it is linear in ln[u/(1-u)]
 
 
 def differential_capacity_group(
-    isotherms: Isotherms, reference_energy_eV: float, trusted: NDArray[np.bool_]
+    isotherms: Isotherms, diagram: Diagram | None, reference_energy_eV: float, trusted: NDArray[np.bool_]
 ) -> DifferentialCapacity:
     """The group /differential_capacity.
 
-    Every step of the count along the hull of F has its voltage, and V is linear in the charge from the middle of one step to
-    the next. Small portions of charge are put on a grid of voltages and broadened. No derivative of noisy data is taken, and
-    the integral over V is the charge between the ends of composition. Voltages at which charge is stored that is not trusted
-    have no value.
+    Small equal portions of charge are put on a grid of voltages, each at the voltage of its composition, and broadened. No
+    derivative of noisy data is taken, and the integral over V is the charge between the ends of composition. Voltages at which
+    charge is stored that is not trusted have no value.
 
-    reference_energy_eV: per atom, of the ion's element. trusted (rungs, x): of /canonical.
+    diagram: as in /voltage. reference_energy_eV: per atom, of the ion's element. trusted (rungs, x): of /canonical.
     """
-    found = [
-        _voltages(isotherms, isotherms.free_energy(c.all, r), reference_energy_eV)
-        for r, c in zip(isotherms.rungs, isotherms.curves)
+    steps, of_rungs = len(isotherms.x) - 1, curves(isotherms, diagram)
+    portions = steps * -(-PORTIONS // steps)
+    x = isotherms.x[0] + np.ptp(isotherms.x) * (np.arange(portions) + 0.5) / portions
+    found = [voltage_of(isotherms, _mu_eV(c, x), reference_energy_eV) for c in of_rungs]  # (1 + resamples, portions) each
+    good = [
+        np.repeat(trusted_steps(isotherms, row, trusted[row]), portions // steps) | c.inside(x) for row, c in enumerate(of_rungs)
     ]
-    portions = found[0].size // (len(isotherms.x) - 1)
-    good = [np.repeat(trusted_steps(isotherms, row, trusted[row]), portions) for row in range(len(found))]
-    grid = _grid([v[g] for v, g in zip(found, good)])
-    charge = np.full(found[0].size, (isotherms.x[-1] - isotherms.x[0]) * capacity_per_x(isotherms) / found[0].size)
+    grid = _grid([v[0][g] for v, g in zip(found, good)])
+    charge = np.full(portions, np.ptp(isotherms.x) * capacity_per_x(isotherms) / portions)
     values, errors, sound = [], [], []
-    for row, (rung, c) in enumerate(zip(isotherms.rungs, isotherms.curves)):
-        picks = (_voltages(isotherms, isotherms.free_energy(i, rung), reference_energy_eV) for i in c.resampled)
-        values.append(_broadened(found[row], charge, grid))
-        errors.append(spread(np.array([_broadened(v, charge, grid) for v in picks])))
+    for v, g in zip(found, good):
+        values.append(_broadened(v[0], charge, grid))
+        errors.append(spread(np.array([_broadened(pick, charge, grid) for pick in v[1:]])))
         with np.errstate(invalid="ignore"):
-            sound.append(_broadened(found[row], charge * good[row], grid) >= LEAST_SHARE * values[row])
+            sound.append(_broadened(v[0], charge * g, grid) >= LEAST_SHARE * values[-1])
     return DifferentialCapacity(
         temperature_K=isotherms.temperature_K,
         voltage_V=grid,
@@ -63,16 +64,13 @@ def _grid(voltages: list[Float]) -> Float:
     return STEP_V * np.arange(np.floor(low / STEP_V), np.ceil(high / STEP_V) + 1)
 
 
-def _voltages(isotherms: Isotherms, f: Float, reference_energy_eV: float) -> Float:
-    """Voltages of equal portions of charge, (portions,), the same number for each step of the count; nan if F is not known."""
-    x, n = isotherms.x, len(isotherms.x) - 1
-    portions = n * -(-PORTIONS // n)
-    if not np.isfinite(f).all():
-        return np.full(portions, np.nan)
-    v = voltage_of(isotherms, np.diff(hull_values(x, f, lower_hull(x, f))) / np.diff(x), reference_energy_eV)
-    ends = 1.5 * v[[0, -1]] - 0.5 * v[[1, -2] if n > 1 else [0, 0]]  # extrapolated over the outer half steps
-    middles = np.concatenate([[0.0], np.arange(n) + 0.5, [n]])
-    return np.interp(n * (np.arange(portions) + 0.5) / portions, middles, np.concatenate([ends[:1], v, ends[1:]]))
+def _mu_eV(of: Curve, x: Float) -> Float:
+    """Chemical potentials at x, (1 + resamples, x), by interpolation between nodes and the ends of the plateaus."""
+    low, span = of.x[0], np.ptp(of.x)
+    nodes = low + span * (1 - np.cos(np.pi * np.arange(1, NODES) / NODES)) / 2
+    nodes = np.unique([*nodes, *(v for p in of.plateaus for v in p.x if low < v < low + span)])
+    places, at = (np.log((v - low) / (low + span - v)) for v in (nodes, x))
+    return np.array([np.interp(at, places, row) for row in of.mu_eV(nodes)])
 
 
 def _broadened(voltage: Float, charge: Float, grid: Float) -> Float:

@@ -1,4 +1,4 @@
-"""Equilibrium voltage along the hull of F: V = -(mu - E_ref)/ze, z the charge of the ion."""
+"""Equilibrium voltage V = -(mu - E_ref)/ze over the mean composition, z the charge of the ion."""
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
@@ -6,34 +6,39 @@ from numpy.typing import NDArray
 
 from ..crystal.lattice import Species
 from ..crystal.occupations import formula_unit
-from ..runtime.results.electrochemistry import Voltage
-from .free_energy.hull import hull_values, lower_hull
+from ..runtime.results.electrochemistry import Plateaus, Voltage
 from .free_energy.isotherms import Isotherms, spread
+from .phase_diagram.diagram import Diagram
 from .phase_diagram.trusted_hull import trusted_hull
+from .plateaus import Curve, curves
 
 Float = NDArray[np.float64]
 FARADAY_MAH_PER_MOL = 26801.4811  # F / 3.6 C
 
 
-def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float], trusted: NDArray[np.bool_]) -> Voltage | None:
+def voltage_group(
+    isotherms: Isotherms, diagram: Diagram | None, reference_energy_eV: dict[str, float], trusted: NDArray[np.bool_]
+) -> Voltage | None:
     """The group /voltage; None if the ion's reference is not known, or if the ion is no cation.
 
-    nan where the hull rests on free energies that are not trusted. reference_energy_eV: energy per atom of the metals, by
-    element. trusted (rungs, x): of /canonical.
+    nan where it rests on free energies that are not trusted. diagram: its two-phase regions are plateaus. reference_energy_eV:
+    energy per atom of the metals, by element. trusted (rungs, x): of /canonical.
     """
     ion = _ion(isotherms)
     reference = reference_energy_eV.get(ion.element)
-    if reference is None or ion.charge < 1:
+    if reference is None or _charge(isotherms) < 1:
         return None
+    of_rungs, x = curves(isotherms, diagram), isotherms.x_grid
     # (picks, rungs, x): from all samples, then from each bootstrap resample, the same at every rung
-    voltage = np.array([_voltages(isotherms, row, reference) for row in range(len(isotherms.rungs))]).swapaxes(0, 1)
-    voltage = np.where(trusted_hull(isotherms, trusted), voltage, np.nan)
+    mu_eV = np.array([c.mu_eV(x) for c in of_rungs]).swapaxes(0, 1)
+    known = np.isfinite(mu_eV) & (trusted_hull(isotherms, trusted) | [c.inside(x) for c in of_rungs])
+    voltage = voltage_of(isotherms, np.where(known, mu_eV, np.nan), reference)
     several = len(isotherms.rungs) > 1
     slope = np.gradient(voltage, isotherms.temperature_K, axis=1) if several else None
     return Voltage(
         temperature_K=isotherms.temperature_K,
-        x=isotherms.x_grid,
-        capacity_mAh_per_g=isotherms.x_grid * capacity_per_x(isotherms),
+        x=x,
+        capacity_mAh_per_g=x * capacity_per_x(isotherms),
         voltage_V=voltage[0],
         voltage_V_error=spread(voltage[1:]),
         entropy_coefficient_V_per_K=None if slope is None else slope[0],
@@ -41,19 +46,24 @@ def voltage_group(isotherms: Isotherms, reference_energy_eV: dict[str, float], t
         capacity_per_gram_of="".join(f"{e}{n:.4g}" if n != 1 else e for e, n in richest(isotherms).items()),
         reference_energy_eV=reference,
         reference=f"energy per atom of metallic {ion.element}; its own entropy is not included",
+        plateau=_plateaus(isotherms, of_rungs, reference),
     )
 
 
-def _voltages(isotherms: Isotherms, row: int, reference_energy_eV: float) -> list[Float]:
-    """From all samples of a rung, then from each of its resamples."""
-    curves, rung = isotherms.curves[row], isotherms.rungs[row]
-    free_energies = (isotherms.free_energy(c, rung) for c in (curves.all, *curves.resampled))
-    return [voltage_of(isotherms, _hull_slope(isotherms, f), reference_energy_eV) for f in free_energies]
+def _plateaus(isotherms: Isotherms, of_rungs: list[Curve], reference_energy_eV: float) -> Plateaus:
+    found = [(t, p) for t, c in zip(isotherms.temperature_K, of_rungs) for p in c.plateaus]
+    picks = voltage_of(isotherms, np.array([p.mu_eV for _, p in found]).reshape(-1, len(of_rungs[0].f)), reference_energy_eV)
+    return Plateaus(
+        temperature_K=np.array([t for t, _ in found]),
+        x=np.array([p.x for _, p in found]).reshape(-1, 2),
+        voltage_V=picks[:, 0] if found else np.zeros(0),
+        voltage_V_error=spread(picks[:, 1:].T) if found else np.zeros(0),
+    )
 
 
 def voltage_of(isotherms: Isotherms, slope_eV: Float, reference_energy_eV: float) -> Float:
     """V at slopes dF/dx, eV per ion."""
-    return (reference_energy_eV - slope_eV) / _ion(isotherms).charge
+    return (reference_energy_eV - slope_eV) / _charge(isotherms)
 
 
 def richest(isotherms: Isotherms) -> dict[str, float]:
@@ -65,7 +75,7 @@ def richest(isotherms: Isotherms) -> dict[str, float]:
 def capacity_per_x(isotherms: Isotherms) -> float:
     """Capacity of one ion per formula unit, mAh per gram of the neutral compound that is richest in the ion."""
     molar_mass = sum(n * atomic_masses[atomic_numbers[element]] for element, n in richest(isotherms).items())
-    return _ion(isotherms).charge * FARADAY_MAH_PER_MOL / molar_mass
+    return _charge(isotherms) * FARADAY_MAH_PER_MOL / molar_mass
 
 
 def _ion(isotherms: Isotherms) -> Species:
@@ -74,13 +84,6 @@ def _ion(isotherms: Isotherms) -> Species:
     return system.lattice.species_named(system.ion)
 
 
-def _hull_slope(isotherms: Isotherms, f: Float) -> Float:
-    x, grid = isotherms.x, isotherms.grid
-    if not np.isfinite(f).all():
-        return np.full(len(grid), np.nan)
-    h = hull_values(x, f, lower_hull(x, f))
-    half = max(isotherms.half_step, 1)
-    low, high = np.maximum(grid - half, 0), np.minimum(grid + half, len(x) - 1)
-    slope = (h[high] - h[low]) / (x[high] - x[low])
-    slope[(grid == 0) | (grid == len(x) - 1)] = np.nan
-    return slope
+def _charge(isotherms: Isotherms) -> int:
+    given = isotherms.system.charge
+    return _ion(isotherms).charge if given is None else given

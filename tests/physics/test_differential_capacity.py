@@ -17,6 +17,7 @@ from redoxmc.engine.runtime.results.electrochemistry import DifferentialCapacity
 from redoxmc.engine.sampling.chains.system import build_system
 from redoxmc.engine.thermodynamics.differential_capacity import BROADENING_V, STEP_V, differential_capacity_group
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, build_diagram
 from redoxmc.engine.thermodynamics.voltage import capacity_per_x, richest
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
@@ -31,15 +32,23 @@ def of_olivine(free_energy: FreeEnergy, temperatures_K: list[float], olivine: La
     cell = Supercell(olivine, np.eye(3, dtype=int))
     full = np.zeros(cell.n_sites, np.int8)
     system: Any = SimpleNamespace(
-        n_formula_units=4000, step=1, ion="Na+", lattice=olivine, supercell=cell, n_range=(0, 4), any_state=lambda n: full
+        n_formula_units=4000,
+        step=1,
+        ion="Na+",
+        lattice=olivine,
+        supercell=cell,
+        n_range=(0, 4),
+        any_state=lambda n: full,
+        charge=None,
+        neutral_counts=found.system.neutral_counts,
     )
     return replace(found, system=system)
 
 
-def group_of(isotherms: Isotherms, trusted_below: float = np.inf) -> DifferentialCapacity:
+def group_of(isotherms: Isotherms, trusted_below: float = np.inf, diagram: Diagram | None = None) -> DifferentialCapacity:
     trusted = np.broadcast_to(isotherms.x_grid < trusted_below, (len(isotherms.rungs), len(isotherms.grid)))
     canonical = replace(all_trusted(isotherms), asked=isotherms.asked, trusted=trusted)
-    group = differential_capacity_group(isotherms, REFERENCE_EV, trusted)
+    group = differential_capacity_group(isotherms, diagram, REFERENCE_EV, trusted)
     assert figures.differential_capacity(Results(Attributes(), canonical=canonical, differential_capacity=group), None)
     return group
 
@@ -82,7 +91,7 @@ def test_what_is_stored_where_nothing_is_trusted_has_no_value(olivine: Lattice) 
 def test_a_plateau_is_a_peak_of_its_charge(olivine: Lattice) -> None:
     """Regular solution at 300 K: the charge between the two phases goes in at E0, as a Gaussian; the integral stays."""
     isotherms = of_olivine(regular, [300.0], olivine)
-    group, capacity = group_of(isotherms), capacity_per_x(isotherms)
+    group, capacity = group_of(isotherms, diagram=build_diagram(isotherms)), capacity_per_x(isotherms)
     kT = BOLTZMANN_EV_PER_K * 300
     binodal = brentq(lambda x: 2 * kT * np.log(x / (1 - x)) + W_EV * (1 - 2 * x), 1e-9, 0.4)
     v, found = group.voltage_V, group.differential_capacity_mAh_per_g_per_V[0]

@@ -80,19 +80,22 @@ def test_invariant_points_are_matched_by_kind_and_the_nearest_x() -> None:
 
 def test_lines_of_one_order_are_compared_at_one_composition() -> None:
     """The other line lies 30 K lower and has other points. What its curvature may change is part of the error."""
-    own, other = line(np.array([0.36, 0.42, 0.5, 0.58]), 0.0), line(np.array([0.40, 0.45, 0.49, 0.55, 0.62]), -30.0)
+    own, other = line(np.array([0.36, 0.42, 0.5, 0.58]), 0.0), line(np.array([0.40, 0.49, 0.62]), -30.0)
     pairs = along_lines(order_points(own), order_points(other))
     both = {round(p.either.x, 2): (p.difference_K, p.difference_error_K) for p in pairs if p.here and p.there}
     assert both.keys() == {0.42, 0.5, 0.58} and [d for d, _ in both.values()] == pytest.approx([-30] * 3)
     chord, sag = (
-        8e3 * (0.12**2 - 0.05**2) / 0.07,
-        8e3 * 0.03 * 0.04,
+        8e3 * (0.12**2 - 0.01**2) / 0.13,
+        8e3 * 0.09 * 0.04,
     )  # at x = 0.58: slope (K), and height of the parabola above it
-    weights = np.array([-0.03 * 0.04 / (0.06 * 0.13), 0.09 * 0.04 / (0.06 * 0.07), 0.09 * 0.03 / (0.13 * 0.07)])
+    weights = np.array([-0.09 * 0.04 / (0.09 * 0.22), 0.18 * 0.04 / (0.09 * 0.13), 0.18 * 0.09 / (0.22 * 0.13)])
     one = np.hypot(2, 0.001 * chord)
     assert both[0.58][1] == pytest.approx(np.sqrt(4 + (0.001 * chord) ** 2 + one**2 * (weights @ weights) + sag**2), rel=1e-6)
     assert [p.here.x for p in pairs if p.here and not p.there] == [0.36]
     assert [p.there.x for p in pairs if p.there and not p.here] == [0.62]
+    few = line(np.array([0.42, 0.5]), 0.0)
+    between = [p for p in along_lines(order_points(few), order_points(line(np.array([0.45, 0.48]), -30.0))) if p.here and p.there]
+    assert [p.either.x for p in between] == [0.45, 0.48], "two points of the other line lie between two of this one"
     other_order = line(np.array([0.40, 0.45, 0.6]), 0.0, species="Fe2+")
     assert not any(p.here and p.there for p in along_lines(order_points(own), order_points(other_order)))
 

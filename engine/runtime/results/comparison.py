@@ -14,11 +14,11 @@ class TransitionsCompared(Group):
     )
     of: Text = variable(EACH, "1", "the order or the phase that ends; empty: an invariant point")
     x: Float = variable(EACH, "1", "ions per formula unit here; of what is only there, there")
-    temperature_K: Float = variable(EACH, "K", "temperature here; nan: only there")
-    temperature_K_error: Float = error_of("temperature_K")
-    temperature_there_K: Float = variable(
-        EACH, "K", "temperature there; of order–disorder lines between the points there, at x here; nan: only here"
+    temperature_K: Float = variable(
+        EACH, "K", "temperature here; one of two order–disorder lines is interpolated to x; nan: only there"
     )
+    temperature_K_error: Float = error_of("temperature_K")
+    temperature_there_K: Float = variable(EACH, "K", "temperature there; nan: only here")
     temperature_there_K_error: Float = error_of("temperature_there_K")
     difference_K: Float = variable(EACH, "K", "temperature there less temperature here; nan: only in one of the runs")
     difference_K_error: Float = error_of("difference_K")

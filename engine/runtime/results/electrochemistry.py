@@ -1,25 +1,39 @@
 """/voltage and /differential_capacity."""
 
-from .schema import Bool, Float, Group, attribute, coordinate, error_of, results_group, variable
+from .schema import Bool, Float, Group, attribute, coordinate, error_of, part, results_group, variable
 
 TX, TV = ("temperature_K", "x"), ("temperature_K", "voltage_V")
 
 
+PLATEAU = ("plateau",)
+
+
+@results_group
+class Plateaus(Group):
+    """Two-phase regions of /phase_diagram at the sampled temperatures."""
+
+    temperature_K: Float = variable(PLATEAU, "K", "temperature of the plateau")
+    x: Float = variable((*PLATEAU, "side"), "1", "compositions between which the voltage is constant, those of both phases")
+    voltage_V: Float = variable(PLATEAU, "V", "voltage at which both phases coexist")
+    voltage_V_error: Float = error_of("voltage_V")
+
+
 @results_group
 class Voltage(Group):
-    """Equilibrium voltage along the hull of F."""
+    """Equilibrium voltage, with a plateau in every two-phase region of /phase_diagram."""
 
     temperature_K: Float = coordinate("K", "temperature")
     x: Float = coordinate("1", "ions per formula unit")
     capacity_mAh_per_g: Float = variable(("x",), "mAh/g", "charge from x = 0 on, per gram of capacity_per_gram_of")
     voltage_V: Float = variable(
-        TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, from the hull of F; nan: not trusted"
+        TX, "V", "equilibrium voltage against the metal of the ion, -(mu - E_ref)/ze, at the mean composition x; nan: not trusted"
     )
     voltage_V_error: Float = error_of("voltage_V")
     entropy_coefficient_V_per_K: Float | None = variable(
         TX, "V/K", "dV/dT between neighbouring temperatures, without the entropy of the metal", default=None
     )
     entropy_coefficient_V_per_K_error: Float | None = error_of("entropy_coefficient_V_per_K", default=None)
+    plateau: Plateaus | None = part("plateau_", default=None)
     reference_energy_eV: float = attribute("energy of an atom of the metal")
     reference: str = attribute("what the reference energy is of")
     capacity_per_gram_of: str | None = attribute("the neutral compound that is richest in the ion", default=None)
@@ -34,7 +48,7 @@ class DifferentialCapacity(Group):
     differential_capacity_mAh_per_g_per_V: Float = variable(
         TV,
         "mAh/(g V)",
-        "-dQ/dV along the hull of F, Q the charge from x = 0 on per gram of the neutral compound richest in the ion, "
+        "-dQ/dV, Q the charge from x = 0 on per gram of the neutral compound richest in the ion, "
         "broadened by a Gaussian of broadening_V",
     )
     differential_capacity_mAh_per_g_per_V_error: Float = error_of("differential_capacity_mAh_per_g_per_V")

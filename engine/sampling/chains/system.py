@@ -27,6 +27,7 @@ class System:
 
     ions: names of the species whose counts fix the ionic composition. description: of the energy, for the report. domains: for a
     very large cell, the boxes that a single chain advances one by one and the smaller cell on which it does so; else None.
+    charge: of the ion, where the lattice is that of the ions alone, which have none; else None.
     """
 
     supercell: Supercell
@@ -36,6 +37,7 @@ class System:
     ions: tuple[str, ...]
     description: str = ""
     domains: "tuple[Domains, System] | None" = None
+    charge: int | None = None
 
     @cached_property
     def polynomial(self) -> Polynomial | None:

@@ -104,7 +104,10 @@ def correction_of(run: Run, of: HamiltonianOf) -> "Correction | None":
 
 def _system(run: Run, of: HamiltonianOf, matrix: NDArray[np.int64], comm: Any) -> System:
     hamiltonian = bcast_from_root(comm, lambda: sampled_hamiltonian(run, of, matrix))
-    return build_system(hamiltonian, matrix, run.ions, _mix(run.config))
+    system = build_system(hamiltonian, matrix, run.ions, _mix(run.config))
+    if hamiltonian.lattice is run.lattice or len(run.ions) != 1:
+        return system
+    return replace(system, charge=run.lattice.species_named(run.ions[0]).charge)
 
 
 def _mix(config: Config) -> Mix:

@@ -19,7 +19,7 @@ class Gap:
     """A two-phase region at one temperature: x of both phases, and the barrier between them (eV/fu), with errors.
 
     certain: the barrier exceeds its error by SIGNIFICANCE; others count only as the continuation of a certain one. of_phases:
-    from the grand potentials of two phases of different order; the barrier is not known.
+    from the grand potentials of two phases of different order; the barrier is not known. mu_eV (1 + resamples,): of these.
     """
 
     x: tuple[float, float]
@@ -29,6 +29,7 @@ class Gap:
     region: int = -1
     certain: bool = True
     of_phases: bool = False
+    mu_eV: tuple[float, ...] = ()
 
     def overlap(self, other: "Gap") -> float:
         """Length in x that both cover; if negative, the distance between them."""

@@ -65,10 +65,19 @@ def coexistence(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Fl
 
     per_kT: 1/kT times the number of formula units, 1/eV. nan: no two peaks in this domain.
     """
+    return _balanced(x, curves_eV, per_kT, domain)[:, :3]
+
+
+def equal_weight_slopes(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Float:
+    """Chemical potentials (eV), (curves,), at which both phases have equal weight; otherwise as coexistence."""
+    return _balanced(x, curves_eV, per_kT, domain)[:, 3] / per_kT
+
+
+def _balanced(x: Float, curves_eV: Float, per_kT: float, domain: Domain) -> Float:
     known = np.isfinite(curves_eV).all(axis=1)
-    found = np.full((len(curves_eV), 3), np.nan)
+    found = np.full((len(curves_eV), 4), np.nan)
     log_weights = _log_weights(x, curves_eV[known], per_kT)
-    found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high, domain.left, domain.right)[:, :3]
+    found[known] = equal_weights(x, log_weights, domain.low, domain.cut, domain.high, domain.left, domain.right)
     return found
 
 

@@ -89,4 +89,6 @@ def _between(one: Crossing, other: Crossing, temperature_K: float) -> Gap:
     x = (1 - t) * one.x + t * other.x
     error = x[:, 1:].std(axis=1, ddof=1)
     low, high = (0, 1) if x[0, 0] <= x[1, 0] else (1, 0)
-    return Gap((float(x[low, 0]), float(x[high, 0])), (float(error[low]), float(error[high])), NONE, NONE, of_phases=True)
+    ends, errors = (float(x[low, 0]), float(x[high, 0])), (float(error[low]), float(error[high]))
+    mu_eV = tuple(((1 - t) * one.mu_eV + t * other.mu_eV).tolist())
+    return Gap(ends, errors, NONE, NONE, of_phases=True, mu_eV=mu_eV)

@@ -67,15 +67,22 @@ def order_points(found: Transitions | None, tricritical: bool = False) -> list[P
 
 
 def along_lines(ours: list[Point], theirs: list[Point]) -> list[Pair]:
-    """Order by order. Points beyond the other line are in one run only; a line of one point is matched as an invariant point."""
+    """Order by order, at the points of that line which has more of them between the ends of the other.
+
+    Points beyond the other line are in one run only. A line of one point is matched as an invariant point.
+    """
     found = []
     for of in sorted({p.of for p in [*ours, *theirs]}):
         own, other = (_line(points, of) for points in (ours, theirs))
         if min(len(own), len(other)) < 2:
             found += matched(own, other)
             continue
-        found += [Pair(p, _read_off(other, p) if other[0].x <= p.x <= other[-1].x else None) for p in own]
-        found += [Pair(None, p) for p in other if not own[0].x <= p.x <= own[-1].x]
+        inner, theirs_inner = ([p for p in a if b[0].x <= p.x <= b[-1].x] for a, b in ((own, other), (other, own)))
+        if len(inner) >= len(theirs_inner):
+            found += [Pair(p, _read_off(other, p)) for p in inner]
+        else:
+            found += [Pair(_read_off(own, p), p) for p in theirs_inner]
+        found += [Pair(p, None) for p in own if p not in inner] + [Pair(None, p) for p in other if p not in theirs_inner]
     return found
 
 
