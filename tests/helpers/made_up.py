@@ -82,7 +82,7 @@ def made_up_results(
     )
     table = np.array(boundaries, float).reshape(-1, 4).T
     points = blank(Boundaries, temperature_K=table[0], x=table[1], region=table[2].astype(int), side=table[3].astype(int))
-    diagram = blank(PhaseDiagram, temperature_K=t, boundary=points)
+    diagram = blank(PhaseDiagram, temperature_K=t, sampled_temperature_K=t, x=x, trusted=np.ones(f.shape, bool), boundary=points)
     spectators = {e: q for e, q in {"P": 5, "O": -2}.items() if e in material.formula_unit}
     config = {
         "lattice": {"structure": "made up", "sublattices": material.sublattices, "spectators": spectators},

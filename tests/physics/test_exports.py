@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +11,23 @@ from monty.serialization import loadfn
 from scipy.optimize import brentq
 
 from redoxmc.engine.errors import RedoxError
+from redoxmc.engine.report.exports import redraw
 from redoxmc.engine.report.exports.calphad import J_PER_MOL, CalphadModel, fit_model
 from redoxmc.engine.report.exports.deviation import deviation, gaps_of_model
 from redoxmc.engine.report.exports.formula import formula_unit
+from redoxmc.engine.report.exports.hull_entries import phase_diagrams
 from redoxmc.engine.report.exports.readback import pycalphad_energy_J_per_mol
 from redoxmc.engine.report.exports.redlich_kister import basis
 from redoxmc.engine.report.exports.tdb import phase_name
 from redoxmc.engine.report.exports.two_sublattices import two_sublattices
 from redoxmc.engine.report.exports.write import write_exports, write_tdb
 from redoxmc.engine.runtime.results import Attributes, Results
-from redoxmc.engine.thermodynamics.free_energy.hull import hull_values, lower_hull
+from redoxmc.engine.runtime.results.phase_diagram import Boundaries
+from redoxmc.engine.runtime.results.phases import Phases
+from redoxmc.engine.thermodynamics.free_energy.hull import facets, hull_values, lower_hull
 from redoxmc.engine.units import BOLTZMANN_EV_PER_K
 
+from ..helpers.blank import blank
 from ..helpers.made_up import NASICON, OLIVINE, SPINEL, Formula, Material, made_up_results
 
 MATERIALS = {"olivine": OLIVINE, "spinel": SPINEL, "nasicon": NASICON}
@@ -51,6 +57,29 @@ def asymmetric(material: Material) -> Formula:
     return formula
 
 
+def regions(material: Material, formula: Formula, temperatures_K: tuple[float, ...]) -> tuple[tuple[float, float, int, int], ...]:
+    """Boundaries of the exact two-phase regions: temperature, x, number of the region, side."""
+    x, found = np.linspace(*material.x, 4001), []
+    for t in temperatures_K:
+        f = formula(np.full(len(x), t), x) - BOLTZMANN_EV_PER_K * t * material.entropy_kB(x, np.inf)
+        f -= np.interp(x, x[[0, -1]], f[[0, -1]])
+        found += [
+            (t, x[k], n, side)
+            for n, s in enumerate(facets(x, f, lower_hull(x, f), 0.005))
+            for side, k in enumerate((s.left, s.right))
+        ]
+    return tuple(found)
+
+
+TEMPERATURES_K = (300.0, 500.0, 700.0, 900.0)
+
+
+def with_regions(
+    material: Material, formula: Formula, temperatures_K: tuple[float, ...] = TEMPERATURES_K, **more: Any
+) -> Results:
+    return made_up_results(material, formula, temperatures_K, boundaries=regions(material, formula, temperatures_K), **more)
+
+
 def infinite(material: Material, t: np.ndarray, x: np.ndarray) -> np.ndarray:
     return asymmetric(material)(t, x) - BOLTZMANN_EV_PER_K * t * material.entropy_kB(x, np.inf)
 
@@ -78,6 +107,21 @@ def test_pymatgen_finds_our_hull(tmp_path: Path) -> None:
             assert entry.original_entry.composition.as_dict() == pytest.approx({"Na": x[k], "Fe": 1, "P": 1, "O": 4}) or k == 0
             assert entry.original_entry.energy == f[k] and entry.attribute["free_energy_error_eV"] == 1e-5
             assert entry.attribute["trusted"] is True
+
+
+def test_metastable_phases_are_entries_above_the_hull() -> None:
+    """At 400 K, between two temperatures of /phases, at mean heights. A stable phase has none, also within its error."""
+    results = made_up_results(OLIVINE, regular, (400.0, 900.0))
+    x, above = np.array([[[0.5, 0.6]] * 2, [[0.3, 0.4]] * 2]), np.array([[[0.010, 0.0], [0.020, 0.0]], [[1e-5, np.nan]] * 2])
+    phases = blank(
+        Phases, temperature_K=np.array([300.0, 500.0]), chemical_potential_eV=np.zeros(2), name=np.array(["A", "B"]), x=x,
+        energy_above_hull_eV=above, energy_above_hull_eV_error=np.full((2, 2, 2), 1e-4),
+    )  # fmt: skip
+    diagrams = phase_diagrams(replace(results, phases=phases))
+    (entry,) = [e for e in diagrams[400.0].all_entries if "phase" in e.attribute]
+    assert entry.attribute["phase"] == "A" and entry.attribute["x"] == 0.5
+    assert diagrams[400.0].get_e_above_hull(entry) == pytest.approx(0.015, abs=1e-9)
+    assert not any("phase" in e.attribute for e in diagrams[900.0].all_entries)
 
 
 def test_the_atoms_of_a_formula_unit() -> None:
@@ -234,21 +278,21 @@ def written(material: Material, results: Results, folder: Path) -> tuple[Calphad
 def test_pycalphad_reads_our_energies(material: Material, tmp_path: Path) -> None:
     """To 1e-3 J/mol, at the ends of both ranges too, once its rounded gas constant is allowed for."""
     v = pytest.importorskip("pycalphad").variables
-    model, path = written(material, made_up_results(material, asymmetric(material), metal={"Na": -1.3}), tmp_path)
+    model, path = written(material, with_regions(material, asymmetric(material), metal={"Na": -1.3}), tmp_path)
     x = np.linspace(*material.x, 17)
     for temperature in (300.0, 432.1, 900.0):
         t = np.full(len(x), temperature)
         rounding = (float(v.R) - BOLTZMANN_EV_PER_K * J_PER_MOL) * temperature * material.entropy_kB(x, np.inf)
         found = pycalphad_energy_J_per_mol(path, model, temperature, x) + rounding
         assert np.abs(found - model.gibbs_energy_J_per_mol(t, x)).max() < 1e-3
-    assert "as pycalphad" in write_tdb(made_up_results(material, asymmetric(material)), tmp_path)
+    assert "as pycalphad" in write_tdb(with_regions(material, asymmetric(material)), tmp_path)
 
 
 @pytest.mark.runs
 def test_pycalphad_finds_the_miscibility_gap_and_redraws_it(tmp_path: Path) -> None:
     pycalphad = pytest.importorskip("pycalphad")
     v = pycalphad.variables
-    model, path = written(OLIVINE, made_up_results(OLIVINE, regular, points=97), tmp_path)
+    model, path = written(OLIVINE, with_regions(OLIVINE, regular, points=97), tmp_path)
     database, system = pycalphad.Database(str(path)), (["NA", "FE", "VA"], [phase_name(model)])
     for temperature in (500.0, 800.0, 1000.0):
         found = pycalphad.equilibrium(database, *system, {v.X("NA"): 0.25, v.T: temperature, v.P: 101325, v.N: 1})
@@ -268,6 +312,27 @@ def test_pycalphad_finds_the_miscibility_gap_and_redraws_it(tmp_path: Path) -> N
     assert len(lines) > 10
     for temperature, shares in lines:
         assert abs(min(s / (1 - s) for s in shares) - binodal(float(temperature))) < 2e-3
+
+
+def test_a_database_of_another_diagram_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If its two-phase regions are not those of the run, if it has none of an ordered phase, or if pycalphad draws others."""
+    pytest.importorskip("pycalphad")
+    good = with_regions(OLIVINE, regular, points=97)
+    assert "of 4 kept" in write_tdb(good, tmp_path) and list(tmp_path.glob("*.tdb"))
+    assert good.phase_diagram is not None
+    points = good.phase_diagram.boundary
+    for change, why in (
+        (
+            dict(region=points.region[2:], side=points.side[2:], x=points.x[2:], temperature_K=points.temperature_K[2:]),
+            "no region there in the run",
+        ),
+        (dict(x=np.where((points.temperature_K == 900) & (points.side == 1), points.x - 0.07, points.x)), "at 900 K"),
+    ):
+        lost = blank(Boundaries, **{**{n: getattr(points, n) for n in ("temperature_K", "x", "region", "side")}, **change})
+        results = replace(good, phase_diagram=replace(good.phase_diagram, boundary=lost))
+        assert why in write_exports(results, tmp_path) and not list(tmp_path.glob("*.tdb"))
+    monkeypatch.setattr(redraw, "phases_at", lambda path, model, t, x: [None for _ in x])
+    assert "No TDB: pycalphad redraws other regions" in write_exports(good, tmp_path) and not list(tmp_path.glob("*.tdb"))
 
 
 def test_basis_is_zero_at_the_ends() -> None:

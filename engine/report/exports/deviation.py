@@ -14,6 +14,7 @@ from .formula import canonical_of, rows_asked_for
 
 Float = NDArray[np.float64]
 FINE_GRID = 2001
+SAME_X = 0.05  # largest shift of a boundary of one region
 Gap = tuple[float, float]
 
 
@@ -33,7 +34,7 @@ class AtTemperature:
 class RegionShift:
     """A two-phase region of the run (None: the model alone has it) and of the model (None: the model has lost it).
 
-    trusted: most of the run's compositions inside are, at the nearest temperature with free energies.
+    trusted: most of the run's compositions inside are, in its diagram at this temperature.
     """
 
     temperature_K: float
@@ -46,6 +47,10 @@ class RegionShift:
         """Largest shift of the two boundaries in x; nan if there are none to compare."""
         return max(abs(a - b) for a, b in zip(self.run, self.model)) if self.run and self.model else float("nan")
 
+    def __str__(self) -> str:
+        run, model = (f"x = {gap[0]:.3f} to {gap[1]:.3f}" if gap else "no region there" for gap in (self.run, self.model))
+        return f"at {self.temperature_K:g} K: {run} in the run, {model} in the model"
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -56,6 +61,11 @@ class Deviation:
     largest_eV: float
     cell_eV: float
     regions: tuple[RegionShift, ...]
+
+    @property
+    def other_regions(self) -> list[RegionShift]:
+        """Regions that the run alone has, or the model where the run is trusted; and those shifted by more than SAME_X."""
+        return [r for r in self.regions if (r.run or r.trusted) and not r.shift <= SAME_X]
 
     def __str__(self) -> str:
         n = sum(row.trusted for row in self.rows)
@@ -106,21 +116,22 @@ def _largest(values: Float) -> float:
 
 
 def _regions(model: CalphadModel, results: Results) -> tuple[RegionShift, ...]:
-    """At every temperature sampled within the model's range."""
+    """At every temperature sampled within the model's range at which no region ends."""
     diagram, canonical = results.phase_diagram, canonical_of(results)
     if diagram is None:
         return ()
-    x, known = canonical.x, known_and_trusted(canonical)
-    found = []
+    x, known, found = canonical.x, known_and_trusted(canonical), []
     for t in np.intersect1d(diagram.temperature_K, canonical.temperature_K).tolist():
-        if model.temperature_K[0] <= t <= model.temperature_K[1]:
-            good = known[np.abs(canonical.temperature_K - t).argmin()]
-            for run, mine in _paired(
-                [(g.low, g.high) for g in gaps_at(diagram, t) if g.certain], gaps_of_model(model, t, float(x[1] - x[0]))
-            ):
-                low, high = run or mine or (x[0], x[-1])
-                inside = good[(x >= low) & (x <= high)]
-                found.append(RegionShift(t, bool(len(inside) and inside.mean() > 0.5), run, mine))
+        gaps = gaps_at(diagram, t)
+        if not model.temperature_K[0] <= t <= model.temperature_K[1] or not all(g.certain for g in gaps):
+            continue
+        good = known[np.abs(canonical.temperature_K - t).argmin()] & diagram.trusted[diagram.sampled_temperature_K == t].all(
+            axis=0
+        )
+        for run, mine in _paired([(g.low, g.high) for g in gaps], gaps_of_model(model, t, float(x[1] - x[0]))):
+            low, high = run or mine or (x[0], x[-1])
+            inside = good[(x >= low) & (x <= high)]
+            found.append(RegionShift(t, bool(len(inside) and inside.mean() > 0.5), run, mine))
     return tuple(found)
 
 

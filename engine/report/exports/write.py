@@ -16,6 +16,7 @@ from .deviation import Deviation, deviation
 from .formula import canonical_of, rows_asked_for
 from .hull_entries import as_json, phase_diagrams
 from .readback import pycalphad_energy_J_per_mol
+from .redraw import check_redrawn
 from .tdb import tdb_text
 
 log = logging.getLogger("redoxmc")
@@ -50,12 +51,27 @@ def write_diagrams(results: Results, folder: Path) -> str:
 
 
 def write_tdb(results: Results, folder: Path) -> str:
-    """The database, with its deviation from the run in its header; as pycalphad reads it, if that is installed."""
+    """The database, with its deviation from the run in its header; as pycalphad reads it, if that is installed.
+
+    Raises RedoxError, and leaves no file, if the two-phase regions of the model are not those of the run, or if pycalphad draws
+    others.
+    """
     model = fit_model(results)
     path, how_far = folder / f"{model.unit.name}.tdb", deviation(model, results)
+    if other := how_far.other_regions:
+        raise RedoxError(f"its diagram would have other two-phase regions than this run ({len(other)}; {other[0]}). {how_far}")
     write_text(path, tdb_text(model, how_far, results.attributes.title))
     said = f"CALPHAD database {path.name}: {how_far}"
-    return said + (_as_pycalphad_reads(model, results, path) if find_spec("pycalphad") else "")
+    if not find_spec("pycalphad"):
+        return f"{said}; not redrawn, since pycalphad is not installed"
+    canonical = canonical_of(results)
+    try:
+        temperatures_K = canonical.temperature_K[rows_asked_for(canonical)].tolist()
+        check_redrawn(path, model, temperatures_K, float(canonical.x[1] - canonical.x[0]))
+    except RedoxError:
+        path.unlink()
+        raise
+    return said + _as_pycalphad_reads(model, results, path)
 
 
 def _as_pycalphad_reads(model: CalphadModel, results: Results, path: Path) -> str:
