@@ -116,7 +116,8 @@ def test_scans_of_ends_are_kept_and_belong_to_a_smaller_cell(tmp_path: Path, mon
 
     def found(systems: tuple[System, System], end: GapEnd, seed: int, number: int) -> GapScan | None:
         made.append(number)
-        return scan(400.0) if number else None
+        seen = scan(400.0)
+        return seen if number and seen.crossing else None  # with its crossing, which is not written
 
     monkeypatch.setattr(order_scans, "read_ladder", lambda store: (SimpleNamespace(mix=cells[0].mix), None))
     monkeypatch.setattr(order_scans, "scan_gap", found)
