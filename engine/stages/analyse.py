@@ -28,8 +28,8 @@ from ..sampling.samples import Samples, read_samples
 from ..thermodynamics.analysis import Analysis, analyse_samples
 from ..thermodynamics.ground_states import ground_state_group, ground_state_notes, write_corners
 from ..thermodynamics.order.transitions import transitions_group
-from ..thermodynamics.phase_diagram.compare import boundary_shifts
-from ..thermodynamics.phase_diagram.diagram import Beside
+from ..thermodynamics.phase_diagram.compare import with_size
+from ..thermodynamics.phase_diagram.diagram import ALONE, Beside
 from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
 from ..thermodynamics.phase_diagram.two_runs import compared
@@ -143,8 +143,8 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     """All groups of results.h5. Nothing is written."""
     config, energy = run.config, run.config.energy
     drawn = drawn_systems(run, data.fit_data, cells.main)
-    other = _second(run, data, cells, committed.second)
     found = _phases(committed, cells, config.seed)
+    other = _second(run, data, cells, committed.second, found)
     beside = Beside(other.isotherms if other else None, found, tuple(committed.gaps))
     analysis = analyse_samples(committed.samples, cells.main, config.analysis, config.seed, data.vibrations, drawn, beside)
     of_ions = [cells.main.description] if energy is not None and energy.electrons == "ground_state" else []
@@ -231,11 +231,12 @@ def _with_other(results: Results, other: Results | None) -> Results:
     )
 
 
-def _second(run: Run, data: RootData, cells: Cells, samples: Samples | None) -> Analysis | None:
+def _second(run: Run, data: RootData, cells: Cells, samples: Samples | None, found: Phases | None) -> Analysis | None:
     """Of the second cell, if it has been sampled."""
     if samples is None or cells.second is None:
         return None
-    return analyse_samples(samples, cells.second, run.config.analysis, run.config.seed, data.vibrations)
+    of_second = Beside(phases=replace(found, larger=found.smaller)) if found else ALONE
+    return analyse_samples(samples, cells.second, run.config.analysis, run.config.seed, data.vibrations, beside=of_second)
 
 
 def _with_second(results: Results, second: Analysis | None, cells: Cells) -> Results:
@@ -243,10 +244,9 @@ def _with_second(results: Results, second: Analysis | None, cells: Cells) -> Res
     diagram, other = results.phase_diagram, second.results.phase_diagram if second else None
     if diagram is None or other is None or cells.second is None:
         return results
-    boundary = replace(diagram.boundary, x_finite_size=boundary_shifts(diagram, other))
     return replace(
         results,
-        phase_diagram=replace(diagram, boundary=boundary),
+        phase_diagram=with_size(diagram, other),
         phase_diagram_second=replace(other, title=f"cell of {cells.second.n_formula_units} formula units"),
     )
 

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, find_gaps, gaps_of
-from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, invariant_points, matched
+from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, invariant_points, matched, with_size
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent
 from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_phase_fields
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
@@ -206,10 +206,13 @@ def test_transitions_are_matched_between_diagrams() -> None:
         groups.append(diagram_group(diagram, trusted_part(diagram, canonical), canonical, no_order(isotherms)))
     (pair,) = [p for p in matched(*map(invariant_points, groups)) if p.either.kind == "eutectoid"]
     assert abs(pair.difference_K + 0.002 / 0.62 / BOLTZMANN_EV_PER_K) < 2 * pair.difference_error_K < 8
-    shifts = boundary_shifts(*groups)
+    shifts, errors = boundary_shifts(*groups)
+    assert np.array_equal(np.isnan(shifts), np.isnan(errors))
     assert np.nanmax(np.abs(shifts[groups[0].boundary.temperature_K < 330])) < 5e-3
     between = (groups[0].boundary.temperature_K > 345) & (groups[0].boundary.temperature_K < 365)
     assert between.any() and np.nanmax(np.abs(shifts[between])) > 0.2
+    errors = with_size(*groups).boundary.x_error
+    assert errors[between].max() > 0.1 > 0.01 > errors[groups[0].boundary.temperature_K < 330].max()
 
 
 @pytest.mark.runs

@@ -28,7 +28,9 @@ class Boundaries(Group):
         "composition of the phase: mean of its peak in P(n) where the peaks of both phases have equal weight; "
         "up to layout 6 a vertex of the hull",
     )
-    x_error: Float = error_of("x")
+    x_error: Float = variable(
+        BOUNDARY, "1", "standard error of boundary_x, with half of boundary_x_finite_size as far as this exceeds its own error"
+    )
     x_fit_uncertainty: Float | None = variable(
         BOUNDARY, "1", "standard deviation of boundary_x over draws of the effective cluster interactions", default=None
     )

@@ -1,7 +1,7 @@
 """Comparison of two phase diagrams: transitions of one kind near the same composition, and differences of their boundaries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,21 @@ def invariant_points(diagram: PhaseDiagram) -> list[Point]:
     return [Point(str(kind), "", float(x), float(e), float(t), float(s)) for kind, x, e, t, s, share in rows if share > SHOWN]
 
 
-def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> Float:
-    """x of the second diagram's boundaries minus that of the first's, at every point of the first; nan: the second has none.
+def with_size(diagram: PhaseDiagram, second: PhaseDiagram) -> PhaseDiagram:
+    """With the shifts of the boundaries in the diagram of a smaller cell; half of each beyond its error is added to the error."""
+    shift, error = boundary_shifts(diagram, second)
+    beyond = np.nan_to_num(np.maximum(shift**2 - error**2, 0.0)) / 4
+    total = np.sqrt(diagram.boundary.x_error**2 + beyond)
+    return replace(diagram, boundary=replace(diagram.boundary, x_finite_size=shift, x_error=total))
+
+
+def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> tuple[Float, Float]:
+    """x of the second diagram's boundaries minus that of the first's, at every point of the first, with errors; nan: none there.
 
     Two-phase regions are matched by their overlap in x, at the temperature of the second diagram nearest to the point's.
     """
     own_points, other = first.boundary, second.boundary
-    shifts = np.full(len(own_points.x), np.nan)
+    shifts, errors = np.full((2, len(own_points.x)), np.nan)
     t, t_other = own_points.temperature_K, second.temperature_K
     for k in np.flatnonzero(own_points.side == 0):
         row = t_other[np.argmin(np.abs(t_other - t[k]))]
@@ -94,5 +102,7 @@ def boundary_shifts(first: PhaseDiagram, second: PhaseDiagram) -> Float:
         theirs = np.array([other.x[[i, i + 1]] for i in low]).reshape(-1, 2)
         overlap = np.minimum(theirs[:, 1], own[1]) - np.maximum(theirs[:, 0], own[0])
         if len(overlap) and overlap.max() > 0:
-            shifts[[k, k + 1]] = theirs[np.argmax(overlap)] - own
-    return shifts
+            best = low[np.argmax(overlap)]
+            shifts[[k, k + 1]] = other.x[[best, best + 1]] - own
+            errors[[k, k + 1]] = np.hypot(other.x_error[[best, best + 1]], own_points.x_error[[k, k + 1]])
+    return shifts, errors
