@@ -92,7 +92,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     ),
     "voltage": (
         voltage,
-        "Equilibrium voltage from the hull of the free energy, with two standard errors. Plateaus are two-phase regions.",
+        "Equilibrium voltage, with two standard errors. Plateaus are the two-phase regions of the phase diagram.",
     ),
     "differential_capacity": (
         differential_capacity,
