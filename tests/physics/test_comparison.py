@@ -62,7 +62,7 @@ def test_two_runs_side_by_side(sweeps: int, tmp_path: Path) -> None:
                     )
                 assert group["routes_agree"][row].all()
             assert ("entropy_electron_kB" in group) == (name == "full")
-            assert ("phase_diagram_beside" in file) == (name == "full")
+            assert ("phase_diagram_beside" in file) == (name == "full") and "voltage" in file
             if name == "ground":
                 assert "electrons are in their ground state" in file.attrs["notes"]
     assert (tmp_path / "full/out/figures/phase_diagrams.svg").exists()

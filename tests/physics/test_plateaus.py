@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.sampling.ground_states.electron_ground_state import ions_lattice
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
 from redoxmc.engine.thermodynamics.phase_diagram.diagram import Diagram, build_diagram
@@ -59,6 +60,17 @@ def test_plateaus_have_the_boundaries_of_the_diagram(olivine: Lattice) -> None:
     assert (group.voltage_V_error[0, inside] == group.plateau.voltage_V_error[0]).all() and 0 < group.plateau.voltage_V_error[
         0
     ] < 1e-5
+
+
+def test_ions_alone_have_the_charge_of_the_input(olivine: Lattice) -> None:
+    """With the electrons in their ground state the lattice of the ions has no charges, and the voltage is the same."""
+    isotherms = of_olivine(regular, [T_K], olivine)
+    alone = replace(isotherms, system=SimpleNamespace(**{**vars(isotherms.system), "lattice": ions_lattice(olivine)}))
+    charged = replace(alone, system=SimpleNamespace(**{**vars(alone.system), "charge": 1}))
+    trusted, reference = all_trusted(isotherms).trusted, {"Na": REFERENCE_EV}
+    wanted, found = (voltage_group(i, None, reference, trusted) for i in (isotherms, charged))
+    assert wanted is not None and found is not None and np.array_equal(wanted.voltage_V, found.voltage_V, equal_nan=True)
+    assert voltage_group(alone, None, reference, trusted) is None
 
 
 def test_without_a_region_there_is_no_plateau(olivine: Lattice) -> None:
