@@ -51,7 +51,7 @@ def made(states: Enumeration, catalogue: Catalogue, phase: int, kinds: Sequence[
     patterns = [pattern_of(catalogue, t, system) for t in tasks]
     sweeps = [COUPLED_SWEEPS[length] if t.kind is Kind.COUPLED else SWEEPS * length for t in tasks]
     given = enumerate(zip(tasks, patterns, sweeps))
-    return [make_sheet(system, p, t, ASKED_K, n, SEED, (k, phase + 1)) for k, (t, p, n) in given]
+    return [make_sheet(system, p, (), t, ASKED_K, n, SEED, (k, phase + 1)) for k, (t, p, n) in given]
 
 
 def deviation_kT(surface: Surface, anchors: Sequence[Anchor], expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

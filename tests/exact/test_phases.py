@@ -22,6 +22,7 @@ from redoxmc.engine.sampling.chains.system import System, build_system
 from redoxmc.engine.sampling.phases import phases, sheets, tasks
 from redoxmc.engine.sampling.phases.catalogue import Phase, find_phases
 from redoxmc.engine.sampling.phases.coupling import coupled, off_pattern
+from redoxmc.engine.sampling.phases.existence import existence
 from redoxmc.engine.sampling.phases.phases import read_phases, run_phases
 from redoxmc.engine.sampling.phases.sheets import STRENGTHS, Kind, Sheet, Task, make_sheet
 from redoxmc.engine.sampling.phases.tasks import DISORDERED, Catalogue, pattern_of
@@ -61,7 +62,7 @@ def made(system: System, catalogue: Catalogue, phase: int, kinds: Sequence[Kind]
     if Kind.COUPLED in kinds:
         tasks += [Task(phase, Kind.COUPLED, catalogue.reference_mu_eV(phase), 0, node) for node in range(STRENGTHS)]
     patterns = [pattern_of(catalogue, t, system) for t in tasks]
-    return [make_sheet(system, p, t, ASKED_K, sweeps, SEED, (k, phase + 1)) for k, (t, p) in enumerate(zip(tasks, patterns))]
+    return [make_sheet(system, p, (), t, ASKED_K, sweeps, SEED, (k, phase + 1)) for k, (t, p) in enumerate(zip(tasks, patterns))]
 
 
 def test_coupled_energies_are_exact() -> None:
@@ -91,6 +92,22 @@ def test_likeness_to_a_translation_is_full_and_its_correlation_negative() -> Non
     (phase,) = find_phases((antiferromagnet(4), antiferromagnet(4)), np.array([0.0]), ASKED_K, [], SEED)
     found = phase.pattern.likeness(np.array([phase.pattern.species, 1 - phase.pattern.species]))
     assert found[0] == pytest.approx([1, 1]) and found[2] == pytest.approx([1, -1])
+
+
+def test_chains_that_are_more_like_another_phase_have_left_theirs() -> None:
+    """The likeness of 1/4 to 1/2 is 1/3, more than the threshold. Noise at one temperature is filled in, at two it is not."""
+    _, half, _ = find_phases((alloy(2), alloy(2)), np.linspace(-0.48, 0.48, 7), ASKED_K, [], SEED)
+    system, task = alloy(2), Task(1, Kind.COLD, 0.0, 0)
+    sheet = make_sheet(system, half.pattern, (), task, ASKED_K, 40, SEED, (1,))
+    assert existence(sheet)[1][0]
+    moved = replace(sheet, to_others=np.full(sheet.to_others.shape, 0.5), likeness=np.full(sheet.likeness.shape, 1 / 3))
+    assert not existence(moved)[1].any()
+    assert existence(replace(moved, to_others=np.zeros(sheet.to_others.shape)))[1][0]
+    apart = np.zeros(sheet.means.energy_eV.shape)
+    apart[:, 2], apart[:, 6:8] = [[0.0, 0.0, 1.0, 1.0]], [[0.0, 0.0, 1.0, 1.0]]
+    apart += 1e-3 * np.random.default_rng(0).normal(size=apart.shape)
+    noisy = replace(sheet, means=replace(sheet.means, energy_eV=apart), likeness=np.ones(sheet.likeness.shape))
+    assert np.flatnonzero(~existence(noisy)[1]).tolist() == [6, 7]
 
 
 def disordered(sweeps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from .sheets import Sheet
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 BLOCKS = 4  # of each walker
-LEAST_LIKENESS = 0.15  # to the pattern, below which a chain has left the phase
+LEAST_LIKENESS = 0.2  # to the pattern, below which a chain has left the phase
 LEAST_PURITY = 0.5  # likeness over the share of the stars of the pattern
 MOST_DISAGREEMENT = 4.0  # of the means of the walkers, over what their own blocks let expect
 
@@ -16,14 +16,16 @@ MOST_DISAGREEMENT = 4.0  # of the means of the walkers, over what their own bloc
 def existence(sheet: Sheet) -> tuple[Float, Bool]:
     """Likeness to the pattern, and whether all chains stayed in the phase and agree, (temperatures,).
 
-    A chain has left it if it has lost its order, or has that of other arms of the star. Walkers that differ are not equilibrated:
-    each has its own domains.
+    A chain has left it if it has lost its order, has that of other arms of the star, or is more like another phase. Walkers that
+    differ are not equilibrated: each has its own domains. Between temperatures at which they agree a difference counts as noise.
     """
     agree = np.all([disagreement(c) <= MOST_DISAGREEMENT for c in (sheet.means.energy_eV, sheet.means.ions)], axis=0)
+    agree[1:-1] |= agree[:-2] & agree[2:]
     if np.isnan(sheet.likeness).all():
         return np.zeros(len(sheet.ordered)), ~sheet.ordered & agree
+    own = (sheet.likeness[:, 0].mean(axis=0) > sheet.to_others.mean(axis=0)).all(axis=-1)
     to_order, to_stars, _ = sheet.likeness.mean(axis=0).min(axis=-1)  # the walker that is least like it
-    return to_order, (to_order >= LEAST_LIKENESS) & (to_order >= LEAST_PURITY * to_stars) & agree
+    return to_order, (to_order >= LEAST_LIKENESS) & (to_order >= LEAST_PURITY * to_stars) & own & agree
 
 
 def units_of(chunks: Float) -> Float:

@@ -22,7 +22,7 @@ from .catalogue import Phase, find_phases
 from .lanes import Means
 from .pattern import Pattern
 from .sheets import Kind, Sheet, Task, make_sheet, sweeps_of
-from .tasks import ADDED, MU_POINTS, Catalogue, fine_tasks, pattern_of, tasks_of
+from .tasks import ADDED, MU_POINTS, Catalogue, fine_tasks, others_of, pattern_of, tasks_of
 
 Float = NDArray[np.float64]
 GroundStates = Sequence[tuple[Supercell, Lowest]]
@@ -101,8 +101,8 @@ def _make(
     def work(number: int) -> None:
         task = missing[number]
         system, sweeps = systems[task.cell], sweeps_of(task.kind, asked)
-        pattern = pattern_of(catalogue, task, system)
-        sheet = make_sheet(system, pattern, task, catalogue.asked_K, sweeps, seed, _key(catalogue, task))
+        pattern, others = pattern_of(catalogue, task, system), others_of(catalogue, task)
+        sheet = make_sheet(system, pattern, others, task, catalogue.asked_K, sweeps, seed, _key(catalogue, task))
         _write(_file(store, catalogue, task), sheet, asked)
 
     if missing:
@@ -163,7 +163,8 @@ def _is_made(path: Path, asked: int) -> bool:
 
 def _write(path: Path, sheet: Sheet, asked: int) -> None:
     means = {f.name: getattr(sheet.means, f.name) for f in fields(Means)}
-    write_h5(path, {**means, "likeness": sheet.likeness, "ordered": sheet.ordered, "off": sheet.off}, {"sweeps": asked})
+    own = {name: getattr(sheet, name) for name in ("likeness", "to_others", "ordered", "off")}
+    write_h5(path, {**means, **own}, {"sweeps": asked})
 
 
 def read_phases(store: SampleStore, larger: System, smaller: System | None) -> tuple[Catalogue, list[Sheet]] | None:
@@ -188,5 +189,6 @@ def read_sheets(store: SampleStore, catalogue: Catalogue, tasks: Sequence[Task])
         if path.exists():
             data, _ = read_h5(path)
             means = Means(**{f.name: data[f.name] for f in fields(Means)})
-            found.append(Sheet(task, means, data["likeness"], data["ordered"].astype(bool), data["off"]))
+            ordered = data["ordered"].astype(bool)
+            found.append(Sheet(task, means, data["likeness"], data["to_others"], ordered, data["off"]))
     return found

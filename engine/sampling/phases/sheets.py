@@ -1,5 +1,6 @@
 """Chains of one phase at one chemical potential: over temperature, from beta = 0, or coupled to the pattern of the phase."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,13 +55,15 @@ class Task:
 class Sheet:
     """What chains of a task give.
 
-    likeness (chunks, 3, temperatures, walkers): as the pattern gives it; nan without one. ordered (temperatures,): whether
-    long-range order of any kind is seen. off (chunks, temperatures, walkers): sites off the pattern, 0 without one.
+    likeness (chunks, 3, temperatures, walkers): as the pattern gives it; nan without one. to_others (chunks, temperatures,
+    walkers): to the other pattern that is most alike. ordered (temperatures,): whether long-range order of any kind is seen.
+    off (chunks, temperatures, walkers): sites off the pattern, 0 without one.
     """
 
     task: Task
     means: Means
     likeness: Float
+    to_others: Float
     ordered: NDArray[np.bool_]
     off: Float
 
@@ -101,9 +104,16 @@ def snapshots_of(kind: Kind, sweeps: int) -> int:
 
 
 def make_sheet(
-    system: System, pattern: Pattern | None, task: Task, asked_K: tuple[float, ...], sweeps: int, seed: int, key: tuple[int, ...]
+    system: System,
+    pattern: Pattern | None,
+    others: Sequence[Pattern],
+    task: Task,
+    asked_K: tuple[float, ...],
+    sweeps: int,
+    seed: int,
+    key: tuple[int, ...],
 ) -> Sheet:
-    """pattern: within the cell of the system. sweeps: of the measurement."""
+    """pattern, others: of this phase and of the other ones, within the cell of the system. sweeps: of the measurement."""
     chained = system
     if task.kind is Kind.COUPLED:
         assert pattern is not None
@@ -115,7 +125,7 @@ def make_sheet(
         for step in range(1, COOLING_STEPS):
             lanes.advance(max(1, equilibration // COOLING_STEPS), step / COOLING_STEPS)
     lanes.advance(equilibration)
-    return _measured(lanes, pattern, task, sweeps)
+    return _measured(lanes, pattern, others, task, sweeps)
 
 
 def _random_states(system: System, seed: int, key: tuple[int, ...]) -> NDArray[np.int8]:
@@ -125,11 +135,11 @@ def _random_states(system: System, seed: int, key: tuple[int, ...]) -> NDArray[n
     return np.array([random_neutral_state(system.supercell, system.ion, n, random) for _ in range(LANES)])
 
 
-def _measured(lanes: Lanes, pattern: Pattern | None, task: Task, sweeps: int) -> Sheet:
+def _measured(lanes: Lanes, pattern: Pattern | None, others: Sequence[Pattern], task: Task, sweeps: int) -> Sheet:
     system, shape = lanes.system, (TEMPERATURES, WALKERS)
     snapshots = snapshots_of(task.kind, sweeps)
     fields, waves = ordered_fields(system.supercell, str(system.ion)), Waves(system.supercell)
-    means, likeness, off, stars = [], [], [], []
+    means, likeness, to_others, off, stars = [], [], [], [], []
     for _ in range(CHUNKS):
         record, away = [], np.zeros(LANES)
         for _ in range(snapshots):
@@ -142,9 +152,11 @@ def _measured(lanes: Lanes, pattern: Pattern | None, task: Task, sweeps: int) ->
             likeness.append(np.full((3, *shape), np.nan))
         else:
             likeness.append(pattern.likeness(states).reshape(3, *shape))
+        to_others.append(np.max([np.zeros(LANES), *(p.likeness(states)[0] for p in others)], axis=0).reshape(shape))
         off.append(away.reshape(shape))
         stars.append([np.nan_to_num(waves.star_weights(deviations(f, system.supercell, states))) for f in fields])
     mean = np.mean(stars, axis=0).reshape(len(fields), *shape, -1).mean(axis=2)  # (fields, temperatures, stars)
     chains = np.full(TEMPERATURES, WALKERS)
     ordered = np.any([recognise(m, chains, waves, f).ordered for m, f in zip(mean, fields)], axis=0)
-    return Sheet(task, Means(*(np.array(m) for m in zip(*means))), np.array(likeness), ordered, np.array(off, float))
+    arrays = np.array(likeness), np.array(to_others), ordered, np.array(off, float)
+    return Sheet(task, Means(*(np.array(m) for m in zip(*means))), *arrays)

@@ -119,6 +119,13 @@ def pattern_of(catalogue: Catalogue, task: Task, system: System) -> Pattern | No
     return Pattern(system.supercell, str(system.ion), system.any_state(end))
 
 
+def others_of(catalogue: Catalogue, task: Task) -> list[Pattern]:
+    """Of the other ordered phases that fit into the cell; for chains of an ordered phase that are not coupled to it."""
+    if task.phase == DISORDERED or task.kind is Kind.COUPLED:
+        return []
+    return [catalogue.pattern(k, task.cell) for k in catalogue.fitting(task.cell) if k not in (DISORDERED, task.phase)]
+
+
 def attempted_moves(n_sites: tuple[int, int], sweeps: int) -> tuple[float, float]:
     """Of the disordered phase, and at most of all ordered ones that there can be and of what the rounds add.
 
