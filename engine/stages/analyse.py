@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..crystal.lattice import Lattice, Supercell
-from ..crystal.ordered_cell import cell_of_state
-from ..crystal.phase_names import disordered_name, phase_name
+from ..crystal.lattice import Supercell
 from ..crystal.supercells import fits
 from ..errors import RedoxError
 from ..runtime.hashes import fingerprint
@@ -34,6 +32,7 @@ from ..thermodynamics.phase_diagram.ends import with_scanned_ends
 from ..thermodynamics.phase_diagram.phases import Phase, Seen, phases_of, with_phases, write_cells
 from ..thermodynamics.phase_diagram.two_runs import compared
 from ..thermodynamics.phases.group import phases_group
+from ..thermodynamics.phases.names import names_of, too_large
 from ..thermodynamics.phases.phases import Phases, find_all
 from ..units import fraction
 from . import sample
@@ -154,7 +153,10 @@ def compute(run: Run, data: RootData, cells: Cells, committed: Committed) -> Ana
     results = replace(results, transitions=transitions_group(committed.scans, sizes))
     if results.phase_diagram is not None:
         results = replace(results, phase_diagram=with_scanned_ends(results.phase_diagram, committed.gaps))
-    results = replace(results, phases=phases_group(found, _names(found, run.lattice)) if found else None)
+    if found is not None:
+        names = names_of(found.catalogue, run.lattice)
+        results = replace(results, phases=phases_group(found, names))
+        notes += too_large(found, names)
     results, phases = _with_phases(results, committed.samples, cells)
     if config.ground_states is not None:
         ground_states = read_ground_states(config.ground_states, run.lattice, run.output.store)
@@ -256,12 +258,6 @@ def _phases(committed: Committed, cells: Cells, seed: int) -> Phases | None:
     if committed.phases is None or cells.second is None:
         return None
     return find_all(*committed.phases, (cells.main, cells.second), seed)
-
-
-def _names(found: Phases, lattice: Lattice) -> list[str]:
-    """Of all phases, the disordered one first."""
-    patterns = [p.pattern for p in found.catalogue.phases]
-    return [disordered_name(lattice), *(phase_name(cell_of_state(p.supercell, p.species)) for p in patterns)]
 
 
 def _with_phases(results: Results, samples: Samples, cells: Cells) -> tuple[Results, list[Phase]]:
