@@ -50,13 +50,14 @@ def autocorrelation_time(series: Float) -> Float:
 
 
 def equilibration(series: Float) -> NDArray[np.int64]:
-    """Samples to drop from the start of series (..., samples), so that the rest has the most effective samples.
+    """Samples to drop from the start of series (..., walkers, samples), so that the rest has the most effective samples, (...).
 
-    The cuts are on a coarse grid (Chodera, J. Chem. Theory Comput. 12, 1799, 2016).
+    The cuts are on a coarse grid (Chodera, J. Chem. Theory Comput. 12, 1799, 2016). All walkers together: the longest cut of any
+    of them is often that of noise.
     """
     n = series.shape[-1]
     cuts = [int(d * n) for d in DISCARDS]
-    effective = np.array([(n - c) / autocorrelation_time(series[..., c:]) for c in cuts])
+    effective = np.array([(n - c) * (1 / autocorrelation_time(series[..., c:])).sum(axis=-1) for c in cuts])
     return np.array(cuts)[effective.argmax(axis=0)]
 
 
@@ -108,7 +109,7 @@ def assess(energy: Float, ions: Float, accepted: NDArray[np.int64]) -> Convergen
     """
     n = energy.shape[-1]
     energy, ions = (series - series[:, :1, :1] for series in (energy, ions))  # an offset would hide what varies
-    cut = np.maximum(equilibration(energy).max(axis=1), equilibration(ions).max(axis=1))
+    cut = np.maximum(equilibration(energy), equilibration(ions))
     tau, r_hat, varied = np.ones(len(energy)), np.ones(len(energy)), np.zeros(len(energy), bool)
     for c in np.unique(cut):
         rows = cut == c
