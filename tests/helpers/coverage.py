@@ -138,14 +138,20 @@ def ising_levels(size: int, coupling_eV: float) -> Levels:
 
 def run_of(system: System, temperature_K: tuple[float, ...], sweeps: int, walkers: int, seed: int, folder: Path) -> Results:
     """The results of a run with default settings."""
+    store, comm, watch = sampled(system, temperature_K, sweeps, walkers, seed, folder), MPI.COMM_SELF, StopWatch(MPI.COMM_SELF)
+    run_conditional_entropies(system, system.n_range[1], seed, store, comm, watch)
+    return results_of(read_samples(store), system, seed)
+
+
+def sampled(system: System, temperature_K: tuple[float, ...], sweeps: int, walkers: int, seed: int, folder: Path) -> SampleStore:
+    """The chains of a run with default settings."""
     lengths: Any = {"equilibrate": EQUILIBRATE, "measure": sweeps}
     given = SamplingInput(temperature_K=temperature_K, walkers=walkers, sweeps=lengths)
     config: Any = SimpleNamespace(sampler=given, seed=seed)
     store, comm, watch = SampleStore(folder), MPI.COMM_SELF, StopWatch(MPI.COMM_SELF, None)
     prepare_ladder(system, config, store, comm)
     sample_ladder("sampling", system, config, store, (Stream.SAMPLING,), sweeps, comm, watch)
-    run_conditional_entropies(system, system.n_range[1], seed, store, comm, watch)
-    return results_of(read_samples(store), system, seed)
+    return store
 
 
 def results_of(samples: Samples, system: System, seed: int) -> Results:

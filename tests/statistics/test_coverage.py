@@ -1,41 +1,32 @@
 """Error bars against enumeration: deviations from exact values are of the size that the errors say, wherever results are trusted.
 
-All of it takes half an hour of processor time. In parts: -k "small and 2000", "small and not 2000", "ising and 2000",
-"ising and not 2000".
+All of it takes three quarters of an hour of processor time. In parts: -k "small and 2000", "small and not 2000",
+"ising and 2000", "ising and not 2000", "boundaries", "critical".
 """
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 
-from redoxmc.engine.crystal.lattice import Species, Sublattice, build_lattice
 from redoxmc.engine.hamiltonian.terms import Hamiltonian, pair_clusters, point_clusters
 from redoxmc.engine.sampling.chains.system import System, build_system
+from redoxmc.engine.sampling.order_scans import gap_scan
+from redoxmc.engine.sampling.order_scans.gap_scan import GapEnd, scan_gap
 
-from ..helpers.coverage import Coverage, Levels, coverage, enumerated, ising_levels, ising_states, run_of
+from ..helpers.coverage import Coverage, Levels, coverage, enumerated, ising_levels, ising_states, run_of, sampled
+from ..helpers.coverage_diagram import boundaries_compared, covered, crossing_of, exact_crossing_K
 from ..helpers.enumeration import Enumeration
+from ..helpers.ising import COUPLING_EV, magnet
 
 SEEDS, WALKERS = 30, 4
-COUPLING_EV = 0.02  # T_c of the infinite lattice 527 K
+GAP_K = (250.0, 300.0, 350.0)
 TEMPERATURES_K = {"small": (250.0, 500.0, 1000.0), "ising": (400.0, 600.0, 1200.0)}
 LEAST_RMS, MOST_RMS = 0.8, 1.25
 MOST_BEYOND = 1e-3  # share of the trusted points more than 5 standard errors off
 LEAST_TRUSTED = 0.8  # at 2000 sweeps
 LEAST_POINTS = 60  # of which a root mean square is tested
 MANY_POINTS = 2000  # of which the share beyond is tested quantity by quantity: of fewer, one in a thousand says little
-
-
-def magnet() -> System:
-    """6 x 6 Ising spins, as two neutral elements."""
-    elements = ("Li", "Na")
-    lattice = build_lattice(
-        Atoms("H", cell=[1.0, 1.0, 10.0], pbc=True), (Sublattice("H", tuple(Species(e, 0) for e in elements)),), {}
-    )
-    pairs = [(a, b, COUPLING_EV if a != b else -COUPLING_EV) for a, b in (("Li", "Li"), ("Na", "Na"), ("Li", "Na"))]
-    clusters = [c for a, b, energy in pairs for c in pair_clusters(lattice, (a, b), (0.9, 1.1), energy)]
-    return build_system(Hamiltonian(lattice, tuple(clusters)), np.diag([6, 6, 1]), ("Li",))
 
 
 def table(found: dict[str, Coverage]) -> str:
@@ -51,7 +42,7 @@ def table(found: dict[str, Coverage]) -> str:
 def test_deviations_are_of_the_size_of_the_errors(cell: str, sweeps: int, small_states: Enumeration, tmp_path: Path) -> None:
     """30 seeds: root mean square of the deviations over the errors, outliers, and the share of points that are trusted."""
     system, exact = (
-        (small_states.system, enumerated(small_states)) if cell == "small" else (magnet(), ising_levels(6, COUPLING_EV))
+        (small_states.system, enumerated(small_states)) if cell == "small" else (magnet(6), ising_levels(6, COUPLING_EV))
     )
     runs = [run_of(system, TEMPERATURES_K[cell], sweeps, WALKERS, seed, tmp_path / str(seed)) for seed in range(SEEDS)]
     found = coverage(runs, exact)
@@ -62,6 +53,36 @@ def test_deviations_are_of_the_size_of_the_errors(cell: str, sweeps: int, small_
         assert len(c.deviation) < LEAST_POINTS or LEAST_RMS <= c.rms <= MOST_RMS, name
         assert len(c.deviation) < MANY_POINTS or c.beyond <= MOST_BEYOND, name
         assert sweeps < 2000 or not len(c.deviation) or c.trusted >= LEAST_TRUSTED, name
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("sweeps", [200, 2000])
+def test_deviations_of_boundaries(sweeps: int, tmp_path: Path) -> None:
+    """Of the gap of 6 x 6 Ising spins, against the means of the peaks of the exact P(n)."""
+    system, exact = magnet(6), ising_levels(6, COUPLING_EV)
+    every: list[tuple[float, bool]] = []
+    for seed in range(SEEDS):
+        store = sampled(system, GAP_K, sweeps, WALKERS, seed, tmp_path / str(seed))
+        every += boundaries_compared(store, system, exact, seed)
+    holds(f"boundaries, {sweeps} sweeps", covered(every), sweeps >= 2000)
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("moves", [3e7, 1e8], ids=["short", "long"])
+def test_deviations_of_critical_temperatures(moves: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the crossing of the cumulants of 6 x 6 and 3 x 3 Ising spins, against that of the exact P(n); a run makes 1.8e9."""
+    for name, share in (("approach", 1 / 3), ("measure", 1.0)):
+        monkeypatch.setitem(gap_scan.MOVES, name, (share * moves, share * moves / 4))
+    expected = exact_crossing_K(ising_levels(6, COUPLING_EV), ising_levels(3, COUPLING_EV))
+    end = GapEnd(0.5, 0.01, (480.0, 580.0), np.array([400.0, 600.0]), np.zeros(2))
+    every = [crossing_of(scan_gap((magnet(6), magnet(3)), end, seed, 0), expected) for seed in range(SEEDS)]
+    holds(f"critical temperature, {moves:.0e} moves", covered(every), True)
+
+
+def holds(name: str, found: Coverage, long: bool) -> None:
+    print(f"\n{SEEDS} seeds\n{table({name: found})}")
+    assert LEAST_RMS <= found.rms <= MOST_RMS and found.beyond <= MOST_BEYOND
+    assert not long or found.trusted >= LEAST_TRUSTED
 
 
 @pytest.mark.runs
