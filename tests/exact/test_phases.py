@@ -157,6 +157,13 @@ def test_the_coupling_to_the_pattern_gives_onsagers_grand_potential() -> None:
     mistaken = [replace(a, value=a.value + np.log(2) * (k == len(anchors) - 1)) for k, a in enumerate(anchors)]
     assert abs(found.closure_kT) < 4 * found.closure_kT_error
     assert abs(grand_potential(surface, mistaken, 64).closure_kT) > 10 * found.closure_kT_error  # ln 2 for each site
+    assert np.isnan(found.value_eV[0, 0, 1]), "at 700 K the order has ended"
+    followed = grand_potential(replace(surface, exists=np.ones_like(surface.exists)), anchors, 64)
+    beta = surface.beta_per_eV[0]
+    off = 64 * beta * (followed.value_eV[:, 0, 1] - onsager_eV(ASKED_K[1]))
+    assert abs(off[0]) > 4 * off[1:].std(ddof=1) + 0.02, (
+        "mutant: followed past its basin, one variant counted where there are two"
+    )
 
 
 def anchors_of(system: System, phase: Phase, surface: Surface, sheets: Sequence[Sheet]) -> list[Anchor]:

@@ -49,7 +49,10 @@ def layered(layers: int, area: float) -> FreeEnergy:
 
 @pytest.mark.runs
 def test_layers_of_the_cell_are_no_phases() -> None:
-    """A barrier between every two numbers of layers, proportional to their area: twelve layers, and six of half the area."""
+    """A barrier between every two numbers of layers, proportional to their area: twelve layers, and six of half the area.
+
+    Mutant: one size alone takes each of them for a region.
+    """
 
     larger, smaller = (
         isotherms_of(layered(n, a), [300.0, 350.0], n_fu=m, layers=n) for n, a, m in ((12, 12.0, 960), (6, 6.0, 120))
