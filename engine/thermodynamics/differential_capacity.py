@@ -1,5 +1,7 @@
 """Differential capacity: how much charge is stored at which voltage, -dQ/dV."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -16,8 +18,11 @@ STEP_V = 0.001
 BROADENING_V = 0.005  # standard deviation; on a plateau, where dQ/dV diverges, it sets the height of the peak
 REACH = 5.0  # standard deviations by which the grid extends beyond the voltages: the integral over it is the whole charge
 LEAST_SHARE = 0.95  # of the charge near a voltage, that is stored at trusted compositions
-PORTIONS = 4000  # least number of portions of charge: in a small cell one ion changes V by more than the broadening
-NODES = 160  # compositions at which mu is found, closest at the ends; between them it is linear in ln[u/(1-u)]
+PORTIONS = 4000  # of charge: in a small cell one ion changes V by more than the broadening; and as many by ln[u/(1-u)]
+NODES = 100  # compositions at which mu is found, and as many by ln[u/(1-u)], in which mu is linear between them
+DILUTE = 0.01  # u up to which mu is linear in that
+REFINEMENTS = 7  # halvings of the distance of nodes between which mu rises by more than the broadening
+SMALLEST = 1e-6  # u of the first one, from 0 to 1 between the ends of composition
 
 
 def differential_capacity_group(
@@ -25,27 +30,21 @@ def differential_capacity_group(
 ) -> DifferentialCapacity:
     """The group /differential_capacity.
 
-    Small equal portions of charge are put on a grid of voltages, each at the voltage of its composition, and broadened. No
+    Small portions of charge are put on a grid of voltages, each at the voltage of its composition, and broadened. No
     derivative of noisy data is taken, and the integral over V is the charge between the ends of composition. Voltages at which
     charge is stored that is not trusted have no value.
 
     diagram: as in /voltage. reference_energy_eV: per atom, of the ion's element. trusted (rungs, x): of /canonical.
     """
-    steps, of_rungs = len(isotherms.x) - 1, curves(isotherms, diagram)
-    portions = steps * -(-PORTIONS // steps)
-    x = isotherms.x[0] + np.ptp(isotherms.x) * (np.arange(portions) + 0.5) / portions
-    found = [voltage_of(isotherms, _mu_eV(c, x), reference_energy_eV) for c in of_rungs]  # (1 + resamples, portions) each
-    good = [
-        np.repeat(trusted_steps(isotherms, row, trusted[row]), portions // steps) | c.inside(x) for row, c in enumerate(of_rungs)
-    ]
-    grid = _grid([v[0][g] for v, g in zip(found, good)])
-    charge = np.full(portions, np.ptp(isotherms.x) * capacity_per_x(isotherms) / portions)
+    found = [_portions(isotherms, c, reference_energy_eV) for c in curves(isotherms, diagram)]
+    good = [trusted_steps(isotherms, row, trusted[row])[p.step] | p.inside for row, p in enumerate(found)]
+    grid = _grid([p.voltage_V[0][g] for p, g in zip(found, good)])
     values, errors, sound = [], [], []
-    for v, g in zip(found, good):
-        values.append(_broadened(v[0], charge, grid))
-        errors.append(spread(np.array([_broadened(pick, charge, grid) for pick in v[1:]])))
+    for p, g in zip(found, good):
+        values.append(_broadened(p.voltage_V[0], p.charge, grid))
+        errors.append(spread(np.array([_broadened(pick, p.charge, grid) for pick in p.voltage_V[1:]])))
         with np.errstate(invalid="ignore"):
-            sound.append(_broadened(v[0], charge * g, grid) >= LEAST_SHARE * values[-1])
+            sound.append(_broadened(p.voltage_V[0], p.charge * g, grid) >= LEAST_SHARE * values[-1])
     return DifferentialCapacity(
         temperature_K=isotherms.temperature_K,
         voltage_V=grid,
@@ -64,13 +63,48 @@ def _grid(voltages: list[Float]) -> Float:
     return STEP_V * np.arange(np.floor(low / STEP_V), np.ceil(high / STEP_V) + 1)
 
 
-def _mu_eV(of: Curve, x: Float) -> Float:
-    """Chemical potentials at x, (1 + resamples, x), by interpolation between nodes and the ends of the plateaus."""
+@dataclass(frozen=True, eq=False)
+class _Portions:
+    """Of one temperature: charges (k,), their voltages (1 + resamples, k), step of the count (k,), and whether in a plateau."""
+
+    charge: Float
+    voltage_V: Float
+    step: NDArray[np.int64]
+    inside: NDArray[np.bool_]
+
+
+def _portions(isotherms: Isotherms, of: Curve, reference_energy_eV: float) -> _Portions:
+    """The voltage of a portion is that of its middle, between nodes linear in ln[u/(1-u)]."""
     low, span = of.x[0], np.ptp(of.x)
-    nodes = low + span * (1 - np.cos(np.pi * np.arange(1, NODES) / NODES)) / 2
-    nodes = np.unique([*nodes, *(v for p in of.plateaus for v in p.x if low < v < low + span)])
-    places, at = (np.log((v - low) / (low + span - v)) for v in (nodes, x))
-    return np.array([np.interp(at, places, row) for row in of.mu_eV(nodes)])
+    nodes = _nodes(of)
+    edges = np.unique([0.0, *_places(PORTIONS), *nodes, 1.0])
+    middle = (edges[1:] + edges[:-1]) / 2
+    places, at = (np.log(u / (1 - u)) for u in (nodes, middle))
+    mu_eV = np.array([np.interp(at, places, row) for row in of.mu_eV(low + span * nodes)])
+    charge = np.diff(edges) * span * capacity_per_x(isotherms)
+    step = (middle * (len(of.x) - 1)).astype(int)
+    return _Portions(charge, voltage_of(isotherms, mu_eV, reference_energy_eV), step, of.inside(low + span * middle))
+
+
+def _nodes(of: Curve) -> Float:
+    """From 0 to 1 between the ends of composition, closer where mu rises steeply, with the ends of the plateaus."""
+    low, span = of.x[0], np.ptp(of.x)
+    ends = [(v - low) / span for p in of.plateaus for v in p.x]
+    nodes = np.unique([*_places(NODES), *(u for u in ends if SMALLEST < u < 1 - SMALLEST)])
+    mu_eV = of.first.mu_eV(low + span * nodes)[0]
+    for _ in range(REFINEMENTS):
+        wide = (np.diff(mu_eV) > BROADENING_V) & (nodes[1:] > DILUTE) & (nodes[:-1] < 1 - DILUTE)
+        middle = ((nodes[1:] + nodes[:-1]) / 2)[wide]
+        place = np.searchsorted(nodes, middle)
+        mu_eV = np.insert(mu_eV, place, of.first.mu_eV(low + span * middle)[0])
+        nodes = np.insert(nodes, place, middle)
+    return nodes
+
+
+def _places(number: int) -> Float:
+    """From SMALLEST to 1 - SMALLEST, evenly spaced, and evenly in ln[u/(1-u)]."""
+    ends = np.log(1 / SMALLEST - 1)
+    return np.unique([*np.linspace(SMALLEST, 1 - SMALLEST, number), *1 / (1 + np.exp(np.linspace(-ends, ends, number)))])
 
 
 def _broadened(voltage: Float, charge: Float, grid: Float) -> Float:

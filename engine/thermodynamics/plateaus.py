@@ -47,6 +47,11 @@ class Curve:
     per_kT: float
     plateaus: tuple[Plateau, ...]
 
+    @property
+    def first(self) -> "Curve":
+        """Without resamples."""
+        return Curve(self.x, self.f[:1], self.per_kT, tuple(replace(p, mu_eV=p.mu_eV[:1]) for p in self.plateaus))
+
     def mu_eV(self, x: Float) -> Float:
         """At compositions x (k,) between the ends, (1 + resamples, k)."""
         found = np.full((len(self.f), len(x)), np.nan)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.crystal.lattice import Lattice
+from redoxmc.engine.report.figures.curves import with_corners
 from redoxmc.engine.sampling.ground_states.electron_ground_state import ions_lattice
 from redoxmc.engine.thermodynamics.free_energy.isotherms import Isotherms
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
@@ -57,6 +58,9 @@ def test_plateaus_have_the_boundaries_of_the_diagram(olivine: Lattice) -> None:
     assert group.plateau.x.tolist() == [list(gap.x)] and group.plateau.voltage_V == pytest.approx([E0_V], abs=1e-7)
     inside = (group.x >= gap.x[0]) & (group.x <= gap.x[1])
     assert inside.sum() > 50 and (group.voltage_V[0, inside] == group.plateau.voltage_V[0]).all()
+    x, drawn, _ = with_corners(group, 0)
+    at = np.searchsorted(x, gap.x)
+    assert x[at].tolist() == list(gap.x) and (drawn[at] == group.plateau.voltage_V[0]).all() and len(x) == len(group.x) + 2
     assert (group.voltage_V_error[0, inside] == group.plateau.voltage_V_error[0]).all() and 0 < group.plateau.voltage_V_error[
         0
     ] < 1e-5

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...runtime.results import Results
 from ...runtime.results.canonical import Canonical, EntropySplit
+from ...runtime.results.electrochemistry import Voltage
 from ...units import fraction
 from .style import (
     PALETTE,
@@ -122,13 +123,33 @@ def voltage(results: Results, fit: dict[str, Any] | None) -> Figure | None:
     group = results.voltage
     if group is None or results.canonical is None:
         return None
-    figure, axes = draw_curves(results.canonical, group.voltage_V, group.voltage_V_error)
-    axes.set(ylabel="voltage (V)")
+    figure, axes = one_column()
+    rows = rows_asked(results.canonical)
+    for k, row in enumerate(rows):
+        x, value, error = with_corners(group, row)
+        colour = colour_of(k, len(rows))
+        axes.plot(x, value, color=colour, label=f"{group.temperature_K[row]:g} K")
+        axes.fill_between(x, value - 2 * error, value + 2 * error, color=colour, alpha=0.25, lw=0)
+    axes.set(xlabel="x (ions per formula unit)", ylabel="voltage (V)")
+    legend_above(figure)
     per_x = float(group.capacity_mAh_per_g[-1] / group.x[-1])
     axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, per_x), lambda q: np.divide(q, per_x))).set_xlabel(
         f"capacity (mAh per g of {group.capacity_per_gram_of or 'the compound'})"
     )
     return figure
+
+
+def with_corners(group: Voltage, row: int) -> tuple[Float, Float, Float]:
+    """x, voltage and error at one temperature, with the ends of the plateaus between the compositions of the grid."""
+    x, value, error = group.x, group.voltage_V[row], group.voltage_V_error[row]
+    if group.plateau is not None:
+        p, mine = group.plateau, group.plateau.temperature_K == group.temperature_K[row]
+        ends = p.x[mine].ravel()
+        order = np.argsort([*x, *ends], kind="stable")
+        x = np.array([*x, *ends])[order]
+        value = np.array([*value, *np.repeat(p.voltage_V[mine], 2)])[order]
+        error = np.array([*error, *np.repeat(p.voltage_V_error[mine], 2)])[order]
+    return x, value, error
 
 
 def differential_capacity(results: Results, fit: dict[str, Any] | None) -> Figure | None:
@@ -143,7 +164,10 @@ def differential_capacity(results: Results, fit: dict[str, Any] | None) -> Figur
         plot_trusted(axes, v, value, group.trusted[row], colour, f"{group.temperature_K[row]:g} K")
         axes.fill_between(v, value - 2 * error, value + 2 * error, color=colour, alpha=0.25, lw=0)
     highest = np.nanmax(values[rows], initial=1e-9)
+    shown = v[np.nan_to_num(values[rows]).max(axis=0, initial=0.0) > 1e-3 * highest]
     axes.set(yscale="log", ylim=(1e-3 * highest, 2 * highest), xlabel="voltage (V)", ylabel="−dQ/dV (mAh g$^{-1}$ V$^{-1}$)")
+    if len(shown):
+        axes.set(xlim=(shown[0], shown[-1]))
     legend_above(figure)
     return figure
 
