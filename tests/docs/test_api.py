@@ -24,6 +24,7 @@ from redoxmc.engine.sampling.chains.system import System
 from ..helpers.command import environment, hashes, mpirun, run, write_input
 from ..helpers.enumeration import enumerate_states
 from ..helpers.paths import ROOT
+from ..helpers.shared import made_once
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 COMMAND = str(Path(sys.executable).parent / "redoxmc")
@@ -45,15 +46,19 @@ def system() -> System:
     return redoxmc.build_system(lattice=LATTICE, energy=ENERGY)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the inputs, and the outputs of the tutorial's first run, by the installed command."""
-    folder = tmp_path_factory.mktemp("place")
+def first_run(folder: Path) -> None:
+    """Of the tutorial, by the installed command, with its inputs."""
     for name in ("inputs/structures", "inputs/tutorial"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "inputs/small.yaml", folder / "inputs")
     subprocess.run([COMMAND, "inputs/tutorial/1_ising.yaml"], cwd=folder, check=True, timeout=1500, env=environment())
-    return folder
+
+
+@pytest.fixture(scope="module")
+def place(common: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the inputs and the outputs of the tutorial's first run, in which the examples may write."""
+    folder = tmp_path_factory.mktemp("place") / "place"
+    return Path(shutil.copytree(made_once(common, "tutorial", first_run), folder))
 
 
 def blocks(page: str) -> list[str]:
