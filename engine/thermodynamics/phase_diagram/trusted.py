@@ -34,10 +34,10 @@ def trusted_part(diagram: Diagram, canonical: Canonical) -> Kept:
     doubted = [[[] if g.of_phases else _doubted_at(canonical, float(at), g.x) for g in row] for at, row in zip(t, diagram.rows)]
     good = [[not rungs for rungs in row] for row in doubted]
     trusted = canonical.trusted.copy()
-    for row, of_row in zip(diagram.rows, doubted):
+    for at, row, of_row in zip(t, diagram.rows, doubted):
         for gap, rungs in zip(row, of_row):
-            for k in rungs:
-                trusted[k] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
+            if rungs:
+                trusted[canonical.temperature_K == at] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
     for at, row in zip(t, diagram.unresolved):
         for gap in row:
             trusted[canonical.temperature_K == at] &= (canonical.x <= gap.x[0]) | (canonical.x >= gap.x[1])
