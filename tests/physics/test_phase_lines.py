@@ -31,7 +31,7 @@ def phase(number: int, energy_eV: float, x: float, chi: float, error: float) -> 
 
 def test_phases_cross_where_their_grand_potentials_are_equal() -> None:
     """e + mu x linear in mu: equal at mu = (e1 - e0) / (x1 - x0), off the grid; the error of mu is that of phi over the gap."""
-    found = crossings([phase(-1, 0.0, 0.2, 0.1, 1e-5), phase(0, 0.013, 0.5, 0.1, 1e-5)], -1, T_K, BETA)
+    found = crossings([phase(-1, 0.0, 0.2, 0.1, 1e-5), phase(0, 0.013, 0.5, 0.1, 1e-5)], -1, T_K, BETA, 0.05)
     assert len(found) == 1 and found[0].phases == (-1, 0) and found[0].is_region
     assert found[0].mu_eV[0] == pytest.approx(0.013 / 0.3, abs=1e-9)
     assert found[0].x[:, 0] == pytest.approx([0.2 + 0.1 * 0.013 / 0.3, 0.5 + 0.1 * 0.013 / 0.3], abs=1e-6)
@@ -39,7 +39,7 @@ def test_phases_cross_where_their_grand_potentials_are_equal() -> None:
 
 
 def test_a_phase_that_is_nowhere_lowest_has_no_lines() -> None:
-    assert crossings([phase(-1, 0.0, 0.2, 0.1, 1e-5), phase(0, 0.5, 0.5, 0.1, 1e-5)], -1, T_K, BETA) == []
+    assert crossings([phase(-1, 0.0, 0.2, 0.1, 1e-5), phase(0, 0.5, 0.5, 0.1, 1e-5)], -1, T_K, BETA, 0.05) == []
 
 
 def column(latent_eV: float, at: float, betas: np.ndarray, noise: float) -> Column:
@@ -104,6 +104,6 @@ def test_the_hull_of_all_phases() -> None:
     shift = phi + mu * 0.35 + 0.001  # F(0.35) one meV above the line
     metastable = GrandPotential(metastable.surface, metastable.value_eV + shift, 0.0, 0.0)
     low, high, above = above_hull_eV([*both, metastable], 1)
-    stable = crossings(both, -1, T_K, BETA)[0].mu_eV[0]
+    stable = crossings(both, -1, T_K, BETA, 0.05)[0].mu_eV[0]
     assert low[0, 0, stable > MU_EV] == pytest.approx(0, abs=2e-4) and high[0, 0, stable < MU_EV] == pytest.approx(0, abs=2e-4)
     assert above[0, 0] == pytest.approx(0.001, abs=2e-4) and (above[1:, 0].std(axis=0) < 1e-5).all()

@@ -34,7 +34,7 @@ def phase(number: int, energy_eV: float, x: float, last: int, error_x: float = 0
 
 
 def of(*grand: GrandPotential) -> PhasesOfCell:
-    found = [c for c in crossings(grand, -1, T_K, BETA) if c.is_region]
+    found = [c for c in crossings(grand, -1, T_K, BETA, 0.05) if c.is_region]
     return PhasesOfCell(64, grand, tuple(joined(found, np.array([T_K]), GRID_EV)), ())
 
 

@@ -17,6 +17,7 @@ Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
 UNKNOWN = 0.3  # share of the last known term of a continued phi that may be missing after it
 MOST_CHANGE = 0.05  # of x over an interval, for a phase to be continued
+SAME_EV = 1e-9  # difference of chemical potentials by rounding
 STEP_EV = 1e-6  # of a derivative
 MONOTONE = 3.0  # largest slope over that of the straight line with which x rises everywhere (Fritsch, Carlson 1980)
 SIGNIFICANT = 3.0  # standard errors by which the compositions must differ
@@ -58,9 +59,14 @@ class Crossing:
 Line = tuple[Crossing, ...]  # points of one line between two phases, from one end to the other
 
 
-def crossings(found: Sequence[GrandPotential], row: int, temperature_K: float, beta_per_eV: float) -> list[Crossing]:
-    """Along mu at one temperature, between the phases of lowest grand potential. row: of the cold part, the coldest being -1."""
-    curves = [Curve(g, row, beta_per_eV) for g in found]
+def crossings(
+    found: Sequence[GrandPotential], row: int, temperature_K: float, beta_per_eV: float, step_eV: float
+) -> list[Crossing]:
+    """Along mu at one temperature, between the phases of lowest grand potential.
+
+    row: of the cold part, the coldest being -1. step_eV: largest distance of points between which a phase is interpolated.
+    """
+    curves = [Curve(g, row, beta_per_eV, step_eV) for g in found]
     grid = np.unique(np.concatenate([g.surface.mu_eV for g in found]))
     lines = []
     for a, b in zip(grid, grid[1:]):
@@ -120,22 +126,30 @@ def _skipped(grid: Float, a: float, b: float) -> bool:
 class Curve:
     """phi and x of one phase over mu at one temperature, from the points of the grid at which it is known."""
 
-    def __init__(self, found: GrandPotential, row: int, beta_per_eV: float) -> None:
+    def __init__(self, found: GrandPotential, row: int, beta_per_eV: float, step_eV: float) -> None:
         s = found.surface
         known = s.exists[row] & np.isfinite(found.value_eV[:, row]).all(axis=0)
-        self.phase, self.mu = s.phase, s.mu_eV[known]
+        self.phase, self.mu, self.step_eV = s.phase, s.mu_eV[known], step_eV
         self.value, self.x = found.value_eV[:, row, known], s.x[:, row, known]
         self.chi = beta_per_eV * s.variance[2, row, known]
 
     def known(self, low: float, high: float) -> int:
-        """At how many ends of an interval of the grid the phase is known; 0 if it is at one, and x changes much beyond it."""
-        ends = np.isclose(self.mu, low) | np.isclose(self.mu, high)
+        """On how many sides of an interval of the grid the phase is known; 0 if it is on one, and x changes much beyond it."""
+        ends = self._ends(low, high)
         stiff = bool((self.chi[ends] * (high - low) <= MOST_CHANGE).all())
-        return int(ends.sum()) if ends.sum() == 2 or stiff else 0
+        return len(ends) if len(ends) == 2 or stiff else 0
+
+    def _ends(self, low: float, high: float) -> NDArray[np.int64]:
+        """Points on both sides of an interval, at most a step apart, else those that are its ends."""
+        before, after = np.flatnonzero(self.mu <= low + SAME_EV)[-1:], np.flatnonzero(self.mu >= high - SAME_EV)[:1]
+        both = np.concatenate([before, after])
+        if len(both) == 2 and self.mu[both[1]] - self.mu[both[0]] <= self.step_eV + SAME_EV:
+            return both
+        return np.flatnonzero(np.isclose(self.mu, low) | np.isclose(self.mu, high))
 
     def at(self, mu: Float, low: float, high: float) -> tuple[Float, Float]:
         """phi and x, (1 + resamples, mu), within an interval of the grid: between both ends, or continued from one of them."""
-        ends = np.flatnonzero(np.isclose(self.mu, low) | np.isclose(self.mu, high))
+        ends = self._ends(low, high)
         return self._between(mu, ends) if len(ends) == 2 else self._continued(mu, int(ends[0]))
 
     def _between(self, mu: Float, ends: NDArray[np.int64]) -> tuple[Float, Float]:

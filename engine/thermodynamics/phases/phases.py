@@ -55,9 +55,9 @@ def of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell:
             found.append(grand_potential(surface, _anchors(catalogue, sheets, surface, system, cell, seed), n_fu))
     cold = next((g.surface.beta_per_eV for g in found if g.surface.phase != DISORDERED), np.zeros(0))
     temperature_K = 1 / (BOLTZMANN_EV_PER_K * cold)
-    coexisting = []
+    coexisting, step_eV = [], float(np.diff(catalogue.mu_eV).max())
     for row in range(-len(cold), 0):
-        coexisting += [c for c in crossings(found, row, float(temperature_K[row]), float(cold[row])) if c.is_region]
+        coexisting += [c for c in crossings(found, row, float(temperature_K[row]), float(cold[row]), step_eV) if c.is_region]
     coexisting += [c for c in melting(catalogue, sheets, found, cell, n_fu, seed) if _is_stable(c, found)]
     points = triple_points(joined(coexisting, temperature_K, catalogue.mu_eV))
     points = [p for p in points if _is_stable(p, found)]

@@ -54,10 +54,10 @@ def _missing(found: PhasesOfCell, grid: Float) -> Iterator[tuple[float, float]]:
 
 
 def _melts(found: PhasesOfCell, one: int, other: int, a: float, b: float, known: set[frozenset[int]]) -> bool:
-    """Whether an order ends in first-order transitions elsewhere, but is not seen to do so at both ends of an interval."""
+    """Whether an order is seen to end in a first-order transition at one end of an interval, and not at the other."""
     pair = frozenset((one, other))
     points = [c.fixed for line in found.lines for c in line if frozenset(c.phases) == pair and c.along is Along.TEMPERATURE]
-    return pair in known and not all(np.isclose(points, mu).any() for mu in (a, b))
+    return pair in known and sum(bool(np.isclose(points, mu).any()) for mu in (a, b)) == 1
 
 
 def _at(mu_eV: Float, values: Float, grid: Float) -> Float:
