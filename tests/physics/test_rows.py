@@ -45,13 +45,13 @@ def gaps_at(diagram: Diagram, temperature_K: float) -> list[Gap]:
 
 @pytest.mark.validate
 def test_the_gap_of_the_square_magnet(tmp_path: Path) -> None:
-    """24 x 24 and 12 x 12 sites: one region up to 510 K, its boundaries within 0.002 and three errors; none from 540 K on."""
-    diagram = two_sizes(24, (*ROW_K, 515.0, 540.0, 600.0), 1000, tmp_path, seed=1)
+    """24 x 24 and 12 x 12 sites: one region up to 500 K, its boundaries within 0.002 and three errors; none at 540 K."""
+    diagram = two_sizes(24, (*ROW_K, 540.0), 1000, tmp_path, seed=1)
     for t in ROW_K:
         (gap,) = gaps_at(diagram, t)
         for found, error, exact in zip(gap.x, gap.x_error, (yang(t), 1 - yang(t))):
             assert abs(found - exact) < min(BAR_X, 3 * error + 1e-5), (t, found, error, exact)
-    assert not gaps_at(diagram, 540.0) and not gaps_at(diagram, 600.0)
+    assert not gaps_at(diagram, 540.0)
 
 
 def test_means_of_peaks_not_their_positions() -> None:
