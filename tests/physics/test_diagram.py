@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from redoxmc.engine.runtime.results.order import LongRangeOrder, Order
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap, find_gaps, gaps_of
 from redoxmc.engine.thermodynamics.phase_diagram.compare import boundary_shifts, invariant_points, matched, with_size
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram, congruent
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import Beside, build_diagram, congruent
 from redoxmc.engine.thermodynamics.phase_diagram.fields import labels, single_phase_fields
 from redoxmc.engine.thermodynamics.phase_diagram.group import diagram_group
 from redoxmc.engine.thermodynamics.phase_diagram.invariants import invariants
@@ -73,7 +73,7 @@ def test_two_sizes_find_the_critical_point_and_nothing_beyond() -> None:
     """Cells of 600 and 150 formula units: regions are found beyond where one size resolves them, and not beyond the critical
     point; the cumulants cross within three errors of it."""
     larger, smaller = (isotherms_of(gas, LADDER, n_fu=n, noise_eV=v) for n, v in ((600, 2e-5), (150, 5e-5)))
-    diagram, t_c = build_diagram(larger, smaller), critical_K()
+    diagram, t_c = build_diagram(larger, Beside(smaller)), critical_K()
     (point,) = diagram.invariants
     assert point.kind == "critical" and abs(point.temperature_K - t_c) < 3 * point.error_K < 15
     ends = [max(t for t, row in zip(diagram.trace.temperature_K, rows) if row) for rows in (diagram.rows, diagram.unresolved)]

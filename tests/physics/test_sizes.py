@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from redoxmc.engine.thermodynamics.phase_diagram.boundaries import Gap
-from redoxmc.engine.thermodynamics.phase_diagram.diagram import build_diagram
+from redoxmc.engine.thermodynamics.phase_diagram.diagram import Beside, build_diagram
 from redoxmc.engine.thermodynamics.phase_diagram.sizes import Layers, verdict
 
 from ..helpers.mean_field import Float, FreeEnergy, ideal, isotherms_of
@@ -57,7 +57,7 @@ def test_layers_of_the_cell_are_no_phases() -> None:
     larger, smaller = (
         isotherms_of(layered(n, a), [300.0, 350.0], n_fu=m, layers=n) for n, a, m in ((12, 12.0, 960), (6, 6.0, 120))
     )
-    alone, both = build_diagram(larger), build_diagram(larger, smaller)
+    alone, both = build_diagram(larger), build_diagram(larger, Beside(smaller))
     assert len(alone.rows[0]) == 12 and len(build_diagram(smaller).rows[0]) == 6
     assert not any(both.rows) and len(both.unresolved[0]) == 12 and not both.invariants
 
@@ -73,9 +73,12 @@ def test_the_same_verdict_for_any_number_of_layers(layers: int) -> None:
         for n, a in ((layers, 12.0), (layers, 6.0), (half, 12.0), (half, 6.0))
     )
     for other in smaller:
-        both = build_diagram(larger, other)
+        both = build_diagram(larger, Beside(other))
         assert not any(both.rows) and len(both.unresolved[0]) == layers
-    two_per_cell = [isotherms_of(layered(layers * 2, a), [300.0], n_fu=int(layers * a * 14), layers=layers) for a in (24.0, 12.0)]
-    assert not any(build_diagram(*two_per_cell).rows)
-    unaware = build_diagram(*(isotherms_of(layered(layers, a), [300.0], n_fu=int(layers * a * 7)) for a in (12.0, 6.0)))
+    two, half_two = (
+        isotherms_of(layered(layers * 2, a), [300.0], n_fu=int(layers * a * 14), layers=layers) for a in (24.0, 12.0)
+    )
+    assert not any(build_diagram(two, Beside(half_two)).rows)
+    one, half_one = (isotherms_of(layered(layers, a), [300.0], n_fu=int(layers * a * 7)) for a in (12.0, 6.0))
+    unaware = build_diagram(one, Beside(half_one))
     assert len(unaware.rows[0]) == layers
