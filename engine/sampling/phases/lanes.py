@@ -18,7 +18,6 @@ Int = NDArray[np.int64]
 WALKERS = 4
 TEMPERATURES = LANES // WALKERS
 CHUNKS = 20  # parts of the measurement whose means are kept
-EQUILIBRATION = 0.3  # share of the sweeps before it
 
 
 @dataclass(frozen=True)

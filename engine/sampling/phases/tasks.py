@@ -11,9 +11,8 @@ from ...units import BOLTZMANN_EV_PER_K
 from ..chains.system import System
 from .catalogue import MOST_PHASES, Phase
 from .existence import existence
-from .lanes import EQUILIBRATION
 from .pattern import Pattern
-from .sheets import STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K, sweeps_of
+from .sheets import EQUILIBRATION, STRENGTHS, Kind, Sheet, Task, sheet_temperatures_K, sweeps_of
 
 Float = NDArray[np.float64]
 DISORDERED = -1
@@ -132,7 +131,7 @@ def attempted_moves(n_sites: tuple[int, int], sweeps: int) -> tuple[float, float
     n_sites: of the larger and the smaller cell. sweeps: of the sampling.
     """
     number = MU_POINTS
-    each = {kind: (1 + EQUILIBRATION) * sweeps_of(kind, sweeps) * LANES * sum(n_sites) for kind in Kind}
+    each = {kind: (1 + EQUILIBRATION[kind]) * sweeps_of(kind, sweeps) * LANES * sum(n_sites) for kind in Kind}
     coupled, grid = STRENGTHS * each[Kind.COUPLED], each[Kind.COLD] + each[Kind.HOT]
     ordered = MOST_PHASES * (coupled + (number + sum(ADDED)) * (each[Kind.COLD] + 2 * each[Kind.FINE]))
     return number * grid + 2 * coupled, ordered + sum(ADDED) * grid
