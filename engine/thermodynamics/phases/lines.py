@@ -16,7 +16,7 @@ from .grand_potential import GrandPotential
 Float = NDArray[np.float64]
 FINE = 24  # parts of an interval of mu in which the phase of lowest grand potential is looked up
 UNKNOWN = 0.3  # share of the last known term of a continued phi that may be missing after it
-MOST_CHANGE = 0.05  # of x over an interval, for a phase to be continued
+MOST_CHANGE = 0.05  # of x, as far as a phase is continued
 SAME_EV = 1e-9  # difference of chemical potentials by rounding
 STEP_EV = 1e-6  # of a derivative
 MONOTONE = 3.0  # largest slope over that of the straight line with which x rises everywhere (Fritsch, Carlson 1980)
@@ -74,9 +74,12 @@ def crossings(
         if len(inside) < 2:
             continue
         fine = np.linspace(a, b, FINE + 1)
-        lowest = np.array([c.at(fine, a, b)[0][0] for c in inside]).argmin(axis=0)
+        value = np.array([np.where(c.reaches(fine, a, b), c.at(fine, a, b)[0][0], np.inf) for c in inside])
+        lowest = value.argmin(axis=0)
         for k in np.flatnonzero(np.diff(lowest)):
             pair = inside[lowest[k]], inside[lowest[k + 1]]
+            if np.isinf(value[lowest[k : k + 2], k : k + 2]).any():  # one of them is not known as far as this
+                continue
             continued = any(c.known(a, b) == 1 for c in pair)
             if not (continued and DISORDERED in (pair[0].phase, pair[1].phase)):
                 lines.append(_crossing(pair, (float(fine[k]), float(fine[k + 1])), (a, b), temperature_K))
@@ -134,10 +137,15 @@ class Curve:
         self.chi = beta_per_eV * s.variance[2, row, known]
 
     def known(self, low: float, high: float) -> int:
-        """On how many sides of an interval of the grid the phase is known; 0 if it is on one, and x changes much beyond it."""
+        """On how many sides of an interval of the grid the phase is known."""
+        return len(self._ends(low, high))
+
+    def reaches(self, mu: Float, low: float, high: float) -> NDArray[np.bool_]:
+        """Where in an interval the phase is known, or can be continued: where x changes by MOST_CHANGE at most."""
         ends = self._ends(low, high)
-        stiff = bool((self.chi[ends] * (high - low) <= MOST_CHANGE).all())
-        return len(ends) if len(ends) == 2 or stiff else 0
+        if len(ends) == 2:
+            return np.ones(len(mu), bool)
+        return np.asarray(self.chi[ends[0]] * np.abs(mu - self.mu[ends[0]]) <= MOST_CHANGE)
 
     def _ends(self, low: float, high: float) -> NDArray[np.int64]:
         """Points on both sides of an interval, at most a step apart, else those that are its ends."""
