@@ -95,6 +95,19 @@ def test_regions_follow_their_lines_and_take_the_place_of_others() -> None:
     assert (top.kind, top.temperature_K, top.x[1]) == ("congruent", 350.0, pytest.approx(0.65))
 
 
+def test_errors_in_temperature_become_errors_in_x_and_in_mu() -> None:
+    """dx/dT = 0.01/K and dmu/dT = 1 meV/K: both ends off by 2 K together is 0.02 in x and 2 meV."""
+    off_K = np.concatenate([[0.0], np.random.default_rng(1).normal(scale=2.0, size=400)])
+    flat = np.ones(401)
+    line = tuple(
+        Crossing((-1, 0), t + off_K, mu * flat, np.array([[x], [x + 0.2]]) * flat, Along.TEMPERATURE)
+        for t, mu, x in ((300.0, 0.1, 0.3), (310.0, 0.11, 0.4))
+    )
+    ((gap,),) = gaps_of_lines([line], np.array([306.0]))
+    assert gap.x == pytest.approx((0.36, 0.56)) and gap.x_error == pytest.approx((0.02, 0.02), rel=0.15)
+    assert gap.mu_eV[0] == pytest.approx(0.106) and np.std(gap.mu_eV[1:]) == pytest.approx(0.002, rel=0.15)
+
+
 def test_the_hull_of_all_phases() -> None:
     """Stable points are on it; a phase 1 meV above a tie line is that much above it."""
     both = [phase(-1, 0.0, 0.2, 0.1, 1e-6), phase(0, 0.013, 0.5, 0.1, 1e-6)]

@@ -85,7 +85,11 @@ def three_phase_points(
 
 
 def _between(one: Crossing, other: Crossing, temperature_K: float) -> Gap:
-    t = (temperature_K - one.temperature_K[0]) / (other.temperature_K[0] - one.temperature_K[0])
+    """At a temperature between two points of a line. Errors in T of the points become errors in x and in mu."""
+    step_K = other.temperature_K[0] - one.temperature_K[0]
+    t = (temperature_K - one.temperature_K[0]) / step_K
+    here_K = (1 - t) * one.temperature_K + t * other.temperature_K
+    t = t - (here_K - temperature_K) / step_K
     x = (1 - t) * one.x + t * other.x
     error = x[:, 1:].std(axis=1, ddof=1)
     low, high = (0, 1) if x[0, 0] <= x[1, 0] else (1, 0)
