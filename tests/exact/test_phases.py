@@ -171,17 +171,21 @@ def anchors_of(system: System, phase: Phase, surface: Surface, sheets: Sequence[
     return coupling_anchors(surface, nodes, ASKED_K, pattern, system.n_formula_units, SEED)
 
 
-def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same bits at once or in two parts; more sweeps make all again; another smaller cell has another catalogue."""
-    systems, comm = (antiferromagnet(4), antiferromagnet(2)), MPI.COMM_SELF
+def few_chains(monkeypatch: pytest.MonkeyPatch) -> tuple[System, System]:
+    """Two cells, two chemical potentials, two strengths of the coupling."""
+    systems = antiferromagnet(4), antiferromagnet(2)
     plan = SimpleNamespace(mu_eV=(np.array([-0.01, 0.01]),), mix=systems[0].mix)
     monkeypatch.setattr(phases, "read_ladder", lambda store: (plan, None))
     monkeypatch.setattr(phases, "MU_POINTS", 2)
     for module in (tasks, sheets):
         monkeypatch.setattr(module, "STRENGTHS", 2)
-    store = SampleStore(tmp_path)
+    return systems
 
-    more: list[float] = []
+
+def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits at once or in two parts; more sweeps make all again; another smaller cell has another catalogue."""
+    systems, comm = few_chains(monkeypatch), MPI.COMM_SELF
+    store, more = SampleStore(tmp_path), list[float]()
 
     def contents(sweeps: int, smaller: System = systems[1]) -> dict[str, str]:
         given = SamplingInput(temperature_K=ASKED_K, sweeps=SweepsInput(measure=sweeps))
@@ -209,12 +213,7 @@ def test_sheets_are_kept_and_go_on_after_an_interruption(tmp_path: Path, monkeyp
 
 def test_chemical_potentials_are_added_in_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two in three rounds: more chains, the others as before; after an interruption between rounds the same files."""
-    systems, comm = (antiferromagnet(4), antiferromagnet(2)), MPI.COMM_SELF
-    plan = SimpleNamespace(mu_eV=(np.array([-0.01, 0.01]),), mix=systems[0].mix)
-    monkeypatch.setattr(phases, "read_ladder", lambda store: (plan, None))
-    monkeypatch.setattr(phases, "MU_POINTS", 2)
-    for module in (tasks, sheets):
-        monkeypatch.setattr(module, "STRENGTHS", 2)
+    systems, comm = few_chains(monkeypatch), MPI.COMM_SELF
     given = SamplingInput(temperature_K=ASKED_K, sweeps=SweepsInput(measure=40))
 
     def contents(store: SampleStore, rounds: list[list[float]]) -> dict[str, str]:

@@ -59,11 +59,9 @@ def of_cell(catalogue: Catalogue, sheets: Sequence[Sheet], system: System, cell:
     for row in range(-len(cold), 0):
         coexisting += [c for c in crossings(found, row, float(temperature_K[row]), float(cold[row]), step_eV) if c.is_region]
     coexisting += [c for c in melting(catalogue, sheets, found, cell, n_fu, seed) if _is_stable(c, found)]
-    points = triple_points(joined(coexisting, temperature_K, catalogue.mu_eV))
-    points = [p for p in points if _is_stable(p, found)]
-    return PhasesOfCell(
-        n_fu, tuple(found), tuple(extended(joined(coexisting, temperature_K, catalogue.mu_eV), points)), tuple(points)
-    )
+    lines = joined(coexisting, temperature_K, catalogue.mu_eV)
+    points = [p for p in triple_points(lines) if _is_stable(p, found)]
+    return PhasesOfCell(n_fu, tuple(found), tuple(extended(lines, points)), tuple(points))
 
 
 def _anchors(
